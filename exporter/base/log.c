@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/str.h"
+
+/* A pipe that is ready takes this much at once (PIPE_BUF), so a shorter line never waits. */
+#define LONGEST_LINE 4096
+
+const char *const log_level_names[] = {"error", "warn", "info", "debug", NULL};
+const char *const log_format_names[] = {"logfmt", "json", "console", NULL};
+
+/* The level and its companions are the program's only mutable globals: every layer logs. */
+static struct {
+    enum log_level level;
+    enum log_format format;
+    bool colour;
+    uint64_t dropped;
+    const char *scope_key;
+    char scope_value[64];
+} state = {.level = LOG_LEVEL_INFO};
+
+void log_set_level(enum log_level level) {
+    state.level = level;
+}
+
+enum log_level log_get_level(void) {
+    return state.level;
+}
+
+void log_set_format(enum log_format format) {
+    const char *no_colour = getenv("NO_COLOR");
+    state.format = format;
+    state.colour = isatty(STDERR_FILENO) && (no_colour == NULL || *no_colour == '\0');
+}
+
+uint64_t log_dropped_lines(void) {
+    return state.dropped;
+}
+
+void log_scope_set(const char *key, const char *value) {
+    state.scope_key = key;
+    snprintf(state.scope_value, sizeof(state.scope_value), "%s", value != NULL ? value : "");
+}
+
+void log_scope_clear(void) {
+    state.scope_key = NULL;
+}
+
+/* The log has its own look at the wall clock: a line's time is when it was written, and nothing is
+ * decided by it. */
+static void format_time(char out[32]) {
+    struct timespec now;
+    struct tm parts;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
+    size_t len = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(out + len, 32 - len, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+static void format_logfmt(struct strbuf *line, enum log_level level, struct str text) {
+    char time_text[32];
+    format_time(time_text);
+    strbuf_printf(line, "time=%s level=%s msg=", time_text, log_level_names[level]);
+    json_escape(line, text);
+    if (state.scope_key != NULL) {
+        strbuf_printf(line, " %s=", state.scope_key);
+        json_escape(line, str_of(state.scope_value));
+    }
+}
+
+static void format_json(struct strbuf *line, enum log_level level, struct str text) {
+    char time_text[32];
+    format_time(time_text);
+    struct json_writer json = {.out = line};
+    json_object_begin(&json, NULL);
+    json_text(&json, "time", time_text);
+    json_text(&json, "level", log_level_names[level]);
+    json_str(&json, "msg", text);
+    if (state.scope_key != NULL) {
+        json_text(&json, state.scope_key, state.scope_value);
+    }
+    json_object_end(&json);
+}
+
+/* Bytes of foreign servers must not steer the terminal: neither ASCII's control characters nor
+ * those of U+0080 to U+009F, alone or as UTF-8. */
+static void add_printable(struct strbuf *line, struct str text) {
+    for (size_t i = 0; i < text.len;) {
+        const char *at = text.data + i;
+        unsigned char c = (unsigned char)*at;
+        size_t len = utf8_length(at, text.len - i);
+        if (len == 0) {
+            strbuf_add_text(line, "?");
+        } else if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)at[1] < 0xa0)) {
+            strbuf_add_char(line, ' ');
+        } else {
+            strbuf_add(line, at, len);
+        }
+        i += len != 0 ? len : 1;
+    }
+}
+
+static void format_console(struct strbuf *line, enum log_level level, struct str text) {
+    static const char *const colours[] = {"\033[31m", "\033[33m", "", "\033[2m"};
+    char time_text[32];
+    format_time(time_text);
+    strbuf_printf(line, "%s%.12s %-5s ", state.colour ? colours[level] : "", time_text + 11,
+                  log_level_names[level]);
+    add_printable(line, text);
+    strbuf_add_text(line, state.colour ? "\033[0m" : "");
+}
+
+static void format_line(struct strbuf *line, enum log_level level, struct str text) {
+    switch (state.format) {
+    case LOG_FORMAT_LOGFMT:
+        format_logfmt(line, level, text);
+        break;
+    case LOG_FORMAT_JSON:
+        format_json(line, level, text);
+        break;
+    case LOG_FORMAT_CONSOLE:
+        format_console(line, level, text);
+        break;
+    }
+    strbuf_add_char(line, '\n');
+}
+
+static struct str half_of(struct str text) {
+    text.len /= 2;
+    while (text.len > 0 && ((unsigned char)text.data[text.len] & 0xc0) == 0x80) {
+        text.len--;
+    }
+    return text;
+}
+
+static void write_line(enum log_level level, struct str text) {
+    struct strbuf line = {0};
+    format_line(&line, level, text);
+    /* The text is cut, not the line: what reads it wants whole JSON. */
+    while (line.len > LONGEST_LINE && text.len > 0) {
+        text = half_of(text);
+        strbuf_clear(&line);
+        format_line(&line, level, text);
+    }
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0 ||
+        write(STDERR_FILENO, line.data, line.len) != (ssize_t)line.len) {
+        state.dropped++;
+    }
+    strbuf_deinit(&line);
+}
+
+void log_line(enum log_level level, const char *format, ...) {
+    if (level > state.level) {
+        return;
+    }
+    char text[LONGEST_LINE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    write_line(level, str_of(text));
+}
+
+int log_line_errno(enum log_level level, int r, const char *format, ...) {
+    if (level > state.level) {
+        return r;
+    }
+    char text[LONGEST_LINE];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (len >= 0 && (size_t)len < sizeof(text)) {
+        const char *meaning = strerrordesc_np(-r);
+        snprintf(text + len, sizeof(text) - (size_t)len, ": %s",
+                 meaning != NULL ? meaning : "unknown error");
+    }
+    write_line(level, str_of(text));
+    return r;
+}
