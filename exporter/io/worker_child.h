@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a forked worker does between fork() and its end: gives up what it inherited, takes limits on
+ * itself, works. Only io/worker.c calls it. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "io/worker.h"
+
+/* With all signals blocked, in the child. pipe_fd is the only descriptor that is kept, besides
+ * stderr; parent is who forked us: if it is gone already, so are we. */
+_Noreturn void worker_child_run(const struct worker_request *request, int pipe_fd, pid_t parent,
+                                uint64_t max_memory_bytes);
