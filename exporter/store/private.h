@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the files of the store share and nobody else sees.
+ *
+ * A series is either live, then it stands in the list of its family within the source (the order
+ * on pages) and in the list of its feed; or stale, then it stands in the source's stale list,
+ * oldest first, until it is mentioned again, expires, or has to make room. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/hash.h"
+#include "store/exposition.h"
+#include "store/store.h"
+
+/* A body with its compressed form, which is made on demand. */
+struct cached_page {
+    struct buffer *plain, *gzip; /* NULL: not made */
+    uint64_t generation;         /* that they show */
+    uint64_t read_usec;          /* when it was read last */
+};
+
+/* Where a family begins in a joined block; the last part has no family and begins at the end. */
+struct joined_part {
+    struct family *family;
+    size_t offset;
+};
+
+/* A source's part of the joined page. */
+struct joined_block {
+    size_t refs;
+    struct buffer *body;
+    struct joined_part *parts; /* in name order of families */
+};
+
+/* A family within a source. */
+struct source_family {
+    struct family *family;
+    struct series *first, *last; /* live ones */
+    size_t n_series;             /* live and stale */
+};
+
+#define SLAB_PLACES 64
+struct hot_slab {
+    struct series_hot *places; /* SLAB_PLACES; NULL while none is used */
+    uint64_t used;             /* a bit each */
+};
+
+struct store_feed {
+    struct store_source *source;
+    struct store_feed *prev, *next;
+    char *name;
+    struct series **series; /* in the order of the last commit; all live */
+    size_t n_series, capacity;
+};
+
+struct store_source {
+    struct store *store;
+    struct label *lent; /* target, cluster, extra, instance, job; none is empty or there twice */
+    size_t n_lent;
+    size_t n_exposed;         /* the first ones, up to extra: they stand on the joined page */
+    char *lent_text;          /* what their views point into */
+    struct str joined_labels; /* the exposed ones as text; owned */
+
+    struct hash_map series;        /* live and stale, by series->hash */
+    struct hash_map families;      /* struct source_family, by family->hash */
+    struct source_family **sorted; /* the same in name order, unless sorted_stale */
+    size_t sorted_capacity;
+    bool sorted_stale;
+    struct series *stale_first, *stale_last;
+    size_t n_live, n_stale;
+
+    struct store_feed *feeds;
+    struct hot_slab *slabs;
+    size_t n_slabs, slabs_capacity;
+    size_t free_slab; /* none before it has a free place */
+
+    uint64_t round;      /* counts commits */
+    uint64_t generation; /* of what is visible */
+    bool changed;        /* since then */
+
+    struct cached_page page;
+    struct joined_block *joined; /* NULL: not made */
+    uint64_t joined_generation, joined_read_usec;
+};
+
+struct store {
+    struct store_options options;
+    struct label_pool *pool;
+    struct hash_map families_by_name;
+    struct family **families; /* in name order, unless families_stale */
+    size_t n_families, families_capacity;
+    bool families_stale;
+    struct store_source **sources; /* in name order of targets */
+    size_t n_sources, sources_capacity;
+    struct store_source **ended; /* that only wait for their series to expire */
+    size_t n_ended, ended_capacity;
+    struct series **scratch; /* the previous list of the feed that is being committed */
+    size_t scratch_capacity;
+    struct arena arena; /* what the making of one series needs */
+
+    struct store_numbers numbers; /* bytes without the label pool */
+    size_t head_bytes;            /* HELP and TYPE of all families with live series */
+    uint64_t generation;
+    uint64_t boot_id; /* tells ETags of this process from those before a restart */
+    struct cached_page joined;
+};
+
+/* --- store.c --- */
+
+/* The family of that name, made if there is room. Return: NULL when there is none. */
+struct family *store_family(struct store *store, const struct batch_metric *metric);
+
+/* Makes family->order right for all families. */
+void store_sort_families(struct store *store);
+
+/* --- source.c: a source's series; none of these publishes --- */
+
+struct series_key {
+    struct str name; /* of the family */
+    enum metric_suffix suffix;
+    struct str own_text;
+};
+uint64_t series_key_hash(const struct series_key *key);
+struct series *source_find(const struct store_source *source, const struct series_key *key,
+                           uint64_t hash);
+
+/* A new series in the stale list, without a sample. Return: NULL above the limits. */
+struct series *source_add_series(struct store_source *source, const struct batch_metric *metric,
+                                 const struct series_key *key, uint64_t hash);
+
+/* A stale series that just got a sample joins the pages. */
+void source_revive_series(struct series *series);
+
+/* A live series gets the marker and leaves the pages and its feed (but not the feed's list). */
+void source_end_series(struct series *series, int64_t t_ms);
+
+/* Frees a stale series. */
+void source_free_series(struct series *series);
+
+/* The families of the source in name order; some may have no live series. */
+struct source_family **source_sorted_families(struct store_source *source);
+
+void source_copy_labels(struct store_source *source, const struct source_labels *labels);
+bool source_has_labels(const struct store_source *source, const struct source_labels *labels);
+
+/* --- feed.c --- */
+
+/* Frees the feed without ending its series. */
+void feed_forget(struct store_feed *feed);
+
+/* --- exposition_block.c --- */
+
+/* The lines that precede a family's samples. */
+void page_add_head(struct strbuf *out, const struct family *family);
+
+/* The page of a source as of now. */
+struct buffer *page_render(struct store_source *source);
+
+/* The joined block of the source's generation, rendered if need be. Return: borrowed. */
+bool joined_block_is_current(const struct store_source *source);
+struct joined_block *joined_block_get(struct store_source *source, uint64_t now_usec);
+struct joined_block *joined_block_unref(struct joined_block *block);
+
+/* Walks over the joined page piece by piece, with references to the blocks of its beginning. */
+struct page_walk_place {
+    const struct family *family; /* of part; NULL at the end. Here, so that skipping is cheap */
+    const struct joined_part *part;
+    struct joined_block *block;
+};
+struct page_walk {
+    struct page_walk_place *places; /* one for each source, in name order of targets */
+    size_t n_places, at;
+    const struct family *family, *next;
+    bool head_given;
+    struct strbuf head;
+};
+void page_walk_init(struct page_walk *walk, struct store *store, uint64_t now_usec);
+void page_walk_deinit(struct page_walk *walk);
+
+/* The next piece, valid until the next call. Return: false at the end. */
+bool page_walk_next(struct page_walk *walk, struct str *ret);
+
+/* --- exposition.c --- */
+
+void cached_page_clear(struct cached_page *page);
+
+/* A gzip stream at the level that pages are worth. Return: NULL when zlib refuses to start. */
+struct gzip_stream;
+struct gzip_stream *gzip_stream_new(void);
+struct gzip_stream *gzip_stream_free(struct gzip_stream *stream);
+
+/* Compresses from *in (which moves on) into out; last: nothing follows *in. *ret_ended tells that
+ * all has been written. Return: bytes written. */
+size_t gzip_stream_step(struct gzip_stream *stream, struct str *in, bool last, char *out,
+                        size_t size, bool *ret_ended);
