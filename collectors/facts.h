@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What is known of a server as typed values rather than samples: decisions (lag in a cluster,
+ * health, service names, failover) read these, never floats from an exposition. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum server_role { ROLE_UNKNOWN, ROLE_PRIMARY, ROLE_REPLICA };
+
+extern const char *const server_role_names[]; /* "unknown", "primary", "replica" */
+
+/* Kept whole in 64 bits. LSNs are byte positions, as pg_wal_lsn_diff(lsn, '0/0') gives them. */
+enum fact {
+    FACT_ROLE,                 /* enum server_role */
+    FACT_VERSION,              /* server_version_num; Redis 7.0.15 is 70015 */
+    FACT_SYSTEM_IDENTIFIER,    /* PostgreSQL */
+    FACT_TIMELINE,             /* of the primary's WAL, or what a replica receives */
+    FACT_START_TIME_SECONDS,   /* of the server, seconds since 1970 */
+    FACT_WRITE_POSITION,       /* primary: current WAL position or replication offset */
+    FACT_RECEIVE_POSITION,     /* replica: received */
+    FACT_REPLAY_POSITION,      /* replica: replayed */
+    FACT_RECEIVER_CONNECTED,   /* replica: 1 while its receiver streams, 0 when lost */
+    FACT_MAX_CONNECTIONS,      /* PostgreSQL: max_connections; PgBouncer: max_client_conn */
+    FACT_RESERVED_CONNECTIONS, /* not for applications */
+    FACT_CLIENT_BACKENDS,      /* client backends of all databases */
+    FACT_ACTIVE_CONNECTIONS,   /* state = active, or servers in use */
+    FACT_WAITING_CONNECTIONS,  /* PgBouncer: clients that wait for a server */
+    FACT_POOL_USAGE_PERMILLE,  /* PgBouncer: of its worst pool */
+    FACT_CACHE_HITS,           /* Redis */
+    FACT_CACHE_MISSES,
+    FACT_COMMITS, /* PostgreSQL: of all databases; PgBouncer: queries */
+    FACT_ROLLBACKS,
+    FACT_COUNT
+};
+
+struct facts {
+    uint64_t known; /* bit per fact */
+    int64_t value[FACT_COUNT];
+};
+
+static inline void facts_set(struct facts *facts, enum fact fact, int64_t value) {
+    facts->known |= (uint64_t)1 << fact;
+    facts->value[fact] = value;
+}
+
+static inline bool facts_get(const struct facts *facts, enum fact fact, int64_t *ret) {
+    if ((facts->known >> fact & 1) == 0) {
+        return false;
+    }
+    *ret = facts->value[fact];
+    return true;
+}

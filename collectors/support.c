@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "collectors/support.h"
+
+#include <math.h>
+
+double scale_value(double value, double scale) {
+    if (scale == 0) {
+        return value;
+    }
+    if (scale > 0 && scale < 1) {
+        double inverse = nearbyint(1 / scale);
+        if (fabs(1 / scale - inverse) < inverse * 1e-12) {
+            return value / inverse;
+        }
+    }
+    return value * scale;
+}
+
+struct str cell_named(const struct table *table, size_t row, const char *column) {
+    int place = table_column(table, column);
+    return place < 0 ? (struct str){0} : table_cell(table, row, (size_t)place);
+}
+
+bool sum_column(const struct table *table, const char *column, const char *except_column,
+                const char *except, double *ret) {
+    int place = table_column(table, column);
+    int except_place = except_column != NULL ? table_column(table, except_column) : -1;
+    bool any = false;
+    double sum = 0, value;
+    for (size_t row = 0; place >= 0 && row < table->n_rows; row++) {
+        if (except_place >= 0 && str_is(table_cell(table, row, (size_t)except_place), except)) {
+            continue;
+        }
+        if (str_to_double(table_cell(table, row, (size_t)place), &value) && isfinite(value)) {
+            sum += value;
+            any = true;
+        }
+    }
+    if (any) {
+        *ret = sum;
+    }
+    return any;
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+bool version_number(struct str text, int64_t *ret) {
+    int64_t parts[3] = {0};
+    size_t i = 0;
+    while (i < text.len && !is_digit(text.data[i])) {
+        i++;
+    }
+    if (i == text.len) {
+        return false;
+    }
+    for (size_t part = 0; part < 3; part++) {
+        while (i < text.len && is_digit(text.data[i]) && parts[part] < 100000) {
+            parts[part] = parts[part] * 10 + (text.data[i++] - '0');
+        }
+        if (i == text.len || text.data[i] != '.') {
+            break;
+        }
+        i++;
+    }
+    *ret = parts[0] * 10000 + parts[1] * 100 + parts[2];
+    return true;
+}
+
+struct str list_value(struct str list, const char *name) {
+    while (list.len != 0) {
+        struct str value = str_cut(&list, ',');
+        struct str key = str_cut(&value, '=');
+        if (str_is(key, name)) {
+            return value;
+        }
+    }
+    return (struct str){0};
+}

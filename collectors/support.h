@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What decode functions share. */
+#pragma once
+
+#include "collectors/collector.h"
+
+/* Label groups that a collector may have. */
+#define COLLECTOR_GROUPS 8
+
+/* value * scale, where 0 means 1. A scale below 1 divides by its inverse if that is whole, because
+ * 351 / 1e6 is 0.000351 and 351 * 1e-6 is not. */
+double scale_value(double value, double scale);
+
+/* The cell of a named column, or no text when there is none. */
+struct str cell_named(const struct table *table, size_t row, const char *column);
+
+/* The sum of a column's numbers over the rows whose other column is not `except` (NULL: all rows).
+ * Return: false when the column has no number at all. */
+bool sum_column(const struct table *table, const char *column, const char *except_column,
+                const char *except, double *ret);
+
+/* The first dotted number in a text, "PgBouncer 1.18.0" or "7.0.15", as major * 10000 + minor * 100
+ * + patch. */
+bool version_number(struct str text, int64_t *ret);
+
+/* The value of name in "a=1,b=2", or no text. */
+struct str list_value(struct str list, const char *name);
