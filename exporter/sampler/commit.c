@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The end of a round: what it found goes into the store in one piece, what it did not find becomes
+ * stale, and facts follow their samples. */
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "sampler/private.h"
+
+static void log_failing(struct collector_run *run) {
+    const struct target *target = run->target;
+    const struct client_failure *failure = &run->view.failure;
+    if (run->failing && run->failing_reason == failure->reason) {
+        return;
+    }
+    log_warn("target '%s': collector '%s' %s: %s: %s", target->options.name,
+             run->view.collector->name, run->failing ? "still fails" : "fails",
+             client_reason_names[failure->reason], failure->error.text);
+    run->failing = true;
+    run->failing_reason = failure->reason;
+}
+
+static void log_working(struct collector_run *run) {
+    if (run->failing) {
+        log_info("target '%s': collector '%s' works again", run->target->options.name,
+                 run->view.collector->name);
+        run->failing = false;
+    }
+}
+
+static void run_succeeded(struct collector_run *run, int64_t t_ms) {
+    struct target *target = run->target;
+    struct store_commit_result result = store_feed_commit(run->feed, &run->batch, t_ms);
+    target->duplicate_samples += result.duplicates;
+    target->dropped_samples += result.over_limit + run->batch.dropped_samples;
+    run->last_good_ms = t_ms;
+    run->timed_out = false;
+    backoff_reset(&run->backoff);
+    run->next_due_usec = target->round.start_usec + run->settings->interval_usec;
+    log_working(run);
+}
+
+static void run_did_fail(struct collector_run *run, int64_t t_ms) {
+    struct target *target = run->target;
+    uint64_t wait = run->settings->interval_usec;
+    store_feed_end(run->feed, t_ms);
+    run->facts = (struct facts){0};
+    run->last_good_ms = 0;
+    run->errors[run->view.failure.reason]++;
+    run->timed_out = run->view.failure.reason == REASON_TIMEOUT;
+    if (run->timed_out) {
+        uint64_t back_off = backoff_next(&run->backoff, random_unit());
+        wait = wait > back_off ? wait : back_off;
+    }
+    run->next_due_usec = target->round.start_usec + wait;
+    log_failing(run);
+}
+
+/* Not due, backed off, switched off, or nothing for this version: the last values stand until they
+ * are two of the collector's intervals old. */
+static void run_was_idle(struct collector_run *run, int64_t t_ms) {
+    uint64_t interval = run->settings->interval_usec;
+    if (interval < run->target->options.interval_usec) {
+        interval = run->target->options.interval_usec;
+    }
+    int64_t most_ms = (int64_t)(2 * interval / USEC_PER_MSEC);
+    if (run->settings->enabled && run->last_good_ms != 0 && t_ms - run->last_good_ms <= most_ms) {
+        store_feed_repeat(run->feed, t_ms);
+        return;
+    }
+    store_feed_end(run->feed, t_ms);
+    run->facts = (struct facts){0};
+    run->last_good_ms = 0;
+}
+
+static void commit_good(struct target *target, int64_t t_ms) {
+    target->view.failed_collectors = 0;
+    for (size_t i = 0; i < target->n_runs; i++) {
+        struct collector_run *run = &target->runs[i];
+        switch (run->state) {
+        case RUN_GOOD:
+            run_succeeded(run, t_ms);
+            break;
+        case RUN_IDLE:
+            run_was_idle(run, t_ms);
+            break;
+        case RUN_BAD:
+        case RUN_ASKED:
+        case RUN_EXPANDED:
+            target->view.failed_collectors++;
+            run_did_fail(run, t_ms);
+            break;
+        }
+    }
+}
+
+/* Nothing of a server that is down is true any more; all is asked anew when it returns. */
+static void commit_bad(struct target *target, int64_t t_ms) {
+    for (size_t i = 0; i < target->n_runs; i++) {
+        struct collector_run *run = &target->runs[i];
+        store_feed_end(run->feed, t_ms);
+        run->facts = (struct facts){0};
+        run->last_good_ms = 0;
+        run->next_due_usec = 0;
+    }
+}
+
+static void gather_facts(struct target *target) {
+    struct facts *facts = &target->view.facts;
+    *facts = (struct facts){0};
+    for (size_t i = 0; i < target->n_runs; i++) {
+        const struct facts *found = &target->runs[i].facts;
+        for (int fact = 0; fact < FACT_COUNT; fact++) {
+            int64_t value;
+            if (facts_get(found, (enum fact)fact, &value)) {
+                facts_set(facts, (enum fact)fact, value);
+            }
+        }
+    }
+}
+
+/* A primary leaves its position behind, so that replicas can be measured against it, also after it
+ * is gone. */
+static void remember_position(struct target *target, int64_t t_ms) {
+    const struct facts *facts = &target->view.facts;
+    struct cluster_position *cluster = sampler_cluster(target->sampler, target->options.cluster);
+    int64_t role = 0, position = 0, identifier = 0;
+    facts_get(facts, FACT_SYSTEM_IDENTIFIER, &identifier);
+    if (cluster != NULL && facts_get(facts, FACT_ROLE, &role) && role == ROLE_PRIMARY &&
+        facts_get(facts, FACT_WRITE_POSITION, &position)) {
+        cluster->position = position;
+        cluster->system_identifier = identifier;
+        cluster->seen_ms = t_ms;
+    }
+}
+
+void target_commit(struct target *target) {
+    bool good = target->round.vital_good;
+    int64_t t_ms = target->round.start_ms;
+    if (good) {
+        target_attach(target);
+    }
+    if (target->view.source == NULL) {
+        return; /* guessed, and has never answered */
+    }
+    if (good) {
+        commit_good(target, t_ms);
+    } else {
+        /* News may end what was committed a moment ago: later than the newest sample, always. */
+        commit_bad(target, t_ms);
+    }
+    gather_facts(target);
+    remember_position(target, t_ms);
+    batch_clear(&target->self_batch);
+    target_metrics_add(target, &target->self_batch);
+    store_feed_commit(target->self_feed, &target->self_batch, t_ms);
+    target->last_commit_ms = t_ms;
+    store_publish(target->view.source);
+}

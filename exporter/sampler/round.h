@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One round of a target: which collectors take part, what was asked, and what has been answered. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/backoff.h"
+#include "collectors/collector.h"
+#include "io/client.h"
+#include "sampler/sampler.h"
+#include "sampler/shape.h"
+
+struct target;
+
+/* A collector of a target. The batch holds what it found in this round until the commit. */
+struct collector_run {
+    struct collector_view view; /* first, so that a view is its run */
+    struct target *target;
+    const struct collector_settings *settings; /* borrowed from the target's options */
+    struct store_feed *feed;                   /* NULL while the target has no source */
+    struct batch batch;
+    struct facts facts; /* of its last good answer */
+    uint64_t next_due_usec;
+    struct backoff backoff; /* after time-outs */
+    bool timed_out;         /* last time: goes last */
+    bool failing;           /* said so in the log */
+    enum client_reason failing_reason;
+    int64_t last_good_ms;
+    uint64_t errors[REASON_COUNT];
+    uint64_t skipped_cells;
+
+    /* of the round */
+    enum { RUN_IDLE, RUN_ASKED, RUN_EXPANDED, RUN_GOOD, RUN_BAD } state;
+    const struct query *query;
+    struct answer answer;
+    struct tree *follow_ups;
+    size_t open_follow_ups;
+};
+
+/* One query text that is sent once, whoever wants its answer. */
+struct question {
+    struct target *target;
+    const char *text;
+    struct shape_cache cache;
+    uint64_t asked_usec;
+};
+
+#define ROUND_MOST_QUESTIONS TARGET_MOST_COLLECTORS
+
+struct round {
+    bool active;
+    bool connecting;  /* waits for a connection */
+    bool reconnected; /* its connection was lost once and made again */
+    bool probe;       /* the breaker is open: only the vital query, until it succeeds */
+    bool lost;        /* the connection ended after the vital answer */
+    bool vital_good;
+    bool out_of_time; /* the deadline has passed: the rest was abandoned */
+    char id[17];
+    int64_t start_ms; /* the time of its samples */
+    uint64_t start_usec, deadline_usec;
+    struct client *client; /* that serves it; borrowed from a slot */
+    struct question questions[ROUND_MOST_QUESTIONS];
+    size_t n_questions;
+    size_t open;                   /* requests without an answer */
+    struct client_failure failure; /* why it is bad */
+    struct arena arena;
+};
+
+/* Sends the questions of all due collectors (only the vital one's while probing). */
+void round_ask(struct target *target);

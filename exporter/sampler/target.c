@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "sampler/target.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "io/pg_client.h"
+#include "io/pgbouncer_client.h"
+#include "sampler/private.h"
+
+/* News may start so many rounds a second at most; a server that accepts and hangs up must not turn
+ * into a loop. */
+#define KICK_LEAST_USEC       ((uint64_t)200 * USEC_PER_MSEC)
+#define COLLECTOR_BACKOFF_MAX ((uint64_t)5 * 60 * USEC_PER_SEC)
+#define SAMPLING_FAILURES     5
+/* The server has texts that are no UTF-8: the next connection asks for bytes as they are. */
+#define SQLSTATE_UNTRANSLATABLE "22021"
+
+static void connect_slot(struct target *target, unsigned index);
+
+static void scope_enter(const struct target *target) {
+    log_scope_set("round_id", target->round.id);
+}
+
+static struct target_slot *main_slot(struct target *target) {
+    return &target->slots[target->main_slot];
+}
+
+static struct target_slot *spare_slot(struct target *target) {
+    return &target->slots[1 - target->main_slot];
+}
+
+static void slot_close(struct target_slot *slot) {
+    struct client *client = slot->client;
+    slot->client = NULL;
+    client_free(client);
+}
+
+/* A round outside the schedule: from the next turn of the loop, or a moment later when news come
+ * too fast. */
+static void kick(struct target *target) {
+    uint64_t now = loop_now_usec(target->sampler->loop);
+    if (now < target->kick_allowed_usec) {
+        loop_timer_set(target->tick, target->kick_allowed_usec);
+        return;
+    }
+    target->kick_allowed_usec = now + KICK_LEAST_USEC;
+    loop_deferred_arm(target->kick);
+}
+
+/* ---- rounds ---- */
+
+static void round_finish(struct target *target);
+
+static void round_fail(struct target *target, const struct client_failure *failure) {
+    target->round.failure = *failure;
+    target->round.vital_good = false;
+    round_finish(target);
+}
+
+/* The slot's connection is ready: it serves the round. */
+static void round_serve(struct target *target, struct target_slot *slot) {
+    struct round *round = &target->round;
+    target->main_slot = (unsigned)(slot - target->slots);
+    target->view.version = slot->version != 0 ? slot->version : target->view.version;
+    target->view.pooler = slot->pooler;
+    round->connecting = false;
+    round->client = slot->client;
+    round_ask(target);
+}
+
+/* Takes the connection that is there, or makes one, or waits for those that are silent. */
+static void round_connect(struct target *target) {
+    struct round *round = &target->round;
+    struct target_slot *slot = main_slot(target);
+    if (slot->client != NULL && slot->client->state == CLIENT_READY) {
+        if (round->start_usec < slot->renew_usec) {
+            round_serve(target, slot);
+            return;
+        }
+        slot_close(slot);
+    }
+    round->connecting = true;
+    if (slot->client == NULL) {
+        connect_slot(target, target->main_slot);
+    } else if (spare_slot(target)->client == NULL) {
+        connect_slot(target, 1 - target->main_slot);
+    }
+}
+
+static void round_begin(struct target *target) {
+    struct sampler *sampler = target->sampler;
+    struct round *round = &target->round;
+    uint64_t now = loop_now_usec(sampler->loop);
+    enum breaker_answer answer = breaker_allow(&target->breaker, now);
+    if (answer == BREAKER_REJECT) {
+        return;
+    }
+    struct arena arena = round->arena;
+    arena_reset(&arena);
+    *round = (struct round){.active = true, .arena = arena, .start_usec = now};
+    round->probe = answer == BREAKER_TRY;
+    round->deadline_usec = now + target->options.timeout_usec;
+    /* Samples of a series need increasing times, whatever the wall clock does. */
+    round->start_ms = loop_now_ms(sampler->loop);
+    if (round->start_ms <= target->last_commit_ms) {
+        round->start_ms = target->last_commit_ms + 1;
+    }
+    snprintf(round->id, sizeof(round->id), "%016llx", (unsigned long long)random_u64());
+    for (size_t i = 0; i < target->n_runs; i++) {
+        target->runs[i].state = RUN_IDLE;
+    }
+    scope_enter(target);
+    log_debug("target '%s': round begins", target->options.name);
+    loop_timer_set(target->deadline, round->deadline_usec);
+    round_connect(target);
+    log_scope_clear();
+}
+
+static void schedule_tick(struct target *target) {
+    uint64_t now = loop_now_usec(target->sampler->loop);
+    loop_timer_set(target->tick, schedule_next(&target->schedule, now, random_unit()));
+}
+
+static void ticked(void *userdata) {
+    struct target *target = userdata;
+    schedule_tick(target);
+    if (target->round.active) {
+        target->view.skipped_ticks++;
+        return;
+    }
+    round_begin(target);
+}
+
+static void kicked(void *userdata) {
+    struct target *target = userdata;
+    if (!target->round.active) {
+        round_begin(target);
+    }
+}
+
+static void deadline_passed(void *userdata) {
+    struct target *target = userdata;
+    struct round *round = &target->round;
+    char timeout[32];
+    char why[96];
+    if (!round->active) {
+        return;
+    }
+    scope_enter(target);
+    duration_format(target->options.timeout_usec, timeout);
+    round->out_of_time = true;
+    if (round->connecting) {
+        struct client_failure failure = {.end = CLIENT_SILENT, .reason = REASON_TIMEOUT};
+        error_say(&failure.error, -ETIMEDOUT, "no connection within %s", timeout);
+        for (size_t i = 0; i < ARRAY_LEN(target->slots); i++) {
+            struct client *client = target->slots[i].client;
+            if (client != NULL && client->state == CLIENT_CONNECTING) {
+                client_abandon(client, failure.error.text);
+            }
+        }
+        round_fail(target, &failure);
+    } else if (round->client != NULL && !round->lost) {
+        snprintf(why, sizeof(why), "no answer within %s", timeout);
+        client_abandon(round->client, why);
+    }
+    log_scope_clear();
+}
+
+/* ---- health ---- */
+
+static void log_down(struct target *target, const struct client_failure *failure, bool was_down) {
+    log_warn("target '%s': %s: %s: %s", target->options.name, was_down ? "still down" : "went down",
+             client_reason_names[failure->reason], failure->error.text);
+}
+
+static void log_up(struct target *target, bool was_down, int64_t down_ms) {
+    if (was_down) {
+        char text[32];
+        duration_format((uint64_t)(down_ms > 0 ? down_ms : 0) * USEC_PER_MSEC, text);
+        log_info("target '%s': is up again after %s", target->options.name, text);
+    } else {
+        log_info("target '%s': is up (%s %s)", target->options.name,
+                 target_kind_names[target->options.kind], target->view.instance);
+    }
+}
+
+/* A guessed target that was never there is no news. */
+static bool is_worth_a_line(const struct target *target) {
+    return !target->options.guessed || target->view.last_success_ms != 0;
+}
+
+static void health_set(struct target *target, bool good) {
+    struct target_view *view = &target->view;
+    const struct round *round = &target->round;
+    enum target_health was = view->health;
+    enum client_reason old_reason = view->last_failure.reason;
+    view->rounds++;
+    view->failed_rounds += good ? 0 : 1;
+    view->window = view->window << 1 | (good ? 1 : 0);
+    view->n_window += view->n_window < TARGET_HEALTH_WINDOW ? 1 : 0;
+    view->last_round_ms = round->start_ms;
+    view->health = good ? TARGET_UP : TARGET_DOWN;
+    if (view->health != was) {
+        int64_t since = view->health_since_ms;
+        view->health_since_ms = round->start_ms;
+        if (good) {
+            log_up(target, was == TARGET_DOWN, round->start_ms - since);
+        } else if (is_worth_a_line(target)) {
+            log_down(target, &round->failure, false);
+        }
+    } else if (!good && old_reason != round->failure.reason && is_worth_a_line(target)) {
+        log_down(target, &round->failure, true);
+    }
+    if (good) {
+        view->last_success_ms = round->start_ms;
+        view->last_failure = (struct client_failure){0};
+    } else {
+        view->last_failure = round->failure;
+        target->errors[round->failure.reason]++;
+    }
+}
+
+static void breaker_judge(struct target *target, bool good) {
+    uint64_t now = loop_now_usec(target->sampler->loop);
+    bool changed = good ? breaker_success(&target->breaker, now)
+                        : breaker_failure(&target->breaker, now, random_unit());
+    if (changed && is_worth_a_line(target)) {
+        log_info("target '%s': sampling breaker is now %s", target->options.name,
+                 breaker_state_names[target->breaker.state]);
+    }
+}
+
+/* Ends the round: judges it, commits it, and makes room for the next one. */
+static void round_finish(struct target *target) {
+    struct round *round = &target->round;
+    bool good = round->vital_good;
+    uint64_t now = loop_clock_usec();
+    loop_timer_stop(target->deadline);
+    target->view.last_round_seconds = (double)(now - round->start_usec) / (double)USEC_PER_SEC;
+    if (!good && !error_is_set(&round->failure.error)) {
+        round->failure.reason = REASON_PROTOCOL;
+        round->failure.end = CLIENT_ALIVE;
+        error_say(&round->failure.error, -EPROTO, "the server answered none of our questions");
+    }
+    breaker_judge(target, good);
+    health_set(target, good);
+    target_commit(target);
+    round->active = false;
+    round->client = NULL;
+    if (target->sampler->options.round_ended != NULL) {
+        target->sampler->options.round_ended(target->sampler->options.userdata, &target->view);
+    }
+}
+
+void target_round_done(struct target *target) {
+    struct round *round = &target->round;
+    if (!round->active || round->connecting) {
+        return;
+    }
+    if (round->lost) {
+        return; /* ended() follows and decides */
+    }
+    round_finish(target);
+}
+
+/* ---- connections ---- */
+
+/* A connection that was awaited, or had been silent, answers. */
+static void slot_is_alive(struct target_slot *slot) {
+    struct target *target = slot->target;
+    const struct client *other = target->slots[slot == &target->slots[0] ? 1 : 0].client;
+    scope_enter(target);
+    if (target->round.active && target->round.connecting) {
+        round_serve(target, slot);
+    } else if (other != NULL && other->state == CLIENT_READY) {
+        slot_close(slot); /* its work was taken over: two are not needed */
+    } else {
+        target->main_slot = (unsigned)(slot - target->slots);
+        if (!target->round.active) {
+            kick(target);
+        }
+    }
+    log_scope_clear();
+}
+
+static void client_is_ready(void *userdata, const struct client_hello *hello) {
+    struct target_slot *slot = userdata;
+    slot->version = hello->version;
+    slot->pooler = hello->pooler;
+    slot->target->connect_seconds = (double)hello->connect_usec / (double)USEC_PER_SEC;
+    slot_is_alive(slot);
+}
+
+static void client_has_drained(void *userdata) {
+    slot_is_alive(userdata);
+}
+
+/* The connection of a running round is gone. */
+static void round_lost_connection(struct target *target, const struct client_failure *failure) {
+    struct round *round = &target->round;
+    if (round->vital_good) {
+        round_finish(target); /* what arrived stands; the reconnect tells more */
+        kick(target);
+        return;
+    }
+    if (round->reconnected || round->out_of_time) {
+        round_fail(target, failure);
+        return;
+    }
+    round->reconnected = true;
+    round->lost = false;
+    round->client = NULL;
+    round->failure = (struct client_failure){0};
+    for (size_t i = 0; i < target->n_runs; i++) {
+        target->runs[i].state = RUN_IDLE;
+    }
+    round_connect(target);
+}
+
+static void client_has_ended(void *userdata, const struct client_failure *failure) {
+    struct target_slot *slot = userdata;
+    struct target *target = slot->target;
+    const struct round *round = &target->round;
+    struct client_failure copy = *failure;
+    bool served = round->active && round->client == slot->client;
+    slot_close(slot);
+    scope_enter(target);
+    target->sql_ascii |= strcmp(copy.sqlstate, SQLSTATE_UNTRANSLATABLE) == 0;
+    log_debug("target '%s': connection ended: %s: %s", target->options.name,
+              client_reason_names[copy.reason], copy.error.text);
+    if (served) {
+        round_lost_connection(target, &copy);
+    } else if (round->active && round->connecting) {
+        const struct client *other = target->slots[slot == &target->slots[0] ? 1 : 0].client;
+        if (other == NULL) {
+            round_fail(target, &copy);
+        }
+    } else if (!round->active && target->view.health == TARGET_UP) {
+        kick(target);
+    }
+    log_scope_clear();
+}
+
+static struct client *client_new(struct target *target, struct target_slot *slot) {
+    struct sampler *sampler = target->sampler;
+    struct client_events events = {
+        .ready = client_is_ready,
+        .drained = client_has_drained,
+        .ended = client_has_ended,
+        .userdata = slot,
+    };
+    switch (target->options.kind) {
+    case KIND_POSTGRES: {
+        struct pg_options pg = target->options.pg;
+        pg.guard_timeout_usec = target->options.timeout_usec;
+        pg.sql_ascii = target->sql_ascii;
+        return pg_client_new(sampler->loop, sampler->resolver, &pg, &events);
+    }
+    case KIND_PGBOUNCER:
+        return pgbouncer_client_new(sampler->loop, sampler->resolver, &target->options.pg, &events);
+    case KIND_REDIS:
+    case KIND_SENTINEL:
+        return redis_client_new(sampler->loop, sampler->resolver, &target->options.redis, &events);
+    case KIND_COUNT:
+        break;
+    }
+    abort();
+}
+
+static void connect_slot(struct target *target, unsigned index) {
+    struct target_slot *slot = &target->slots[index];
+    uint64_t now = loop_now_usec(target->sampler->loop);
+    slot->client = client_new(target, slot);
+    slot->renew_usec =
+        now + CONNECTION_MOST_AGE_USEC + (uint64_t)(random_unit() * 300.0) * USEC_PER_SEC;
+    target->connects++;
+    client_open(slot->client);
+}
+
+/* ---- life ---- */
+
+/* Stops the round and closes the connections; open requests are answered on the way. */
+static void close_connections(struct target *target) {
+    target->round.active = false;
+    target->round.connecting = false;
+    target->round.client = NULL;
+    loop_timer_stop(target->deadline);
+    for (size_t i = 0; i < ARRAY_LEN(target->slots); i++) {
+        slot_close(&target->slots[i]);
+    }
+    target->main_slot = 0;
+    target->view.version = 0;
+    target->sql_ascii = false;
+}
+
+static void runs_free(struct target *target) {
+    for (size_t i = 0; i < target->n_runs; i++) {
+        batch_deinit(&target->runs[i].batch);
+    }
+    free(target->runs);
+    target->runs = NULL;
+    target->n_runs = 0;
+}
+
+static void runs_new(struct target *target) {
+    size_t n = 0;
+    while (collector_list[n] != NULL) {
+        n++;
+    }
+    target->runs = mem_array(n, sizeof(*target->runs));
+    for (size_t i = 0; i < n && i < TARGET_MOST_COLLECTORS; i++) {
+        if (collector_list[i]->kind != target->options.kind) {
+            continue;
+        }
+        struct collector_run *run = &target->runs[target->n_runs++];
+        *run = (struct collector_run){
+            .view = {.collector = collector_list[i],
+                     .enabled = target->options.collectors[i].enabled},
+            .target = target,
+            .settings = &target->options.collectors[i],
+            .backoff = {.first_usec = target->options.interval_usec,
+                        .max_usec = COLLECTOR_BACKOFF_MAX,
+                        .jitter = 0.1},
+        };
+    }
+}
+
+static void options_take(struct target *target, const struct target_options *options) {
+    target_options_deinit(&target->options);
+    target_options_copy(options, &target->options);
+    target->view.options = &target->options;
+    target_options_instance(&target->options, target->view.instance, sizeof(target->view.instance));
+    schedule_init(&target->schedule, str_of(target->options.name), target->options.interval_usec);
+}
+
+void target_attach(struct target *target) {
+    struct label extra[TARGET_MOST_LABELS];
+    const struct target_options *options = &target->options;
+    if (target->view.source != NULL) {
+        return;
+    }
+    for (size_t i = 0; i < options->n_labels; i++) {
+        extra[i] =
+            (struct label){str_of(options->labels[i].name), str_of(options->labels[i].value)};
+    }
+    struct source_labels labels = {
+        .target = str_of(options->name),
+        .cluster = str_of(options->cluster != NULL ? options->cluster : ""),
+        .instance = str_of(target->view.instance),
+        .job = str_of(options->job != NULL ? options->job : target_kind_names[options->kind]),
+        .extra = extra,
+        .n_extra = options->n_labels,
+    };
+    target->view.source = store_source_new(target->sampler->store, &labels);
+    target->self_feed = store_feed_new(target->view.source, "target");
+    for (size_t i = 0; i < target->n_runs; i++) {
+        target->runs[i].feed =
+            store_feed_new(target->view.source, target->runs[i].view.collector->name);
+    }
+}
+
+void target_detach(struct target *target, int64_t now_ms) {
+    if (target->view.source == NULL) {
+        return;
+    }
+    if (now_ms <= target->last_commit_ms) {
+        now_ms = target->last_commit_ms + 1;
+    }
+    store_source_free(target->sampler->store, target->view.source, now_ms);
+    target->view.source = NULL;
+    target->self_feed = NULL;
+    for (size_t i = 0; i < target->n_runs; i++) {
+        target->runs[i].feed = NULL;
+    }
+}
+
+struct target *target_new(struct sampler *sampler, const struct target_options *options,
+                          size_t index) {
+    struct target *target = mem_alloc(sizeof(*target));
+    uint64_t now = loop_now_usec(sampler->loop);
+    target->sampler = sampler;
+    target->connect_seconds = (double)NAN;
+    target->view.breaker = &target->breaker;
+    target->slots[0].target = target->slots[1].target = target;
+    options_take(target, options);
+    runs_new(target);
+    breaker_init(&target->breaker,
+                 &(struct breaker_options){
+                     .consecutive_failures = SAMPLING_FAILURES,
+                     .successes = 1,
+                     .timeout_usec = options->interval_usec,
+                     .max_timeout_usec = options->interval_usec,
+                     .probe_while_open = true,
+                 },
+                 now);
+    target->view.health_since_ms = loop_now_ms(sampler->loop);
+    target->tick = loop_timer_new(sampler->loop, ticked, target);
+    target->deadline = loop_timer_new(sampler->loop, deadline_passed, target);
+    target->kick = loop_deferred_new(sampler->loop, kicked, target);
+    loop_timer_set(target->tick, schedule_first(&target->schedule, now, index));
+    if (!options->guessed) {
+        target_attach(target);
+    }
+    return target;
+}
+
+struct target *target_free(struct target *target, int64_t now_ms) {
+    if (target == NULL) {
+        return NULL;
+    }
+    close_connections(target);
+    target_detach(target, now_ms);
+    loop_timer_free(target->tick);
+    loop_timer_free(target->deadline);
+    loop_deferred_free(target->kick);
+    runs_free(target);
+    batch_deinit(&target->self_batch);
+    arena_deinit(&target->round.arena);
+    target_options_deinit(&target->options);
+    free(target);
+    return NULL;
+}
+
+void target_change(struct target *target, const struct target_options *options,
+                   unsigned difference) {
+    char instance[sizeof(target->view.instance)];
+    bool attached = target->view.source != NULL;
+    if (difference & TARGET_CONNECTION) {
+        close_connections(target);
+    }
+    target_options_instance(options, instance, sizeof(instance));
+    if ((difference & TARGET_LABELS) != 0 || strcmp(instance, target->view.instance) != 0) {
+        target_detach(target, loop_now_ms(target->sampler->loop));
+    }
+    options_take(target, options);
+    for (size_t i = 0; i < target->n_runs; i++) {
+        struct collector_run *run = &target->runs[i];
+        run->view.enabled = run->settings->enabled;
+        run->next_due_usec = 0;
+    }
+    if (attached || !options->guessed) {
+        target_attach(target);
+    }
+    if (difference & TARGET_CONNECTION) {
+        kick(target);
+    }
+    schedule_tick(target);
+}
+
+void target_sample_now(struct target *target) {
+    loop_deferred_arm(target->kick);
+}

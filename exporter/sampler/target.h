@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One target inside the sampler: its connections, its rounds, and what became of them.
+ *
+ * Connections. At most two, in slots. The main one serves rounds. When it is silent (still
+ * connecting after its round, or draining) the other slot may hold one more attempt; whichever
+ * answers first serves the round and becomes the main one. While both are silent there is no third.
+ *
+ * Round. tick -> a connection that is ready (made if need be) -> one question per distinct query
+ * text, the vital one first -> answers are decoded as they come -> when nothing is open any more,
+ * or the deadline has passed and the rest was abandoned, everything is committed together. The
+ * target is up when the vital collector succeeded. */
+#pragma once
+
+#include "sampler/round.h"
+#include "sampler/sampler.h"
+#include "sampler/schedule.h"
+
+/* A backend's memory grows with what it has seen; a new one now and then keeps it bounded. */
+#define CONNECTION_MOST_AGE_USEC ((uint64_t)30 * 60 * USEC_PER_SEC)
+
+struct target_slot {
+    struct target *target;
+    struct client *client; /* NULL: free */
+    uint64_t renew_usec;   /* close it after this, between two rounds */
+    int version;           /* from its hello */
+    bool pooler;
+};
+
+struct target {
+    struct target_view view; /* what others see; first, so that a view is its target */
+    struct sampler *sampler;
+    struct target_options options;
+    struct schedule schedule;
+    struct breaker breaker;
+    struct loop_timer *tick;
+    struct loop_timer *deadline;
+    struct loop_deferred *kick; /* a round outside the schedule: news */
+    uint64_t kick_allowed_usec; /* bounds how often news may start one */
+    struct target_slot slots[2];
+    unsigned main_slot;
+    bool sql_ascii; /* learned: conversion to UTF-8 fails here */
+
+    struct collector_run *runs; /* of the target's kind, vital first */
+    size_t n_runs;
+    struct store_feed *self_feed; /* *_up, dbvitals_*, service names */
+    struct batch self_batch;
+    int64_t last_commit_ms;
+    struct round round;
+
+    uint64_t errors[REASON_COUNT];
+    uint64_t connects; /* connections opened */
+    uint64_t duplicate_samples, dropped_samples;
+    double connect_seconds; /* of the newest connection; NaN: none yet */
+    uint64_t last_still_down_usec;
+};
+
+struct target *target_new(struct sampler *sampler, const struct target_options *options,
+                          size_t index);
+struct target *target_free(struct target *target, int64_t now_ms);
+
+/* Takes over changed options (target_options_compare() said what differs). */
+void target_change(struct target *target, const struct target_options *options,
+                   unsigned difference);
+
+/* Starts a round now unless one is running. */
+void target_sample_now(struct target *target);
+
+/* Called by the round when nothing is open any more. */
+void target_round_done(struct target *target);
+
+/* Makes the source and feeds if the target has none yet. */
+void target_attach(struct target *target);
+
+/* Ends the source: its series become stale. */
+void target_detach(struct target *target, int64_t now_ms);
+
+/* sampler/commit.c: brings a finished round into the store. */
+void target_commit(struct target *target);
+
+/* sampler/target_metrics.c: what the sampler itself says about a target. */
+void target_metrics_add(const struct target *target, struct batch *batch);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the sampler says itself about a target: up, its rounds, its errors, its breaker, and how far
+ * it is behind the primary of its cluster. */
+
+#include <math.h>
+
+#include "base/duration.h"
+#include "sampler/private.h"
+#include "sampler/service.h"
+
+enum {
+    UP_PG,
+    UP_PGBOUNCER,
+    UP_REDIS,
+    TARGET_IS_UP,
+    INFORMATION,
+    LAST_ROUND,
+    LAST_SUCCESS,
+    ROUND_DURATION,
+    ROUNDS,
+    ROUNDS_FAILED,
+    ROUNDS_SKIPPED,
+    HEALTH_RATIO,
+    ERRORS,
+    CONNECTIONS,
+    CONNECT_SECONDS,
+    SERIES,
+    DUPLICATES,
+    DROPPED,
+    COLLECTOR_SUCCESS,
+    COLLECTOR_SECONDS,
+    COLLECTOR_ERRORS,
+    COLLECTOR_SKIPPED,
+    BREAKER_STATE,
+    BREAKER_NUMBER,
+    BREAKER_CHANGES,
+    BREAKER_OPEN_SECONDS,
+    LAG_BYTES,
+    LABELS_FROM_HERE
+};
+
+static const struct column rows[] = {
+    [UP_PG] = {NULL, GAUGE, "pg_up", "Whether the PostgreSQL server answered in the last round."},
+    [UP_PGBOUNCER] = {NULL, GAUGE, "pgbouncer_up",
+                      "Whether the PgBouncer console answered in the last round."},
+    [UP_REDIS] = {NULL, GAUGE, "redis_up", "Whether the Redis server answered in the last round."},
+    [TARGET_IS_UP] = {NULL, GAUGE, "dbvitals_target_up",
+                      "Whether the target answered in the last round."},
+    [INFORMATION] = {NULL, INFO, "dbvitals_target_info", "Type and role of the target; always 1.",
+                     .group = 1},
+    [LAST_ROUND] = {NULL, GAUGE, "dbvitals_last_round_timestamp_seconds",
+                    "When the last round began, good or not: the age of everything on this page."},
+    [LAST_SUCCESS] = {NULL, GAUGE, "dbvitals_last_success_timestamp_seconds",
+                      "When the last good round began."},
+    [ROUND_DURATION] = {NULL, GAUGE, "dbvitals_round_duration_seconds",
+                        "How long the last round took, connecting included."},
+    [ROUNDS] = {NULL, COUNTER, "dbvitals_rounds_total", "Rounds that have ended."},
+    [ROUNDS_FAILED] = {NULL, COUNTER, "dbvitals_rounds_failed_total",
+                       "Rounds in which the target did not answer."},
+    [ROUNDS_SKIPPED] = {NULL, COUNTER, "dbvitals_rounds_skipped_total",
+                        "Rounds left out because the one before had not ended."},
+    [HEALTH_RATIO] = {NULL, GAUGE, "dbvitals_target_health_ratio",
+                      "Share of good rounds among the last ones (32 at most)."},
+    [ERRORS] = {NULL, COUNTER, "dbvitals_target_errors_total", "Rounds that failed, by the reason.",
+                .group = 2},
+    [CONNECTIONS] = {NULL, COUNTER, "dbvitals_connections_opened_total",
+                     "Connections to the target that were begun; kept ones do not count again."},
+    [CONNECT_SECONDS] = {NULL, GAUGE, "dbvitals_connect_duration_seconds",
+                         "How long the present connection took to be ready."},
+    [SERIES] = {NULL, GAUGE, "dbvitals_target_series", "Live series of the target."},
+    [DUPLICATES] = {NULL, COUNTER, "dbvitals_duplicate_samples_total",
+                    "Samples left out because their label set came twice in a round."},
+    [DROPPED] = {NULL, COUNTER, "dbvitals_dropped_samples_total",
+                 "Samples left out because a limit on series was reached."},
+    [COLLECTOR_SUCCESS] = {NULL, GAUGE, "dbvitals_collector_success",
+                           "Whether the collector succeeded when it ran last.", .group = 3},
+    [COLLECTOR_SECONDS] = {NULL, GAUGE, "dbvitals_collector_duration_seconds",
+                           "From the start of the round to the collector's answer.", .group = 3},
+    [COLLECTOR_ERRORS] = {NULL, COUNTER, "dbvitals_collector_errors_total",
+                          "Failures of a collector, by the reason.", .group = 4},
+    [COLLECTOR_SKIPPED] = {NULL, COUNTER, "dbvitals_collector_skipped_cells_total",
+                           "Cells of answers that were no number where one was expected.",
+                           .group = 3},
+    [BREAKER_STATE] = {NULL, GAUGE, "dbvitals_breaker_state",
+                       "1 for the state that the circuit breaker is in.", .group = 5},
+    [BREAKER_NUMBER] = {NULL, GAUGE, "circuit_breaker_state",
+                        "State of the circuit breaker: 0 closed, 1 open, 2 half open.", .group = 6},
+    [BREAKER_CHANGES] = {NULL, COUNTER, "dbvitals_breaker_transitions_total",
+                         "Changes of the circuit breaker's state.", .group = 7},
+    [BREAKER_OPEN_SECONDS] = {NULL, COUNTER, "dbvitals_breaker_open_seconds_total",
+                              "Time that the circuit breaker was open.", .group = 6},
+    [LAG_BYTES] = {NULL, GAUGE, "dbvitals_replication_lag_bytes",
+                   "Bytes that a replica has yet to receive of what its cluster's primary had "
+                   "written when it was last seen."},
+    [LABELS_FROM_HERE] = {NULL, LABEL, "type", .group = 1},
+    {NULL, LABEL, "role", .group = 1},
+    {NULL, LABEL, "reason", .group = 2},
+    {NULL, LABEL, "collector", .group = 3},
+    {NULL, LABEL, "collector", .group = 4},
+    {NULL, LABEL, "reason", .group = 4},
+    {NULL, LABEL, "breaker", .group = 5},
+    {NULL, LABEL, "circuit", .group = 5},
+    {NULL, LABEL, "state", .group = 5},
+    {NULL, LABEL, "breaker", .group = 6},
+    {NULL, LABEL, "breaker", .group = 7},
+    {NULL, LABEL, "from", .group = 7},
+    {NULL, LABEL, "to", .group = 7},
+    {0},
+};
+
+static const struct collector target_metrics_table = {
+    .name = "target",
+    .help = "What the daemon knows about its own work on a target.",
+    .also = rows,
+};
+
+const struct collector *const sampler_metric_tables[] = {
+    &target_metrics_table,
+    &service_metrics_table,
+    NULL,
+};
+
+static const int up_rows[] = {
+    [KIND_POSTGRES] = UP_PG,
+    [KIND_PGBOUNCER] = UP_PGBOUNCER,
+    [KIND_REDIS] = UP_REDIS,
+    [KIND_SENTINEL] = UP_REDIS,
+};
+
+#define SAMPLING "sampling"
+
+static const struct batch_labels no_labels = {0};
+
+static void add(struct batch *batch, int row, struct batch_labels labels, double value) {
+    batch_add(batch,
+              (struct batch_metric){rows[row].metric, rows[row].help,
+                                    column_metric_type(rows[row].kind), true},
+              labels, value);
+}
+
+/* A label set of up to three names and values. */
+static struct batch_labels labels_of(struct batch *batch, const char *name1, const char *value1,
+                                     const char *name2, const char *value2, const char *name3,
+                                     const char *value3) {
+    const struct label labels[] = {
+        {str_of(name1), str_of(value1)},
+        {str_of(name2), str_of(value2)},
+        {str_of(name3), str_of(value3)},
+    };
+    size_t count = name3 != NULL ? 3 : name2 != NULL ? 2 : 1;
+    return batch_add_labels(batch, labels, count);
+}
+
+static double seconds(int64_t ms) {
+    return (double)ms / 1000.0;
+}
+
+static void add_health(const struct target *target, struct batch *batch) {
+    const struct target_view *view = &target->view;
+    double up = view->health == TARGET_UP ? 1 : 0;
+    int64_t role = ROLE_UNKNOWN;
+    facts_get(&view->facts, FACT_ROLE, &role);
+    add(batch, up_rows[target->options.kind], no_labels, up);
+    add(batch, TARGET_IS_UP, no_labels, up);
+    add(batch, INFORMATION,
+        labels_of(batch, "type", target_kind_names[target->options.kind], "role",
+                  server_role_names[role], NULL, NULL),
+        1);
+    add(batch, HEALTH_RATIO, no_labels,
+        (double)__builtin_popcount(view->window) / (double)(view->n_window ? view->n_window : 1));
+    add(batch, LAST_ROUND, no_labels, seconds(view->last_round_ms));
+    if (view->last_success_ms != 0) {
+        add(batch, LAST_SUCCESS, no_labels, seconds(view->last_success_ms));
+    }
+    add(batch, ROUND_DURATION, no_labels, view->last_round_seconds);
+    add(batch, ROUNDS, no_labels, (double)view->rounds);
+    add(batch, ROUNDS_FAILED, no_labels, (double)view->failed_rounds);
+    add(batch, ROUNDS_SKIPPED, no_labels, (double)view->skipped_ticks);
+    add(batch, CONNECTIONS, no_labels, (double)target->connects);
+    if (!isnan(target->connect_seconds)) {
+        add(batch, CONNECT_SECONDS, no_labels, target->connect_seconds);
+    }
+    add(batch, SERIES, no_labels, (double)store_source_series(view->source));
+    add(batch, DUPLICATES, no_labels, (double)target->duplicate_samples);
+    add(batch, DROPPED, no_labels, (double)target->dropped_samples);
+}
+
+static void add_errors(const struct target *target, struct batch *batch) {
+    for (int reason = 0; reason < REASON_COUNT; reason++) {
+        if (target->errors[reason] != 0) {
+            add(batch, ERRORS,
+                labels_of(batch, "reason", client_reason_names[reason], NULL, NULL, NULL, NULL),
+                (double)target->errors[reason]);
+        }
+    }
+}
+
+static void add_collector(const struct collector_run *run, struct batch *batch) {
+    const char *name = run->view.collector->name;
+    if (!run->view.enabled || run->view.last_ms == 0) {
+        return;
+    }
+    struct batch_labels labels = labels_of(batch, "collector", name, NULL, NULL, NULL, NULL);
+    add(batch, COLLECTOR_SUCCESS, labels, error_is_set(&run->view.failure.error) ? 0 : 1);
+    add(batch, COLLECTOR_SECONDS, labels, run->view.seconds);
+    add(batch, COLLECTOR_SKIPPED, labels, (double)run->skipped_cells);
+    for (int reason = 0; reason < REASON_COUNT; reason++) {
+        if (run->errors[reason] != 0) {
+            add(batch, COLLECTOR_ERRORS,
+                labels_of(batch, "collector", name, "reason", client_reason_names[reason], NULL,
+                          NULL),
+                (double)run->errors[reason]);
+        }
+    }
+}
+
+static void add_breaker(const struct target *target, struct batch *batch) {
+    const struct breaker *breaker = &target->breaker;
+    static const enum breaker_state shown[] = {BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN};
+    struct batch_labels labels = labels_of(batch, "breaker", SAMPLING, NULL, NULL, NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+        add(batch, BREAKER_STATE,
+            labels_of(batch, "breaker", SAMPLING, "circuit", "all", "state",
+                      breaker_state_names[shown[i]]),
+            breaker_metric_state(breaker) == (int)shown[i] ? 1 : 0);
+    }
+    add(batch, BREAKER_NUMBER, labels, breaker_metric_state(breaker));
+    add(batch, BREAKER_OPEN_SECONDS, labels,
+        breaker_open_seconds(breaker, loop_now_usec(target->sampler->loop)));
+    for (int from = 0; from < BREAKER_STATE_COUNT; from++) {
+        for (int to = 0; to < BREAKER_STATE_COUNT; to++) {
+            if (breaker->transitions[from][to] != 0) {
+                add(batch, BREAKER_CHANGES,
+                    labels_of(batch, "breaker", SAMPLING, "from", breaker_state_names[from], "to",
+                              breaker_state_names[to]),
+                    (double)breaker->transitions[from][to]);
+            }
+        }
+    }
+}
+
+/* A replica's distance from the last position seen on the primary of its cluster. */
+static void add_lag(const struct target *target, struct batch *batch) {
+    const struct facts *facts = &target->view.facts;
+    const struct cluster_position *cluster =
+        sampler_cluster(target->sampler, target->options.cluster);
+    int64_t role, received, identifier = 0;
+    facts_get(facts, FACT_SYSTEM_IDENTIFIER, &identifier);
+    if (cluster == NULL || cluster->seen_ms == 0 || !facts_get(facts, FACT_ROLE, &role) ||
+        role != ROLE_REPLICA || !facts_get(facts, FACT_RECEIVE_POSITION, &received) ||
+        cluster->system_identifier != identifier) {
+        return;
+    }
+    int64_t behind = cluster->position - received;
+    add(batch, LAG_BYTES, no_labels, behind > 0 ? (double)behind : 0);
+}
+
+void target_metrics_add(const struct target *target, struct batch *batch) {
+    add_health(target, batch);
+    add_errors(target, batch);
+    for (size_t i = 0; i < target->n_runs; i++) {
+        add_collector(&target->runs[i], batch);
+    }
+    add_breaker(target, batch);
+    add_lag(target, batch);
+    if (target->sampler->options.service_names && target->view.health == TARGET_UP) {
+        service_metrics_add(target->options.kind, &target->view.facts, no_labels, batch);
+    }
+}
