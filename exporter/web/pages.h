@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* struct web as its pages see it, and the pages: functions that fill an answer from what the
+ * sampler and the store know. None of them waits for anything. */
+#pragma once
+
+#include "web/request.h"
+#include "web/scrape_rhythm.h"
+#include "web/web.h"
+
+struct server;
+struct waiting_scrape;
+
+struct web {
+    struct web_sources sources;
+    char *telemetry_path;  /* owned, as all text here */
+    char *route_prefix;    /* "" or "/db" */
+    char *external_host;   /* of external_url: "host:port"; NULL: the Host header */
+    char *external_scheme; /* "http" or "https" */
+    char *link_prefix;     /* what links begin with: external_url's path or the prefix */
+    char *landing_url;     /* link_prefix and "/" */
+    bool enable_lifecycle;
+    unsigned max_connections, idle_seconds;
+    struct server **servers;
+    size_t n_servers;
+    struct waiting_scrape *waiting; /* of metrics.c */
+    struct loop_deferred *prepare;  /* calls metrics_prepare() */
+    unsigned preparing_turns;
+    struct scrape_rhythm rhythm;
+    bool said_rhythm;
+};
+
+/* Exposition of all targets or, with ?target=, of one. */
+void page_metrics(struct web *web, const struct web_request *request, struct web_answer *ret);
+/* The same, but a target must be named. */
+void page_probe(struct web *web, const struct web_request *request, struct web_answer *ret);
+
+/* Goes on with what scrapes of a large fleet wait for; and gives them up, once servers are gone. */
+void metrics_prepare(void *userdata);
+void metrics_drop_waiting(struct web *web);
+
+void page_alive(struct web *web, const struct web_request *request, struct web_answer *ret);
+void page_ready(struct web *web, const struct web_request *request, struct web_answer *ret);
+void page_health(struct web *web, const struct web_request *request, struct web_answer *ret);
+void page_health_detailed(struct web *web, const struct web_request *request,
+                          struct web_answer *ret);
+
+void page_service_discovery(struct web *web, const struct web_request *request,
+                            struct web_answer *ret);
+void page_landing(struct web *web, const struct web_request *request, struct web_answer *ret);
+
+void page_reload(struct web *web, const struct web_request *request, struct web_answer *ret);
+void page_log_level(struct web *web, const struct web_request *request, struct web_answer *ret);
+
+/* A guessed target that never answered is no target yet for anybody who asks. */
+static inline bool page_shows(const struct target_view *target) {
+    return target->source != NULL;
+}
+
+/* Whether sampling of the target is held back by its breaker. */
+bool page_breaker_is_open(const struct target_view *target);

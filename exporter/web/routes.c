@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "web/routes.h"
+
+#include <string.h>
+
+#include "web/pages.h"
+
+const struct route routes[] = {
+    {"/metrics", ROUTE_GET, page_metrics, ROUTE_TELEMETRY},
+    {"/probe", ROUTE_GET, page_probe},
+    {"/scrape", ROUTE_GET, page_probe},
+    {"/healthz", ROUTE_GET, page_alive},
+    {"/-/healthy", ROUTE_GET, page_alive},
+    {"/-/ready", ROUTE_GET, page_ready},
+    {"/health", ROUTE_GET, page_health},
+    {"/health/detailed", ROUTE_GET, page_health_detailed},
+    {"/sd", ROUTE_GET, page_service_discovery},
+    {"/", ROUTE_GET, page_landing},
+    {"/-/reload", ROUTE_POST, page_reload, ROUTE_LIFECYCLE},
+    {"/-/log-level", ROUTE_POST, page_log_level, ROUTE_LIFECYCLE},
+    {0},
+};
+
+static const char *path_of(const struct web *web, const struct route *route) {
+    return (route->flags & ROUTE_TELEMETRY) != 0 ? web->telemetry_path : route->path;
+}
+
+/* The telemetry path stands first in the table: it may be "/" and then hides the landing page. */
+static const struct route *find(const struct web *web, struct str path) {
+    for (const struct route *route = routes; route->path != NULL; route++) {
+        if (str_is(path, path_of(web, route))) {
+            return route;
+        }
+    }
+    return NULL;
+}
+
+static bool method_fits(const struct route *route, struct str method) {
+    if (str_is(method, "GET") || str_is(method, "HEAD")) {
+        return (route->methods & ROUTE_GET) != 0;
+    }
+    return str_is(method, "POST") && (route->methods & ROUTE_POST) != 0;
+}
+
+/* "/db/metrics" becomes "/metrics", "/db" becomes "". Return: false when the prefix is missing. */
+static bool take_prefix_off(const struct web *web, struct str *path) {
+    const char *prefix = web->route_prefix;
+    size_t len = strlen(prefix);
+    if (!str_starts_with(*path, prefix) || (path->len > len && path->data[len] != '/')) {
+        return false;
+    }
+    *path = (struct str){path->data + len, path->len - len};
+    return true;
+}
+
+static void redirect_to_landing(const struct web *web, struct web_answer *ret) {
+    ret->status = 302;
+    ret->content_type = "text/plain; charset=utf-8";
+    strbuf_printf(&ret->text, "the pages are at %s\n", web->landing_url);
+    web_answer_header(ret, "Location", web->landing_url);
+}
+
+static void answer_not_found(const struct web_request *request, struct str path,
+                             struct web_answer *ret) {
+    struct str shown = web_request_show(request, path);
+    const char *near = str_suggest(path, routes, ARRAY_LEN(routes) - 1, sizeof(routes[0]));
+    if (near != NULL) {
+        web_answer_error(ret, 404, "there is nothing at '%.*s' (did you mean '%s'?)",
+                         (int)shown.len, shown.data, near);
+    } else {
+        web_answer_error(ret, 404, "there is nothing at '%.*s'", (int)shown.len, shown.data);
+    }
+}
+
+void routes_answer(struct web *web, struct web_request *request, struct web_answer *ret) {
+    struct str whole = request->path;
+    bool has_prefix = take_prefix_off(web, &request->path);
+    if ((has_prefix && request->path.len == 0) || (!has_prefix && str_is(whole, "/"))) {
+        redirect_to_landing(web, ret);
+        return;
+    }
+    const struct route *route = has_prefix ? find(web, request->path) : NULL;
+    if (route == NULL) {
+        answer_not_found(request, whole, ret);
+    } else if (!method_fits(route, request->method)) {
+        struct str shown = web_request_show(request, request->method);
+        const char *allowed = (route->methods & ROUTE_POST) != 0 ? "POST" : "GET, HEAD";
+        web_answer_error(ret, 405, "'%.*s' is not possible here, only %s", (int)shown.len,
+                         shown.data, allowed);
+        web_answer_header(ret, "Allow", allowed);
+    } else if ((route->flags & ROUTE_LIFECYCLE) != 0 && !web->enable_lifecycle) {
+        web_answer_error(ret, 403, "'%s' is switched off: start with --web.enable-lifecycle",
+                         route->path);
+    } else {
+        route->handle(web, request, ret);
+    }
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The HTTP server of one listen address: takes connections, bounds what they may cost, turns what
+ * they send into a struct web_request and a struct web_answer into what they get.
+ *
+ * We accept connections ourselves and hand them to libmicrohttpd, which runs inside our loop by its
+ * epoll descriptor and has no thread. So the limit is ours: above it the connection that has waited
+ * longest without a request makes room, and only when all are busy a new one is refused with 503.
+ *
+ * Life of a connection: idle (until a request line) -> reading -> answering -> idle. Each of these
+ * has a deadline beside the library's time-out for silence, so that a client that drips bytes
+ * cannot hold its place. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "io/loop.h"
+#include "web/listen.h"
+#include "web/request.h"
+
+struct server_numbers {
+    uint64_t requests;
+    uint64_t refused;
+    unsigned connections;
+    uint64_t by_class[6];
+};
+
+struct server_options {
+    struct loop *loop;
+    unsigned max_connections;
+    unsigned idle_seconds;
+    /* Fills the answer; request and answer end when it is sent. */
+    void (*answer)(void *userdata, struct web_request *request, struct web_answer *ret);
+    void *userdata;
+};
+
+struct server;
+
+/* Takes the listener over, also on failure. Return: 0 or negative errno. */
+int server_new(const struct server_options *options, struct listener *listener, struct server **ret,
+               struct error *err);
+
+/* Cuts all connections. Not from inside answer(). */
+struct server *server_free(struct server *server);
+DEFINE_CLEANUP(struct server, server_free);
+
+const char *server_address(const struct server *server);
+struct server_numbers server_numbers(const struct server *server);
+
+/* The request's answer comes later: to be called inside answer(), which then sets only ret->later.
+ * The connection waits, at most a minute (then 504). The result must be given to web_later_end()
+ * exactly once, at any time: from inside answer(), or after the client and even the server are
+ * gone. */
+struct web_later;
+struct web_later *web_later_new(const struct web_request *request);
+
+/* Whether somebody still waits for it. */
+bool web_later_is_wanted(const struct web_later *later);
+
+/* Takes over what the answer holds. Strings of headers must be constant. */
+void web_later_end(struct web_later *later, struct web_answer *answer);

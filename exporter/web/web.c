@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "web/web.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "web/listen.h"
+#include "web/pages.h"
+#include "web/routes.h"
+#include "web/server.h"
+
+#define DEFAULT_MAX_CONNECTIONS 512
+#define DEFAULT_IDLE_SECONDS    30
+
+/* "", "/", "db/" and "/db/" become "", "", "/db" and "/db". Owned by the caller. */
+static char *clean_prefix(const char *prefix) {
+    struct str text = str_trim(str_of(prefix != NULL ? prefix : ""));
+    while (text.len > 0 && text.data[text.len - 1] == '/') {
+        text.len--;
+    }
+    const char *slash = text.len > 0 && text.data[0] != '/' ? "/" : "";
+    return mem_printf("%s%.*s", slash, (int)text.len, text.len > 0 ? text.data : "");
+}
+
+/* Takes "https://host:port/prefix" apart. */
+static int take_external_url(struct web *web, const char *url, struct error *err) {
+    const char *rest = strstr(url, "://");
+    size_t scheme_len = rest != NULL ? (size_t)(rest - url) : 0;
+    struct str scheme = {url, scheme_len};
+    if (!str_is(scheme, "http") && !str_is(scheme, "https")) {
+        return error_say(err, -EINVAL,
+                         "the external URL '%.150s' must begin with http:// or https://", url);
+    }
+    rest += strlen("://");
+    size_t host_len = strcspn(rest, "/?#");
+    if (host_len == 0 || strpbrk(rest, "?# \"<>") != NULL) {
+        return error_say(err, -EINVAL, "the external URL '%.150s' must be like https://host/path",
+                         url);
+    }
+    web->external_scheme = mem_strndup(url, scheme_len);
+    web->external_host = mem_strndup(rest, host_len);
+    web->link_prefix = clean_prefix(rest + host_len);
+    return 0;
+}
+
+static int take_options(struct web *web, const struct web_options *options, struct error *err) {
+    const char *telemetry_path =
+        options->telemetry_path != NULL ? options->telemetry_path : "/metrics";
+    if (telemetry_path[0] != '/') {
+        return error_say(err, -EINVAL, "the telemetry path '%.150s' must begin with '/'",
+                         telemetry_path);
+    }
+    web->telemetry_path = mem_strdup(telemetry_path);
+    web->route_prefix = clean_prefix(options->route_prefix);
+    web->enable_lifecycle = options->enable_lifecycle;
+    web->max_connections =
+        options->max_connections != 0 ? options->max_connections : DEFAULT_MAX_CONNECTIONS;
+    web->idle_seconds = options->idle_seconds != 0 ? options->idle_seconds : DEFAULT_IDLE_SECONDS;
+    if (options->external_url != NULL && options->external_url[0] != '\0') {
+        int r = take_external_url(web, options->external_url, err);
+        if (r < 0) {
+            return r;
+        }
+    } else {
+        web->external_scheme = mem_strdup("http");
+        web->link_prefix = mem_strdup(web->route_prefix);
+    }
+    web->landing_url = mem_printf("%s/", web->link_prefix);
+    return 0;
+}
+
+static void answer(void *userdata, struct web_request *request, struct web_answer *ret) {
+    routes_answer(userdata, request, ret);
+}
+
+static int open_address(struct web *web, const char *address, struct error *err) {
+    const struct server_options options = {
+        .loop = web->sources.loop,
+        .max_connections = web->max_connections,
+        .idle_seconds = web->idle_seconds,
+        .answer = answer,
+        .userdata = web,
+    };
+    struct listener listener;
+    int r = listener_open(address, &listener, err);
+    if (r < 0) {
+        return r;
+    }
+    r = server_new(&options, &listener, &web->servers[web->n_servers], err);
+    if (r == 0) {
+        web->n_servers++;
+    }
+    return r;
+}
+
+int web_new(const struct web_options *options, const struct web_sources *sources, struct web **ret,
+            struct error *err) {
+    static const char *const default_addresses[] = {WEB_DEFAULT_ADDRESS};
+    const char *const *addresses = options->listen_addresses;
+    size_t n_addresses = options->n_listen_addresses;
+    if (n_addresses == 0) {
+        addresses = default_addresses;
+        n_addresses = ARRAY_LEN(default_addresses);
+    }
+    CLEANUP(web_freep)
+    struct web *web = mem_alloc(sizeof(*web));
+    web->sources = *sources;
+    web->servers = mem_array(n_addresses, sizeof(struct server *));
+    web->prepare = loop_deferred_new(sources->loop, metrics_prepare, web);
+    int r = take_options(web, options, err);
+    for (size_t i = 0; r == 0 && i < n_addresses; i++) {
+        r = open_address(web, addresses[i], err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    *ret = take_ptr(web);
+    return 0;
+}
+
+struct web *web_free(struct web *web) {
+    if (web == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < web->n_servers; i++) {
+        server_free(web->servers[i]);
+    }
+    metrics_drop_waiting(web);
+    loop_deferred_free(web->prepare);
+    free(web->servers);
+    free(web->external_host);
+    free(web->external_scheme);
+    free(web->link_prefix);
+    free(web->landing_url);
+    free(web->telemetry_path);
+    free(web->route_prefix);
+    free(web);
+    return NULL;
+}
+
+const char *web_address(const struct web *web) {
+    return server_address(web->servers[0]);
+}
+
+struct web_numbers web_numbers(const struct web *web) {
+    struct web_numbers sum = {0};
+    for (size_t i = 0; i < web->n_servers; i++) {
+        struct server_numbers one = server_numbers(web->servers[i]);
+        sum.requests += one.requests;
+        sum.refused += one.refused;
+        sum.connections += one.connections;
+        for (size_t class = 0; class < ARRAY_LEN(sum.by_class); class ++) {
+            sum.by_class[class] += one.by_class[class];
+        }
+    }
+    return sum;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The HTTP side: a server per listen address, a table of routes, and handlers that answer from what
+ * the other layers know, never by asking a database. What changes something is handed to app. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "io/loop.h"
+#include "sampler/sampler.h"
+#include "store/store.h"
+
+#define WEB_DEFAULT_ADDRESS ":9719"
+
+struct web_options {
+    const char *const *listen_addresses; /* "host:port", ":port", "[v6]:port", "unix:/path" */
+    size_t n_listen_addresses;
+    const char *telemetry_path; /* "/metrics" */
+    const char *external_url;   /* NULL: what the client's Host header says */
+    const char *route_prefix;   /* "" or "/db": stands before every path */
+    bool enable_lifecycle;      /* POST /-/reload and /-/log-level */
+    unsigned max_connections;   /* 0: 512, per address */
+    unsigned idle_seconds;      /* 0: 30; a silent connection is closed, a slow one soon after */
+};
+
+/* What a reload came to; text is one line for people (with the place of an error). */
+struct web_reload_result {
+    bool ok;
+    const char *text;
+};
+
+/* What only app can do. */
+struct web_actions {
+    /* Begins a reload; done() is called exactly once, maybe before this returns. */
+    void (*reload)(void *userdata,
+                   void (*done)(void *done_userdata, const struct web_reload_result *result),
+                   void *done_userdata);
+    /* Brings the daemon's own samples up to date if they are older than a second. */
+    void (*refresh_self)(void *userdata);
+    void *userdata;
+};
+
+struct web_sources {
+    struct loop *loop;
+    struct store *store;
+    const struct sampler *sampler;
+    struct store_source *self; /* the daemon's own series, target "dbvitals" */
+    struct web_actions actions;
+};
+
+struct web;
+
+/* Opens all addresses. -EADDRINUSE says which address and, where /proc tells, who holds it.
+ * Return: 0 or negative errno. */
+int web_new(const struct web_options *options, const struct web_sources *sources, struct web **ret,
+            struct error *err);
+
+/* Closes listening sockets and connections. */
+struct web *web_free(struct web *web);
+DEFINE_CLEANUP(struct web, web_free);
+
+/* The first address as bound, "127.0.0.1:9719": after port 0. */
+const char *web_address(const struct web *web);
+
+struct web_numbers {
+    uint64_t requests;    /* since start */
+    uint64_t refused;     /* above the limit of connections */
+    unsigned connections; /* open now */
+    uint64_t by_class[6]; /* by hundreds of the status: [2] is 2xx */
+};
+struct web_numbers web_numbers(const struct web *web);
+
+/* Splits "host:port" (host may be empty or in brackets). Return: 0 or -EINVAL with a sentence. */
+int web_address_parse(const char *address, char ret_host[256], uint16_t *ret_port,
+                      struct error *err);
