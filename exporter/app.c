@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "self.h"
+#include "store/exposition.h"
+#include "web/web.h"
+
+#define DEFAULT_STORAGE     "/var/lib/dbvitals"
+#define MEMORY_STORAGE      ":memory:"
+#define RELOAD_DEADLINE     ((uint64_t)10 * USEC_PER_SEC)
+#define HOUSEKEEPING_USEC   ((uint64_t)10 * USEC_PER_SEC)
+#define IDLE_PAGE_USEC      ((uint64_t)60 * USEC_PER_SEC)
+#define SELF_LEAST_AGE_USEC USEC_PER_SEC
+#define CLOCK_STEP_MS       ((int64_t)1000)
+#define MOST_RELOAD_WAITERS 16
+
+struct reload_waiter {
+    void (*done)(void *userdata, const struct web_reload_result *result);
+    void *userdata;
+};
+
+struct app {
+    const struct flags *flags; /* borrowed */
+    bool serve;
+    struct loop *loop;
+    struct worker_pool *resolve_pool, *file_pool;
+    struct resolver *resolver;
+    struct store *store;
+    struct store_source *self;
+    struct store_feed *self_feed;
+    struct batch self_batch;
+    uint64_t self_usec; /* when the daemon's own samples were made */
+    int64_t self_ms;    /* their time: increasing, whatever the wall clock does */
+    struct sampler *sampler;
+    struct web *web;
+    struct config config;
+    char *config_path;  /* NULL: no file, targets are guessed */
+    char *storage_path; /* NULL: memory only */
+    struct loop_timer *housekeeping;
+    struct loop_signal *signals[4];
+    int64_t wall_minus_boot_ms; /* changes when the wall clock steps */
+    struct self_sources self_sources;
+
+    bool reloading, reload_again;
+    struct reload_waiter waiters[MOST_RELOAD_WAITERS];
+    size_t n_waiters;
+};
+
+/* ---- configuration ---- */
+
+static int read_and_parse(const char *path, struct config *ret, struct error *err) {
+    CLEANUP(config_files_freep)
+    struct config_files *files = NULL;
+    int r = config_files_read(path, &files, err);
+    return r < 0 ? r : config_parse(files, ret, err);
+}
+
+static int load_first(struct app *app, struct error *err) {
+    const char *path = app->flags->config_file;
+    if (path == NULL && access(CONFIG_DEFAULT_FILE, F_OK) != 0) {
+        config_guess(&app->config);
+        return 0;
+    }
+    path = path != NULL ? path : CONFIG_DEFAULT_FILE;
+    app->config_path = mem_strdup(path);
+    return read_and_parse(path, &app->config, err);
+}
+
+static void reload_answer(struct app *app, bool ok, const char *text) {
+    struct web_reload_result result = {ok, text};
+    struct reload_waiter waiters[MOST_RELOAD_WAITERS];
+    size_t n_waiters = app->n_waiters;
+    memcpy(waiters, app->waiters, sizeof(waiters));
+    app->n_waiters = 0;
+    for (size_t i = 0; i < n_waiters; i++) {
+        waiters[i].done(waiters[i].userdata, &result);
+    }
+}
+
+static void reload_failed(struct app *app, const char *text) {
+    app->self_sources.reload_successful = false;
+    log_error("reload: %s; the old configuration stays", text);
+    reload_answer(app, false, text);
+}
+
+static void reload_take(struct app *app, struct config *config) {
+    config_deinit(&app->config);
+    app->config = *config;
+    sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+    app->self_sources.reload_successful = true;
+    app->self_sources.reload_success_ms = loop_now_ms(app->loop);
+    log_info("configuration '%s' is loaded: %zu targets", app->config_path, app->config.n_targets);
+    reload_answer(app, true, "the configuration is loaded");
+}
+
+static int read_in_worker(const void *input, int fd) {
+    CLEANUP(config_files_freep)
+    struct config_files *files = NULL;
+    struct strbuf packed = {0};
+    struct error err = {0};
+    if (config_files_read(input, &files, &err) < 0) {
+        char text[512];
+        error_format(&err, text, sizeof(text));
+        worker_write(fd, text, strlen(text));
+        return 1;
+    }
+    config_files_pack(files, &packed);
+    int r = worker_write(fd, packed.data, packed.len);
+    explicit_bzero(packed.data, packed.len);
+    strbuf_deinit(&packed);
+    return r < 0 ? 2 : 0;
+}
+
+static void reload_parse(struct app *app, struct str packed) {
+    CLEANUP(config_files_freep)
+    struct config_files *files = NULL;
+    struct config config;
+    struct error err = {0};
+    if (config_files_unpack(packed, &files, &err) < 0 || config_parse(files, &config, &err) < 0) {
+        char text[512];
+        reload_failed(app, error_format(&err, text, sizeof(text)));
+        return;
+    }
+    reload_take(app, &config);
+}
+
+static void reload_start(struct app *app);
+
+/* Why a worker brought nothing: its own sentence if it had one. */
+static void reload_not_read(struct app *app, const struct worker_result *result) {
+    struct strbuf text = {0};
+    if (result->status == WORKER_FAILED && result->answer.len > 0) {
+        strbuf_add_str(&text, result->answer);
+    } else if (result->status == WORKER_TIMEOUT) {
+        strbuf_add_text(&text, "the configuration could not be read within 10s");
+    } else {
+        strbuf_printf(&text, "the worker that reads the configuration failed (%d, %d)",
+                      (int)result->status, result->code);
+    }
+    reload_failed(app, text.data);
+    strbuf_deinit(&text);
+}
+
+static void reload_read(void *userdata, const struct worker_result *result) {
+    struct app *app = userdata;
+    app->reloading = false;
+    if (result->status == WORKER_CANCELED) {
+        return;
+    }
+    if (app->reload_again) {
+        app->reload_again = false;
+        reload_start(app);
+        return;
+    }
+    if (result->status == WORKER_OK) {
+        reload_parse(app, result->answer);
+    } else {
+        reload_not_read(app, result);
+    }
+    sd_notify(0, "READY=1");
+}
+
+static void reload_start(struct app *app) {
+    if (app->config_path == NULL) {
+        reload_answer(app, true, "there is no configuration file; targets are guessed");
+        return;
+    }
+    if (app->reloading) {
+        app->reload_again = true;
+        return;
+    }
+    app->reloading = true;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)loop_clock_usec());
+    worker_submit(app->file_pool, &(struct worker_request){
+                                      .work = read_in_worker,
+                                      .input = app->config_path,
+                                      .deadline_usec = loop_now_usec(app->loop) + RELOAD_DEADLINE,
+                                      .done = reload_read,
+                                      .userdata = app,
+                                  });
+}
+
+static void reload_asked(void *userdata,
+                         void (*done)(void *userdata, const struct web_reload_result *result),
+                         void *done_userdata) {
+    struct app *app = userdata;
+    if (app->n_waiters == MOST_RELOAD_WAITERS) {
+        done(done_userdata, &(struct web_reload_result){false, "too many reloads are waiting"});
+        return;
+    }
+    app->waiters[app->n_waiters++] = (struct reload_waiter){done, done_userdata};
+    reload_start(app);
+}
+
+/* ---- the daemon's own samples ---- */
+
+static void refresh_self(void *userdata) {
+    struct app *app = userdata;
+    uint64_t now = loop_now_usec(app->loop);
+    if (app->self_usec != 0 && now - app->self_usec < SELF_LEAST_AGE_USEC) {
+        return;
+    }
+    int64_t now_ms = loop_now_ms(app->loop);
+    app->self_usec = now;
+    app->self_ms = now_ms > app->self_ms ? now_ms : app->self_ms + 1;
+    app->self_sources.web = app->web;
+    batch_clear(&app->self_batch);
+    self_metrics_add(&app->self_sources, &app->self_batch);
+    store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
+    store_publish(app->self);
+}
+
+/* A step of the wall clock shows as a change of its distance from the clock that never steps. */
+static void watch_clock(struct app *app) {
+    int64_t distance = loop_now_ms(app->loop) - (int64_t)(loop_clock_usec() / USEC_PER_MSEC);
+    int64_t step = distance - app->wall_minus_boot_ms;
+    if (app->wall_minus_boot_ms != 0 && (step > CLOCK_STEP_MS || step < -CLOCK_STEP_MS)) {
+        app->self_sources.clock_steps++;
+        log_warn("the wall clock jumped by %+.1f seconds", (double)step / 1000.0);
+    }
+    app->wall_minus_boot_ms = distance;
+}
+
+static void keep_house(void *userdata) {
+    struct app *app = userdata;
+    uint64_t now = loop_now_usec(app->loop);
+    watch_clock(app);
+    refresh_self(app);
+    store_expire(app->store, loop_now_ms(app->loop));
+    exposition_drop_idle(app->store, now, IDLE_PAGE_USEC);
+    loop_timer_set(app->housekeeping, now + HOUSEKEEPING_USEC);
+}
+
+/* ---- signals ---- */
+
+static void stop_asked(void *userdata) {
+    struct app *app = userdata;
+    log_info("stopping");
+    sd_notify(0, "STOPPING=1");
+    loop_exit(app->loop, 0);
+}
+
+static void hangup_caught(void *userdata) {
+    reload_start(userdata);
+}
+
+static void user_signal_caught(void *userdata) {
+    (void)userdata;
+    enum log_level next = log_get_level() == LOG_LEVEL_DEBUG
+                              ? LOG_LEVEL_ERROR
+                              : (enum log_level)(log_get_level() + 1);
+    log_set_level(next);
+    log_line(next, "log level is now '%s'", log_level_names[next]);
+}
+
+/* ---- storage ---- */
+
+static int storage_usable(const char *path) {
+    struct stat status;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+        return -errno;
+    }
+    if (stat(path, &status) < 0) {
+        return -errno;
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        return -ENOTDIR;
+    }
+    return access(path, W_OK | X_OK) < 0 ? -errno : 0;
+}
+
+static int storage_open(struct app *app, struct error *err) {
+    const char *given = app->flags->storage_path;
+    const char *path = given != NULL ? given : DEFAULT_STORAGE;
+    if (given != NULL && strcmp(given, MEMORY_STORAGE) == 0) {
+        return 0;
+    }
+    int r = storage_usable(path);
+    if (r < 0 && given != NULL) {
+        return error_say(err, r,
+                         "storage folder '%s' cannot be used: %s (choose another with "
+                         "--storage.path, or ':memory:')",
+                         path, strerrordesc_np(-r));
+    }
+    if (r < 0) {
+        log_warn("storage folder '%s' cannot be used: %s; state is kept in memory only", path,
+                 strerrordesc_np(-r));
+        return 0;
+    }
+    app->storage_path = mem_strdup(path);
+    return 0;
+}
+
+/* ---- life ---- */
+
+static int build_io(struct app *app, struct error *err) {
+    int r = loop_new(&app->loop);
+    if (r < 0) {
+        return error_say(err, r, "the event loop could not be made: %s", strerrordesc_np(-r));
+    }
+    app->resolve_pool = worker_pool_new(app->loop, &(struct worker_options){.max_running = 4});
+    app->file_pool = worker_pool_new(
+        app->loop,
+        &(struct worker_options){.max_running = 1, .max_answer_bytes = CONFIG_MOST_PACKED});
+    app->resolver = resolver_new(app->loop, app->resolve_pool);
+    return 0;
+}
+
+static void build_self(struct app *app) {
+    app->self = store_source_new(app->store, &(struct source_labels){
+                                                 .target = str_of(TARGET_SELF),
+                                                 .instance = str_of(TARGET_SELF),
+                                                 .job = str_of(TARGET_SELF),
+                                             });
+    app->self_feed = store_feed_new(app->self, "self");
+    app->self_sources = (struct self_sources){
+        .loop = app->loop,
+        .store = app->store,
+        .sampler = app->sampler,
+        .reload_successful = true,
+        .reload_success_ms = loop_now_ms(app->loop),
+    };
+}
+
+static int build_web(struct app *app, struct error *err) {
+    const struct flags *flags = app->flags;
+    static const char *const default_address[] = {WEB_DEFAULT_ADDRESS};
+    bool given = flags->n_listen_addresses > 0;
+    struct web_options options = {
+        .listen_addresses = given ? flags->listen_addresses : default_address,
+        .n_listen_addresses = given ? flags->n_listen_addresses : 1,
+        .telemetry_path = flags->telemetry_path,
+        .external_url = flags->external_url,
+        .route_prefix = flags->route_prefix,
+        .enable_lifecycle = flags->enable_lifecycle,
+    };
+    struct web_sources sources = {
+        .loop = app->loop,
+        .store = app->store,
+        .sampler = app->sampler,
+        .self = app->self,
+        .actions = {.reload = reload_asked, .refresh_self = refresh_self, .userdata = app},
+    };
+    return web_new(&options, &sources, &app->web, err);
+}
+
+static void build_signals(struct app *app) {
+    app->signals[0] = loop_signal_new(app->loop, SIGTERM, stop_asked, app);
+    app->signals[1] = loop_signal_new(app->loop, SIGINT, stop_asked, app);
+    app->signals[2] = loop_signal_new(app->loop, SIGHUP, hangup_caught, app);
+    app->signals[3] = loop_signal_new(app->loop, SIGUSR1, user_signal_caught, app);
+}
+
+static int build(struct app *app, struct error *err) {
+    int r = load_first(app, err);
+    if (r < 0 || (r = build_io(app, err)) < 0) {
+        return r;
+    }
+    app->store = store_new(&(struct store_options){0});
+    app->sampler =
+        sampler_new(app->loop, app->resolver, app->store,
+                    &(struct sampler_options){.service_names = !app->flags->no_service_names});
+    build_self(app);
+    if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_web(app, err)) < 0)) {
+        return r;
+    }
+    build_signals(app);
+    app->housekeeping = loop_timer_new(app->loop, keep_house, app);
+    keep_house(app);
+    sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+    return 0;
+}
+
+int app_new(const struct flags *flags, bool serve, struct app **ret, struct error *err) {
+    CLEANUP(app_freep)
+    struct app *app = mem_alloc(sizeof(*app));
+    app->flags = flags;
+    app->serve = serve;
+    config_init(&app->config);
+    signal(SIGPIPE, SIG_IGN);
+    int r = build(app, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret = take_ptr(app);
+    return 0;
+}
+
+struct app *app_free(struct app *app) {
+    if (app == NULL) {
+        return NULL;
+    }
+    app->n_waiters = 0;
+    web_free(app->web);
+    sampler_free(app->sampler);
+    loop_timer_free(app->housekeeping);
+    for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
+        loop_signal_free(app->signals[i]);
+    }
+    resolver_free(app->resolver);
+    worker_pool_free(app->resolve_pool);
+    worker_pool_free(app->file_pool);
+    store_free(app->store);
+    batch_deinit(&app->self_batch);
+    loop_free(app->loop);
+    config_deinit(&app->config);
+    free(app->config_path);
+    free(app->storage_path);
+    free(app);
+    return NULL;
+}
+
+int app_run(struct app *app) {
+    if (app->config.n_targets == 0) {
+        log_warn("the configuration names no targets: there is nothing to sample");
+    }
+    log_info("dbvitals listens on %s and watches %zu targets", web_address(app->web),
+             app->config.n_targets);
+    loop_enable_watchdog(app->loop);
+    sd_notify(0, "READY=1");
+    int r = loop_run(app->loop);
+    if (r < 0) {
+        log_error_errno(r, "the event loop failed");
+        return 1;
+    }
+    return r;
+}
+
+bool app_run_one_round(struct app *app) {
+    uint64_t longest = 0;
+    for (size_t i = 0; i < app->config.n_targets; i++) {
+        uint64_t timeout = app->config.targets[i].timeout_usec;
+        longest = timeout > longest ? timeout : longest;
+    }
+    uint64_t end = loop_now_usec(app->loop) + longest + USEC_PER_SEC;
+    sampler_sample_now(app->sampler);
+    while (!sampler_is_ready(app->sampler) && loop_clock_usec() < end) {
+        if (loop_run_once(app->loop, end - loop_clock_usec()) < 0) {
+            break;
+        }
+    }
+    return sampler_is_ready(app->sampler);
+}
+
+const struct sampler *app_sampler(const struct app *app) {
+    return app->sampler;
+}

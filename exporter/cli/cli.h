@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The command line: a table of sub-commands, and what they share. Output goes to stdout, one line
+ * for an error to stderr; exit status 0 or 1 unless a command says more. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/str.h"
+#include "config/flag_table.h"
+
+struct cli_command {
+    const char *name, *help;
+    /* argv[0] is the command's name. Return: exit status. */
+    int (*run)(int argc, char **argv);
+};
+
+/* All commands in the order of the help text, ended by a row without name. */
+extern const struct cli_command cli_commands[];
+
+/* The whole program: without a command, or with a flag in its place, "run" is meant. Ignores
+ * SIGPIPE. Return: exit status of the process. */
+int cli_main(int argc, char **argv);
+
+/* Writes everything to stdout. A reader that went away (`| head`) is no error; anything else is
+ * said on stderr. Return: exit status 0 or 1. */
+int cli_print(struct str text);
+
+/* Writes "dbvitals: <text>" as one line to stderr. Return: 1. */
+int cli_fail(const char *text);
+
+/* Reads a command's flags; with a bool at help_offset set, prints usage and the flags.
+ * Return: true when the command shall go on, else *ret_status is its exit status. */
+bool cli_flags(const struct flag *flags, const char *usage, size_t help_offset, int argc,
+               char **argv, void *ret, int *ret_status);
+
+int cli_run(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_check_config(int argc, char **argv);
+int cli_metrics(int argc, char **argv);
+int cli_version(int argc, char **argv);
+int cli_help(int argc, char **argv);
+
+enum cli_metrics_format { CLI_METRICS_TEXT, CLI_METRICS_MARKDOWN };
+
+/* The reference of all collectors and their metrics, from their tables. */
+void cli_metrics_render(enum cli_metrics_format format, struct strbuf *out);

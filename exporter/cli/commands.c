@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The table of sub-commands, and the two that say what this program is. */
+#include "cli/cli.h"
+
+#include "config/flags.h"
+#include "version.h"
+
+const struct cli_command cli_commands[] = {
+    {"run", "watch the configured servers and answer Prometheus", cli_run},
+    {"check", "sample every target once and show what came of it", cli_check},
+    {"check-config", "check the configuration and print it with all defaults", cli_check_config},
+    {"metrics", "print the reference of all metrics", cli_metrics},
+    {"version", "print the version", cli_version},
+    {"help", "print this text", cli_help},
+    {NULL},
+};
+
+struct no_flags {
+    bool help;
+};
+
+static const struct flag no_flag_rows[] = {
+    {"--help", FLAG_BOOL, offsetof(struct no_flags, help), .no_environment = true,
+     .help = "Print this text; also -h."},
+    {NULL},
+};
+
+int cli_version(int argc, char **argv) {
+    struct no_flags flags = {0};
+    int status = 0;
+    if (!cli_flags(no_flag_rows, "Usage: dbvitals version\n\nPrints the version.",
+                   offsetof(struct no_flags, help), argc, argv, &flags, &status)) {
+        return status;
+    }
+    struct strbuf text = {0};
+    strbuf_printf(&text, "dbvitals %s (revision %s; %s; built with %s)\n", DBVITALS_VERSION,
+                  DBVITALS_REVISION, DBVITALS_BUILD_TYPE, DBVITALS_LIBRARIES);
+    status = cli_print(strbuf_view(&text));
+    strbuf_deinit(&text);
+    return status;
+}
+
+int cli_help(int argc, char **argv) {
+    struct strbuf text = {0};
+    strbuf_add_text(&text, "Usage: dbvitals [COMMAND] [FLAGS]\n\n"
+                           "Watches PostgreSQL, PgBouncer and Redis servers and serves what it "
+                           "sees to Prometheus.\n\nCommands ('run' when none is given):\n");
+    for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
+        strbuf_printf(&text, "  %-14s %s\n", command->name, command->help);
+    }
+    strbuf_add_text(&text, "\n'dbvitals COMMAND --help' tells the flags of a command. Flags of "
+                           "'run', each with its environment variable:\n");
+    flags_help(&text);
+    int status = cli_print(strbuf_view(&text));
+    strbuf_deinit(&text);
+    return status;
+}

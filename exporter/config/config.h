@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The configuration: flags, environment and one YAML file become plain option structs.
+ *
+ * Every key is a row of a const table (config/keys.h) with its type, bounds, default and one
+ * sentence; validation, `check-config` and the documentation come from there. What is wrong is
+ * said with file, line, column and, for a misspelt word, a suggestion. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "sampler/target_options.h"
+
+#define CONFIG_DEFAULT_FILE "/etc/dbvitals/dbvitals.yml"
+#define CONFIG_MOST_BYTES   ((size_t)1024 * 1024)
+#define CONFIG_MOST_TARGETS 2000
+#define CONFIG_MOST_SECRET  ((size_t)4096) /* bytes of a secret file */
+#define CONFIG_MOST_PATH    ((size_t)4096)
+#define CONFIG_MOST_PACKED                                                                         \
+    (CONFIG_MOST_BYTES + CONFIG_MOST_TARGETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
+     CONFIG_MOST_PATH + 64)
+
+struct config {
+    uint64_t interval_usec, timeout_usec;           /* global */
+    struct target_label labels[TARGET_MOST_LABELS]; /* global.labels: external labels */
+    size_t n_labels;
+    struct target_options *targets;
+    size_t n_targets;
+};
+
+void config_init(struct config *config);
+void config_deinit(struct config *config);
+
+/* Text of a file (and of the secret files that it names) as read before: parsing touches no disk.
+ */
+struct config_files;
+
+/* Reads a configuration file and every file that a `*_file` key in it names. May block: call it in
+ * a worker, or at start. It has to parse the file for that, so that everything that is wrong with
+ * it shows here already. Return: 0, or negative errno with *err (file missing, larger than
+ * CONFIG_MOST_BYTES, not readable: says which file and what to do); err->at.file may borrow path.
+ */
+int config_files_read(const char *path, struct config_files **ret, struct error *err);
+struct config_files *config_files_free(struct config_files *files); /* wipes secrets */
+DEFINE_CLEANUP(struct config_files, config_files_free);
+
+/* To carry them from a worker to the daemon, in at most CONFIG_MOST_PACKED bytes. The caller wipes
+ * what was packed. */
+void config_files_pack(const struct config_files *files, struct strbuf *out);
+int config_files_unpack(struct str packed, struct config_files **ret, struct error *err);
+
+/* Parses; `${NAME}` in scalars is replaced from the environment (an unset one is an error, `$$` is
+ * a dollar). ret need not be initialised; on error it is untouched. Return: 0 or negative errno
+ * with *err, whose text begins with the place, so that it may outlive files. */
+int config_parse(const struct config_files *files, struct config *ret, struct error *err);
+
+/* Without a file: what the environment and the usual local addresses suggest. Guessed targets are
+ * not required, and hidden until they answered once. */
+void config_guess(struct config *ret);
+
+/* Writes the effective configuration as YAML, defaults included, secrets as `<secret>`. */
+void config_print(const struct config *config, struct strbuf *out);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The flags of `dbvitals run`, one row each. */
+#include "config/flags.h"
+
+#include "config/flag_table.h"
+
+/* A path that may stand in a URL as it is. */
+static bool is_url_path(const char *value) {
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c <= ' ' || *c == 0x7f || strchr("?#%\\\"<>{}", *c) != NULL) {
+            return false;
+        }
+    }
+    return value[0] == '/';
+}
+
+static const char *check_path(const char *value) {
+    return is_url_path(value) && value[1] != '\0' ? NULL
+                                                  : "must be a path such as /metrics, not / itself";
+}
+
+static const char *check_prefix(const char *value) {
+    size_t length = strlen(value);
+    return is_url_path(value) && (length == 1 || value[length - 1] != '/')
+               ? NULL
+               : "must be a path such as /db, without a slash at its end";
+}
+
+static const char *check_url(const char *value) {
+    const char *rest = strncmp(value, "http://", 7) == 0    ? value + 7
+                       : strncmp(value, "https://", 8) == 0 ? value + 8
+                                                            : NULL;
+    if (rest == NULL || strspn(rest, "/:?#") != 0 || rest[0] == '\0') {
+        return "must be a URL such as https://db1.example.org:9719";
+    }
+    return rest[strcspn(rest, "?# \t\r\n@")] == '\0'
+               ? NULL
+               : "must be a URL without user, query and fragment";
+}
+
+static const char *check_address(const char *value) {
+    return strpbrk(value, ", \t") == NULL ? NULL
+                                          : "must be one address (repeat the flag for several)";
+}
+
+static const struct flag flag_rows[] = {
+    {"--config.file", FLAG_TEXT, offsetof(struct flags, config_file), .argument = "FILE",
+     .help = "Configuration file, which must exist. Without this flag /etc/dbvitals/dbvitals.yml "
+             "is read if it exists; otherwise what runs on this machine is looked for."},
+    {"--web.listen-address", FLAG_LIST, offsetof(struct flags, listen_addresses),
+     offsetof(struct flags, n_listen_addresses), FLAGS_MOST_ADDRESSES, .argument = "ADDRESS",
+     .fallback = ":9719", .check = check_address,
+     .help = "Where to serve: host:port, :port, [v6]:port or unix:/path. Repeatable."},
+    {"--web.telemetry-path", FLAG_TEXT, offsetof(struct flags, telemetry_path), .argument = "PATH",
+     .fallback = "/metrics", .check = check_path, .help = "Path of the metrics."},
+    {"--web.external-url", FLAG_TEXT, offsetof(struct flags, external_url), .argument = "URL",
+     .check = check_url,
+     .help = "How clients reach this daemon, when it is behind a proxy; otherwise the Host header "
+             "of a request tells."},
+    {"--web.route-prefix", FLAG_TEXT, offsetof(struct flags, route_prefix), .argument = "PATH",
+     .check = check_prefix, .help = "Prefix of every path, such as /db."},
+    {"--web.enable-lifecycle", FLAG_BOOL, offsetof(struct flags, enable_lifecycle),
+     .help = "Allow POST /-/reload and POST /-/log-level."},
+    {"--storage.path", FLAG_TEXT, offsetof(struct flags, storage_path), .argument = "DIR",
+     .help = "Folder for what must survive a restart, or :memory: to keep nothing. Without this "
+             "flag /var/lib/dbvitals is used if it can be written."},
+    {"--log.level", FLAG_CHOICE, offsetof(struct flags, log_level), .choices = log_level_names,
+     .argument = "LEVEL", .fallback = "info", .help = "error, warn, info or debug."},
+    {"--log.format", FLAG_CHOICE, offsetof(struct flags, log_format), .choices = log_format_names,
+     .argument = "FORMAT", .fallback = "logfmt", .help = "logfmt, json or console."},
+    {"--compat.no-service-names", FLAG_BOOL, offsetof(struct flags, no_service_names),
+     .help = "Hide db_pool_usage_percent, db_pool_waiting_connections, db_active_connections, "
+             "cache_hits_total and cache_misses_total."},
+    {"--help", FLAG_BOOL, offsetof(struct flags, help), .no_environment = true,
+     .help = "Print this text; also -h."},
+    {"--version", FLAG_BOOL, offsetof(struct flags, version), .no_environment = true,
+     .help = "Print the version."},
+    {NULL},
+};
+
+int flags_parse(int argc, char **argv, struct flags *ret, struct error *err) {
+    struct flags flags = {.route_prefix = ""};
+    int r = flag_table_parse(flag_rows, argc, argv, &flags, err);
+    if (r < 0) {
+        return r;
+    }
+    if (strcmp(flags.route_prefix, "/") == 0) {
+        flags.route_prefix = "";
+    }
+    *ret = flags;
+    return 0;
+}
+
+void flags_help(struct strbuf *out) {
+    flag_table_help(flag_rows, out);
+}

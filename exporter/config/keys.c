@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The keys of the configuration file. */
+#include "config/keys.h"
+
+#include <stdio.h>
+
+#include "base/duration.h"
+#include "base/macros.h"
+#include "base/str.h"
+#include "collectors/collector.h"
+
+#define INTERVAL_LEAST (100 * USEC_PER_MSEC)
+#define INTERVAL_MOST  (3600 * USEC_PER_SEC)
+#define TIMEOUT_LEAST  (10 * USEC_PER_MSEC)
+#define TIMEOUT_MOST   (3600 * USEC_PER_SEC)
+#define RARELY_MOST    (7 * 24 * 3600 * USEC_PER_SEC)
+
+/* Of label values; longer ones are a mistake, or make every page long. */
+#define TEXT_MOST 1024
+
+static const struct key top_keys[TOP_KEY_COUNT] = {
+    [TOP_GLOBAL] = {"global", KEY_MAP, .help = "What holds for all targets."},
+    [TOP_TARGETS] = {"targets", KEY_LIST,
+                     .help = "The servers to watch. Without any the daemon only serves its own "
+                             "metrics."},
+};
+
+static const struct key global_keys[GLOBAL_KEY_COUNT] = {
+    [GLOBAL_INTERVAL] = {"interval", KEY_DURATION, 0, INTERVAL_LEAST, INTERVAL_MOST,
+                         .fallback = "5s", .help = "How often each target is sampled."},
+    [GLOBAL_TIMEOUT] = {"timeout", KEY_DURATION, 0, TIMEOUT_LEAST, TIMEOUT_MOST, .fallback = "3s",
+                        .help = "How long one round of one target may take. Statements are cut off "
+                                "by the server after a third of it."},
+    [GLOBAL_LABELS] = {"labels", KEY_MAP,
+                       .help = "External labels: what tells this daemon's notifications and "
+                               "pushes from another's. They are not on /metrics."},
+};
+
+static const struct key target_keys[TARGET_KEY_COUNT] = {
+    [TARGET_KEY_NAME] = {"name", KEY_TEXT,
+                         .help = "Unique name: letters, digits, '_', '.', '-', at most 63, "
+                                 "beginning with a letter or digit. 'dbvitals' is reserved. It is "
+                                 "the label 'target'. Required."},
+    [TARGET_KEY_TYPE] = {"type", KEY_CHOICE, .choices = target_kind_names,
+                         .help = "What kind of server it is. Required."},
+    [TARGET_KEY_DSN] = {"dsn", KEY_TEXT, KEY_MAY_BE_EMPTY,
+                        .help = "Address of a postgres or pgbouncer target as libpq takes it: "
+                                "postgresql://user@host:5432/database?sslmode=require or "
+                                "host=... user=... What it does not say comes from libpq's "
+                                "environment variables and defaults."},
+    [TARGET_KEY_URL] = {"url", KEY_TEXT,
+                        .help = "Address of a redis or sentinel target: redis://user@host:6379 or "
+                                "unix:///path/to/socket."},
+    [TARGET_KEY_PASSWORD] = {"password", KEY_SECRET,
+                             .help = "Password. Better kept in a file or in the environment "
+                                     "(${NAME})."},
+    [TARGET_KEY_PASSWORD_FILE] = {"password_file", KEY_SECRET_FILE,
+                                  .help = "File that holds the password, at most 4 KiB, one "
+                                          "newline at its end is left out. A relative path begins "
+                                          "at the folder of the configuration file."},
+    [TARGET_KEY_CLUSTER] = {"cluster", KEY_TEXT,
+                            .help = "Servers that replicate each other carry the same name here; "
+                                    "spelt like a target's name. It is the label 'cluster'."},
+    [TARGET_KEY_JOB] = {"job", KEY_TEXT, 0, 0, TEXT_MOST, .inherits = "the type",
+                        .help = "Value of the label 'job' for rules and service discovery."},
+    [TARGET_KEY_LABELS] = {"labels", KEY_MAP,
+                           .help = "Further labels of all samples of this target, at most 16."},
+    [TARGET_KEY_INTERVAL] = {"interval", KEY_DURATION, 0, INTERVAL_LEAST, INTERVAL_MOST,
+                             .inherits = "global.interval",
+                             .help = "How often this target is sampled."},
+    [TARGET_KEY_TIMEOUT] = {"timeout", KEY_DURATION, 0, TIMEOUT_LEAST, TIMEOUT_MOST,
+                            .inherits = "global.timeout",
+                            .help = "How long a round of this target may take."},
+    [TARGET_KEY_REQUIRED] = {"required", KEY_BOOL, .fallback = "true",
+                             .help = "Whether /health answers 503 while this target is down."},
+    [TARGET_KEY_COLLECTORS] = {"collectors", KEY_MAP,
+                               .help = "What is asked of this target, by the collectors' names "
+                                       "('dbvitals metrics' lists them). '<name>: false' is short "
+                                       "for '<name>: {enabled: false}'."},
+};
+
+static const struct key collector_keys[COLLECTOR_KEY_COUNT] = {
+    [COLLECTOR_KEY_ENABLED] = {"enabled", KEY_BOOL, .inherits = "by collector",
+                               .help = "Whether the collector runs."},
+    [COLLECTOR_KEY_INTERVAL] = {"interval", KEY_DURATION, KEY_MAY_BE_ZERO, INTERVAL_LEAST,
+                                RARELY_MOST, .inherits = "by collector",
+                                .help = "How often it runs; 0s is every round of the target."},
+    [COLLECTOR_KEY_TIMEOUT] = {"timeout", KEY_DURATION, KEY_MAY_BE_ZERO, TIMEOUT_LEAST,
+                               TIMEOUT_MOST, .inherits = "0s",
+                               .help = "How long its answer may take before it counts as failed; "
+                                       "0s is as long as the round."},
+};
+
+const struct key_section key_section_top = {"", top_keys, TOP_KEY_COUNT};
+const struct key_section key_section_global = {"global", global_keys, GLOBAL_KEY_COUNT};
+const struct key_section key_section_target = {"targets[]", target_keys, TARGET_KEY_COUNT};
+const struct key_section key_section_collector = {"targets[].collectors.<name>", collector_keys,
+                                                  COLLECTOR_KEY_COUNT};
+
+/* In the order of the documentation. */
+static const struct key_section *const sections[] = {
+    &key_section_top,
+    &key_section_global,
+    &key_section_target,
+    &key_section_collector,
+};
+
+static const char *const type_names[] = {
+    [KEY_TEXT] = "text",          [KEY_SECRET] = "text (secret)",
+    [KEY_SECRET_FILE] = "path",   [KEY_CHOICE] = "one of",
+    [KEY_BOOL] = "true or false", [KEY_UNSIGNED] = "whole number",
+    [KEY_DURATION] = "duration",  [KEY_MAP] = "map",
+    [KEY_LIST] = "list",
+};
+
+const char *key_type_expected(enum key_type type) {
+    static const char *const expected[] = {
+        [KEY_TEXT] = "a text",
+        [KEY_SECRET] = "a text",
+        [KEY_SECRET_FILE] = "the path of a file",
+        [KEY_CHOICE] = "a word",
+        [KEY_BOOL] = "true or false",
+        [KEY_UNSIGNED] = "a whole number",
+        [KEY_DURATION] = "a duration such as 500ms, 10s or 1m30s",
+        [KEY_MAP] = "a map",
+        [KEY_LIST] = "a list",
+    };
+    return expected[type];
+}
+
+static void describe_type(const struct key *key, char *out, size_t size) {
+    struct strbuf text = {0};
+    char least[32], most[32];
+    strbuf_add_text(&text, type_names[key->type]);
+    if (key->type == KEY_CHOICE) {
+        for (size_t i = 0; key->choices[i] != NULL; i++) {
+            strbuf_printf(&text, "%s%s", i != 0 ? ", " : " ", key->choices[i]);
+        }
+    }
+    if (key->type == KEY_UNSIGNED) {
+        strbuf_printf(&text, ", %llu to %llu", (unsigned long long)key->least,
+                      (unsigned long long)key->most);
+    }
+    if (key->type == KEY_DURATION) {
+        strbuf_printf(&text, ", %s%s to %s", (key->flags & KEY_MAY_BE_ZERO) != 0 ? "0s or " : "",
+                      duration_format(key->least, least), duration_format(key->most, most));
+    }
+    snprintf(out, size, "%s", text.data);
+    strbuf_deinit(&text);
+}
+
+bool config_keys(size_t index, struct config_key *ret) {
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        const struct key_section *section = sections[i];
+        if (index >= section->n_keys) {
+            index -= section->n_keys;
+            continue;
+        }
+        const struct key *key = &section->keys[index];
+        *ret = (struct config_key){
+            .fallback = key->inherits != NULL ? key->inherits : key->fallback,
+            .help = key->help,
+        };
+        snprintf(ret->path, sizeof(ret->path), "%s%s%s", section->path,
+                 section->path[0] != '\0' ? "." : "", key->name);
+        describe_type(key, ret->type, sizeof(ret->type));
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The keys of the configuration file: const tables, one per kind of map. Reading, `check-config`
+ * and the documentation come from the same rows. Options of collectors are rows of their own tables
+ * (collectors/collector.h) and join the rows of a collector's map when it is read. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum key_type {
+    KEY_TEXT,
+    KEY_SECRET,      /* a text that is never shown */
+    KEY_SECRET_FILE, /* path of a file whose content is a secret */
+    KEY_CHOICE,
+    KEY_BOOL,
+    KEY_UNSIGNED,
+    KEY_DURATION,
+    KEY_MAP, /* the reader of the section goes on with the node */
+    KEY_LIST,
+};
+
+enum key_flag {
+    KEY_MAY_BE_ZERO = 1,  /* 0 is legal although it is below the least */
+    KEY_MAY_BE_EMPTY = 2, /* of KEY_TEXT */
+};
+
+struct key {
+    const char *name;
+    enum key_type type;
+    unsigned flags;
+    uint64_t least, most; /* KEY_UNSIGNED, KEY_DURATION (usec); KEY_TEXT: most bytes, 0: any */
+    const char *const *choices; /* of KEY_CHOICE: NULL-terminated */
+    const char *fallback;       /* as it would stand in the file; NULL: none */
+    const char *inherits;       /* what the documentation names as the default instead */
+    const char *help;
+};
+
+struct key_section {
+    const char *path; /* "targets[]"; "" is the top */
+    const struct key *keys;
+    size_t n_keys;
+};
+
+/* Sections with the indexes of their rows. */
+enum { TOP_GLOBAL, TOP_TARGETS, TOP_KEY_COUNT };
+extern const struct key_section key_section_top;
+
+enum { GLOBAL_INTERVAL, GLOBAL_TIMEOUT, GLOBAL_LABELS, GLOBAL_KEY_COUNT };
+extern const struct key_section key_section_global;
+
+enum {
+    TARGET_KEY_NAME,
+    TARGET_KEY_TYPE,
+    TARGET_KEY_DSN,
+    TARGET_KEY_URL,
+    TARGET_KEY_PASSWORD,
+    TARGET_KEY_PASSWORD_FILE,
+    TARGET_KEY_CLUSTER,
+    TARGET_KEY_JOB,
+    TARGET_KEY_LABELS,
+    TARGET_KEY_INTERVAL,
+    TARGET_KEY_TIMEOUT,
+    TARGET_KEY_REQUIRED,
+    TARGET_KEY_COLLECTORS,
+    TARGET_KEY_COUNT
+};
+extern const struct key_section key_section_target;
+
+enum { COLLECTOR_KEY_ENABLED, COLLECTOR_KEY_INTERVAL, COLLECTOR_KEY_TIMEOUT, COLLECTOR_KEY_COUNT };
+extern const struct key_section key_section_collector;
+
+/* A key as the documentation shows it. */
+struct config_key {
+    char path[96];        /* "targets[].collectors.<name>.interval" */
+    char type[160];       /* "duration, 100ms to 1h" */
+    const char *fallback; /* NULL: none */
+    const char *help;
+};
+
+/* Walks all keys: index from 0. Return: false behind the last. */
+bool config_keys(size_t index, struct config_key *ret);
+
+/* "a duration such as 10s", for messages. */
+const char *key_type_expected(enum key_type type);

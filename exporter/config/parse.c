@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* From the text of the configuration file to a struct config. */
+#include "config/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "config/quote.h"
+
+void config_init(struct config *config) {
+    *config = (struct config){
+        .interval_usec = TARGET_DEFAULT_INTERVAL_USEC,
+        .timeout_usec = TARGET_DEFAULT_TIMEOUT_USEC,
+    };
+}
+
+void config_deinit(struct config *config) {
+    for (size_t i = 0; i < config->n_labels; i++) {
+        free(config->labels[i].name);
+        free(config->labels[i].value);
+    }
+    for (size_t i = 0; i < config->n_targets; i++) {
+        target_options_deinit(&config->targets[i]);
+    }
+    free(config->targets);
+    config_init(config);
+}
+
+static int read_global(struct reader *reader, const struct yaml_node *map, struct config *ret) {
+    struct key_value values[GLOBAL_KEY_COUNT];
+    int r = reader_section(reader, &key_section_global, map, values);
+    if (r < 0) {
+        return r;
+    }
+    ret->interval_usec = values[GLOBAL_INTERVAL].number;
+    ret->timeout_usec = values[GLOBAL_TIMEOUT].number;
+    return config_read_labels(reader, values[GLOBAL_LABELS].node, ret->labels, &ret->n_labels);
+}
+
+/* Where the names of the targets so far stand, to find and show one that is given twice. */
+struct names {
+    struct hash_map map;
+    struct target_place *places; /* as many as targets */
+};
+
+struct target_place {
+    struct str name; /* borrowed from the target */
+    struct position at;
+};
+
+static bool place_has_name(const void *entry, const void *key) {
+    return str_equal(((const struct target_place *)entry)->name, *(const struct str *)key);
+}
+
+static int add_name(struct reader *reader, struct names *names, size_t index, const char *name,
+                    struct position at) {
+    struct str text = str_of(name);
+    uint64_t hash = hash_bytes(text.data, text.len);
+    const struct target_place *other = hash_map_get(&names->map, hash, place_has_name, &text);
+    if (other != NULL) {
+        char quoted[QUOTE_SIZE];
+        return error_set(reader->err, -EEXIST, at, "target %s is defined twice, first at %s:%u:%u",
+                         quote(text, quoted), other->at.file, other->at.line, other->at.column);
+    }
+    names->places[index] = (struct target_place){text, at};
+    hash_map_add(&names->map, hash, &names->places[index]);
+    return 0;
+}
+
+static int read_targets(struct reader *reader, const struct yaml_node *list, struct config *ret,
+                        struct names *names) {
+    for (size_t i = 0; i < list->n_items; i++) {
+        const struct yaml_node *item = list->items[i];
+        struct target_options *target = &ret->targets[i];
+        int r = config_read_target(reader, item, ret, target);
+        if (r < 0) {
+            return r;
+        }
+        ret->n_targets++;
+        const struct yaml_node *name = yaml_map_find(item, "name");
+        r = add_name(reader, names, i, target->name, name->at);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int read_target_list(struct reader *reader, const struct yaml_node *list,
+                            struct config *ret) {
+    if (list == NULL || list->n_items == 0) {
+        return 0;
+    }
+    if (list->n_items > CONFIG_MOST_TARGETS) {
+        return error_set(reader->err, -E2BIG, list->at,
+                         "%zu targets are more than one daemon may have (%d)", list->n_items,
+                         CONFIG_MOST_TARGETS);
+    }
+    struct names names = {
+        .places = mem_array(list->n_items, sizeof(struct target_place)),
+    };
+    ret->targets = mem_array(list->n_items, sizeof(struct target_options));
+    int r = read_targets(reader, list, ret, &names);
+    hash_map_deinit(&names.map);
+    free(names.places);
+    return r;
+}
+
+int config_read_text(struct reader *reader, struct str text, const char *file, struct config *ret) {
+    const struct yaml_node *root;
+    struct key_value values[TOP_KEY_COUNT];
+    int r = yaml_parse(text, file, &yaml_limits_default, reader->arena, &root, reader->err);
+    if (r < 0) {
+        return r;
+    }
+    if (root->type != YAML_MAP) {
+        return error_set(reader->err, -EINVAL, root->at,
+                         "a configuration is a map with keys such as 'targets', found %s",
+                         yaml_describe(root));
+    }
+    r = reader_section(reader, &key_section_top, root, values);
+    if (r == 0 && values[TOP_GLOBAL].node != NULL) {
+        r = read_global(reader, values[TOP_GLOBAL].node, ret);
+    }
+    /* After global, wherever it stands in the file: targets inherit from it. */
+    if (r == 0) {
+        r = read_target_list(reader, values[TOP_TARGETS].node, ret);
+    }
+    return r;
+}

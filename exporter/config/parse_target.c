@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One entry of `targets:`. */
+#include "config/private.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+#include "base/mem.h"
+#include "config/quote.h"
+
+#define REDIS_PORT    6379
+#define SENTINEL_PORT 26379
+
+bool config_is_name(struct str text) {
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        bool inner = c == '_' || c == '.' || c == '-';
+        if (c >= 0x80 || (!isalnum(c) && (i == 0 || !inner))) {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len <= TARGET_NAME_MOST;
+}
+
+static bool kind_is_pg(enum target_kind kind) {
+    return kind == KIND_POSTGRES || kind == KIND_PGBOUNCER;
+}
+
+static int missing(struct reader *reader, const struct yaml_node *node, const char *what) {
+    return error_set(reader->err, -EINVAL, node->at, "a target has no '%s'", what);
+}
+
+static int check_name(struct reader *reader, const char *key, const struct key_value *value) {
+    if (!config_is_name(value->text)) {
+        char quoted[QUOTE_SIZE];
+        return error_set(reader->err, -EINVAL, value->at,
+                         "'%s' must be letters, digits, '_', '.' or '-', at most %d, beginning "
+                         "with a letter or digit, not %s",
+                         key, TARGET_NAME_MOST, quote(value->raw, quoted));
+    }
+    return 0;
+}
+
+static int check_identity(struct reader *reader, const struct yaml_node *node,
+                          const struct key_value *values) {
+    const struct key_value *name = &values[TARGET_KEY_NAME];
+    if (!name->given) {
+        return missing(reader, node, "name");
+    }
+    int r = check_name(reader, "name", name);
+    if (r == 0 && str_is(name->text, TARGET_SELF)) {
+        r = error_set(reader->err, -EINVAL, name->at,
+                      "the name '%s' is reserved for the daemon itself", TARGET_SELF);
+    }
+    if (r == 0 && values[TARGET_KEY_CLUSTER].given) {
+        r = check_name(reader, "cluster", &values[TARGET_KEY_CLUSTER]);
+    }
+    return r == 0 && !values[TARGET_KEY_TYPE].given ? missing(reader, node, "type") : r;
+}
+
+/* Finds the password that stands outside the address; *ret is NULL when there is none. */
+static int find_password(struct reader *reader, const struct key_value *values, const char **ret) {
+    const struct key_value *inlined = &values[TARGET_KEY_PASSWORD];
+    const struct key_value *file = &values[TARGET_KEY_PASSWORD_FILE];
+    *ret = NULL;
+    if (inlined->given && file->given) {
+        return error_set(reader->err, -EINVAL, file->at,
+                         "both 'password' and 'password_file' are given, and one is enough");
+    }
+    if (inlined->given) {
+        *ret = inlined->text.data;
+    }
+    if (!file->given) {
+        return 0;
+    }
+    struct error inner = {0};
+    char quoted[QUOTE_SIZE];
+    int r = reader->secrets->find(reader->secrets->userdata, file->text.data, ret, &inner);
+    return r < 0 ? error_set(reader->err, r, file->at, "'password_file' %s %s",
+                             quote(file->raw, quoted), inner.text)
+                 : 0;
+}
+
+/* Puts the password into its place, unless the address brought one. */
+static int place_password(struct reader *reader, const struct key_value *values,
+                          const char *address_key, char **field) {
+    const char *password;
+    int r = find_password(reader, values, &password);
+    if (r < 0 || password == NULL) {
+        return r;
+    }
+    bool inlined = values[TARGET_KEY_PASSWORD].given;
+    if (*field != NULL) {
+        const struct key_value *value =
+            &values[inlined ? TARGET_KEY_PASSWORD : TARGET_KEY_PASSWORD_FILE];
+        return error_set(reader->err, -EINVAL, value->at,
+                         "both '%s' and '%s' give a password, and one is enough", address_key,
+                         inlined ? "password" : "password_file");
+    }
+    *field = mem_strdup(password);
+    return 0;
+}
+
+static int parse_address(const struct key_value *address, struct target_options *target,
+                         struct error *err) {
+    if (kind_is_pg(target->kind)) {
+        return pg_options_parse(address->text.data, &target->pg, err);
+    }
+    bool sentinel = target->kind == KIND_SENTINEL;
+    return redis_options_parse(address->text.data, sentinel ? SENTINEL_PORT : REDIS_PORT,
+                               &target->redis, err);
+}
+
+static int read_address(struct reader *reader, const struct yaml_node *node,
+                        const struct key_value *values, struct target_options *target) {
+    bool pg = kind_is_pg(target->kind);
+    const char *key = pg ? "dsn" : "url";
+    const struct key_value *address = &values[pg ? TARGET_KEY_DSN : TARGET_KEY_URL];
+    const struct key_value *other = &values[pg ? TARGET_KEY_URL : TARGET_KEY_DSN];
+    const char *kind = target_kind_names[target->kind];
+    if (other->given) {
+        return error_set(reader->err, -EINVAL, other->at, "a %s target has a '%s', not a '%s'",
+                         kind, key, pg ? "url" : "dsn");
+    }
+    if (!address->given) {
+        return error_set(reader->err, -EINVAL, node->at, "a %s target needs a '%s'", kind, key);
+    }
+    struct error inner = {0};
+    int r = parse_address(address, target, &inner);
+    if (r < 0) {
+        return error_set(reader->err, r, address->at, "'%s': %s", key, inner.text);
+    }
+    target->pg.guard_timeout_usec = target->timeout_usec;
+    target->redis.sentinel = target->kind == KIND_SENTINEL;
+    return place_password(reader, values, key, pg ? &target->pg.password : &target->redis.password);
+}
+
+static char *text_or_null(const struct key_value *value) {
+    return value->given ? mem_strndup(value->text.data, value->text.len) : NULL;
+}
+
+static void fill_plain_values(const struct key_value *values, const struct config *config,
+                              struct target_options *target) {
+    const struct key_value *interval = &values[TARGET_KEY_INTERVAL];
+    const struct key_value *timeout = &values[TARGET_KEY_TIMEOUT];
+    target->name = text_or_null(&values[TARGET_KEY_NAME]);
+    target->cluster = text_or_null(&values[TARGET_KEY_CLUSTER]);
+    /* NULL means the kind's name; one spelling for one meaning keeps comparisons simple. */
+    const struct key_value *job = &values[TARGET_KEY_JOB];
+    target->job = str_is(job->text, target_kind_names[target->kind]) ? NULL : text_or_null(job);
+    target->interval_usec = interval->given ? interval->number : config->interval_usec;
+    target->timeout_usec = timeout->given ? timeout->number : config->timeout_usec;
+    target->required = values[TARGET_KEY_REQUIRED].number != 0;
+}
+
+int config_read_target(struct reader *reader, const struct yaml_node *node,
+                       const struct config *config, struct target_options *ret) {
+    struct key_value values[TARGET_KEY_COUNT];
+    if (node->type != YAML_MAP) {
+        return error_set(reader->err, -EINVAL, node->at,
+                         "a target should be a map such as {name: db1, type: postgres, dsn: ...}, "
+                         "found %s",
+                         yaml_describe(node));
+    }
+    int r = reader_section(reader, &key_section_target, node, values);
+    if (r == 0) {
+        r = check_identity(reader, node, values);
+    }
+    if (r < 0) {
+        return r;
+    }
+    struct target_options target;
+    target_options_init(&target, (enum target_kind)values[TARGET_KEY_TYPE].number);
+    fill_plain_values(values, config, &target);
+    r = read_address(reader, node, values, &target);
+    if (r == 0) {
+        r = config_read_labels(reader, values[TARGET_KEY_LABELS].node, target.labels,
+                               &target.n_labels);
+    }
+    if (r == 0) {
+        r = config_read_collectors(reader, values[TARGET_KEY_COLLECTORS].node, &target);
+    }
+    if (r < 0) {
+        target_options_deinit(&target);
+        return r;
+    }
+    *ret = target;
+    return 0;
+}
