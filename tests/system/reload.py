@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Reloading: what did not change is untouched, what is wrong changes nothing, what left is gone."""
+import os
+import signal
+
+from harness import Daemon, Sandbox, eventually, run_tests
+
+sandbox = Sandbox(only="redis,redis-replica,sentinel")
+PORT = sandbox.servers["redis"]["port"]
+SECOND = sandbox.servers["sentinel"]["port"]
+
+
+def config(*targets, extra=""):
+    return ("global: {interval: 300ms, timeout: 250ms}\n" + extra + "targets:\n" +
+            "".join(f"  - {{{target}}}\n" for target in targets))
+
+
+CACHE = f'name: cache, type: redis, url: "redis://127.0.0.1:{PORT}"'
+WATCH = f'name: watch, type: sentinel, url: "redis://127.0.0.1:{SECOND}"'
+daemon = Daemon(config(CACHE, WATCH), flags=["--web.enable-lifecycle"])
+
+
+def opened(target):
+    return daemon.page(target).value("dbvitals_connections_opened_total")
+
+
+def successful():
+    return daemon.page("dbvitals").value("dbvitals_config_last_reload_successful")
+
+
+def the_same_file_keeps_connections_and_counts():
+    daemon.wait_up("cache", "watch")
+    before, rounds = opened("cache"), daemon.page("cache").value("dbvitals_rounds_total")
+    daemon.reload()
+    assert opened("cache") == before == 1
+    assert daemon.page("cache").value("dbvitals_rounds_total") >= rounds
+
+
+def a_wrong_file_changes_nothing_and_says_where():
+    daemon.write_config(config(CACHE, WATCH.replace("type", "tpye")))
+    daemon.reload()
+    assert "dbvitals.yml:4:" in daemon.log() and "did you mean 'type'" in daemon.log()
+    eventually(lambda: successful() == 0, what="the metric says so")
+    daemon.wait_up("cache", "watch")
+    answer = daemon.get("/-/reload", method="POST")
+    assert answer.status in (400, 500) and "tpye" in answer.text, answer.text
+
+
+def a_missing_file_changes_nothing():
+    os.rename(daemon.config_file, daemon.config_file + ".away")
+    daemon.reload()
+    assert daemon.get("/-/reload", method="POST").status in (400, 500)
+    daemon.wait_up("cache", "watch")
+    os.rename(daemon.config_file + ".away", daemon.config_file)
+
+
+def a_good_file_is_taken_over_http():
+    daemon.write_config(config(CACHE, WATCH))
+    answer = daemon.get("/-/reload", method="POST")
+    assert answer.status == 200, answer.text
+    eventually(lambda: successful() == 1, what="the metric says so")
+    assert opened("cache") == 1
+
+
+def new_labels_make_new_series():
+    daemon.write_config(config(CACHE + ", labels: {tier: gold}", WATCH))
+    daemon.reload()
+    eventually(lambda: daemon.page().find("redis_up", target="cache", tier="gold"))
+    assert len(daemon.page().find("redis_up", target="cache")) == 1
+    assert opened("cache") == 1
+
+
+def a_target_that_left_is_gone():
+    daemon.write_config(config(CACHE))
+    daemon.reload()
+    assert not daemon.page().find("redis_up", target="watch")
+    assert daemon.get("/metrics?target=watch").status == 404
+    assert {e["labels"]["target"] for e in daemon.get("/sd").json} == {"cache", "dbvitals"}
+
+
+def another_address_is_connected_anew():
+    daemon.write_config(config(CACHE.replace(str(PORT), str(sandbox.spare_ports[0]))))
+    daemon.reload()
+    daemon.wait_down("cache")
+    daemon.write_config(config(CACHE))
+    daemon.reload()
+    daemon.wait_up("cache")
+
+
+def another_type_under_the_same_name_is_another_target():
+    daemon.write_config(config(WATCH.replace("name: watch", "name: cache")))
+    daemon.reload()
+    eventually(lambda: daemon.page("cache").find("redis_sentinel_masters"))
+    daemon.write_config(config(CACHE, WATCH))
+    daemon.reload()
+    daemon.wait_up("cache", "watch")
+
+
+def many_reloads_at_once_are_no_problem():
+    for _ in range(20):
+        daemon.signal(signal.SIGHUP)
+    for _ in range(5):
+        assert daemon.get("/-/reload", method="POST").status == 200
+    daemon.wait_up("cache", "watch")
+
+
+def the_log_level_changes_at_run_time():
+    assert daemon.get("/-/log-level?level=error", method="POST").status == 200
+    assert daemon.get("/-/log-level?level=nonsense", method="POST").status == 400
+    daemon.signal(signal.SIGUSR1)
+    eventually(lambda: "log level is now 'warn'" in daemon.log())
+
+
+def without_the_flag_nothing_can_be_changed():
+    plain = Daemon(config(CACHE))
+    for path in ("/-/reload", "/-/log-level?level=debug"):
+        answer = plain.get(path, method="POST")
+        assert answer.status == 403 and "--web.enable-lifecycle" in answer.text, answer.text
+    plain.end(0)
+
+
+def it_stops_cleanly():
+    daemon.end(0)
+
+
+run_tests([
+    the_same_file_keeps_connections_and_counts,
+    a_wrong_file_changes_nothing_and_says_where,
+    a_missing_file_changes_nothing,
+    a_good_file_is_taken_over_http,
+    new_labels_make_new_series,
+    a_target_that_left_is_gone,
+    another_address_is_connected_anew,
+    another_type_under_the_same_name_is_another_target,
+    many_reloads_at_once_are_no_problem,
+    the_log_level_changes_at_run_time,
+    without_the_flag_nothing_can_be_changed,
+    it_stops_cleanly,
+])
