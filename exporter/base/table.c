@@ -25,7 +25,7 @@ static int count_bytes(struct table_builder *builder, size_t len, struct error *
 }
 
 static struct str keep(struct table_builder *builder, struct str text) {
-    return text.data == NULL ? text : arena_dup(builder->arena, text);
+    return text.data == NULL || builder->borrow ? text : arena_dup(builder->arena, text);
 }
 
 int table_builder_column(struct table_builder *builder, struct str name, struct error *err) {

@@ -4,6 +4,7 @@
  * Cells are views into the arena of the reply; a cell without data is SQL NULL. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
@@ -32,6 +33,7 @@ struct table_limits {
 struct table_builder {
     struct arena *arena; /* borrowed */
     struct table_limits limits;
+    bool borrow; /* texts live as long as the arena already: they are not copied */
     struct str *columns;
     struct str *cells;
     size_t n_columns, columns_capacity;
@@ -39,8 +41,8 @@ struct table_builder {
     size_t bytes;
 };
 
-/* Copies the text. Return: 0, or -E2BIG with a sentence that names the limit. Columns come before
- * cells; cells row by row. */
+/* Copies the text unless builder->borrow is set. Return: 0, or -E2BIG with a sentence that names
+ * the limit. Columns come before cells; cells row by row. */
 int table_builder_column(struct table_builder *builder, struct str name, struct error *err);
 int table_builder_cell(struct table_builder *builder, struct str cell, struct error *err);
 

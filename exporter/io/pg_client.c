@@ -20,6 +20,12 @@
 /* Results (rows) that are taken in one turn of the loop. */
 #define MOST_RESULTS_A_TURN 2000
 
+/* A server sends each answer of a pipeline by itself, a few dozen microseconds apart. Whoever wakes
+ * for each spends most of its time waking: after a pipeline of so many requests reading rests until
+ * most answers are probably there. */
+#define RESTING_REQUESTS 3
+#define REST_USEC        ((uint64_t)1000)
+
 enum pg_step_kind {
     STEP_HELLO,  /* pg_hello_query */
     STEP_GUARDS, /* the session's settings */
@@ -58,7 +64,8 @@ struct pg_client {
     unsigned last_serial;
     struct pg_step *steps; /* a queue: [head, head + count) */
     size_t head, count, capacity;
-    bool encoding_failed; /* ends when nothing is outstanding */
+    bool encoding_failed;    /* ends when nothing is outstanding */
+    struct loop_timer *rest; /* set while reading rests */
 };
 
 static struct pg_client *client_of(struct pg_base *base) {
@@ -183,10 +190,12 @@ static void flush(struct client *self) {
         return;
     }
     bool sent = true;
+    size_t count = 0;
     for (struct pg_request *request = client->base.requests.first; request != NULL && sent;
          request = request->next) {
         if (!request->sent && request->doom == PG_DOOM_NONE) {
             sent = send_request(client, request);
+            count++;
         }
     }
     if (!sent) {
@@ -194,6 +203,15 @@ static void flush(struct client *self) {
         return;
     }
     pg_conn_flush(client->base.conn);
+    if (count >= RESTING_REQUESTS) {
+        pg_conn_set_reading(client->base.conn, false);
+        loop_timer_set(client->rest, loop_now_usec(client->base.loop) + REST_USEC);
+    }
+}
+
+static void end_rest(void *userdata) {
+    struct pg_client *client = userdata;
+    pg_conn_set_reading(client->base.conn, true);
 }
 
 static void begin(struct pg_base *base) {
@@ -404,6 +422,7 @@ static void work(struct pg_base *base) {
 
 static void dispose(struct pg_base *base) {
     struct pg_client *client = client_of(base);
+    client->rest = loop_timer_free(client->rest);
     free(client->steps);
     client->steps = NULL;
     client->head = client->count = client->capacity = 0;
@@ -429,5 +448,6 @@ struct client *pg_client_new(struct loop *loop, struct resolver *resolver,
         .connected = begin, .work = work, .dispose = dispose};
     struct pg_client *client = mem_alloc(sizeof(*client));
     pg_base_init(&client->base, &base_ops, &client_ops, loop, resolver, options, events);
+    client->rest = loop_timer_new(loop, end_rest, client);
     return &client->base.client;
 }

@@ -10,12 +10,14 @@
 
 /* Names seen so far and their columns; "the first of equal names counts" without a search. */
 struct names {
+    struct arena *arena; /* borrowed */
     struct hash_map by_name;
-    struct name_entry {
-        struct str name; /* borrowed from the text */
-        size_t column;
-    } * *entries;
-    size_t n_entries, capacity;
+    size_t n_names;
+};
+
+struct name_entry {
+    struct str name; /* borrowed from the text */
+    size_t column;
 };
 
 static bool has_name(const void *entry, const void *key) {
@@ -23,26 +25,15 @@ static bool has_name(const void *entry, const void *key) {
     return str_equal(name->name, *(const struct str *)key);
 }
 
-static const struct name_entry *find_name(const struct names *names, struct str name) {
-    return hash_map_get(&names->by_name, hash_bytes(name.data, name.len), has_name, &name);
+static const struct name_entry *find_name(const struct names *names, struct str name,
+                                          uint64_t hash) {
+    return hash_map_get(&names->by_name, hash, has_name, &name);
 }
 
-static void add_name(struct names *names, struct str name) {
-    struct name_entry *entry = mem_alloc(sizeof(*entry));
-    *entry = (struct name_entry){.name = name, .column = names->n_entries};
-    hash_map_add(&names->by_name, hash_bytes(name.data, name.len), entry);
-    names->entries =
-        mem_grow(names->entries, names->n_entries, &names->capacity, sizeof(*names->entries));
-    names->entries[names->n_entries++] = entry;
-}
-
-static void names_deinit(struct names *names) {
-    for (size_t i = 0; i < names->n_entries; i++) {
-        free(names->entries[i]);
-    }
-    free(names->entries);
-    hash_map_deinit(&names->by_name);
-    *names = (struct names){0};
+static void add_name(struct names *names, struct str name, uint64_t hash) {
+    struct name_entry *entry = arena_alloc(names->arena, sizeof(*entry));
+    *entry = (struct name_entry){.name = name, .column = names->n_names++};
+    hash_map_add(&names->by_name, hash, entry);
 }
 
 struct line {
@@ -85,70 +76,61 @@ static bool next_field(struct str *rest, struct line *ret) {
     return false;
 }
 
-static int add_pairs(struct str info, const struct names *names, struct table_builder *builder,
-                     struct error *err) {
-    size_t column = 0;
-    struct line line;
-    while (column < names->n_entries && next_line(&info, &line)) {
-        const struct name_entry *entry = find_name(names, line.name);
-        if (entry == NULL || entry->column != column) {
-            continue; /* said before */
-        }
-        int r = table_builder_cell(builder, line.value, err);
-        if (r < 0) {
-            return r;
-        }
-        column++;
-    }
-    return 0;
-}
-
+/* Adds a column unless there is one of this name. Return: 1 when it is new, 0, or negative errno.
+ */
 static int add_column(struct names *names, struct str name, struct table_builder *builder,
                       struct error *err) {
-    if (find_name(names, name) != NULL) {
+    uint64_t hash = hash_bytes(name.data, name.len);
+    if (find_name(names, name, hash) != NULL) {
         return 0;
     }
     int r = table_builder_column(builder, name, err);
-    if (r == 0) {
-        add_name(names, name);
-    }
-    return r;
-}
-
-static int build_pairs(struct str info, struct names *names, struct table_builder *builder,
-                       struct error *err) {
-    struct str rest = info;
-    struct line line;
-    int r = 0;
-    while (r == 0 && next_line(&rest, &line)) {
-        r = add_column(names, line.name, builder, err);
-    }
-    return r < 0 ? r : add_pairs(info, names, builder, err);
-}
-
-int redis_info_pairs(struct str info, const struct table_limits *limits, struct arena *arena,
-                     const struct table **ret, struct error *err) {
-    struct table_builder builder = {.arena = arena, .limits = *limits};
-    struct names names = {0};
-    int r = build_pairs(info, &names, &builder, err);
-    names_deinit(&names);
     if (r < 0) {
-        table_builder_deinit(&builder);
         return r;
     }
-    *ret = table_builder_end(&builder);
-    return 0;
+    add_name(names, name, hash);
+    return 1;
 }
 
-/* The next line that is such a record; its key in ret->name. */
+/* The values in the order of their names; they go into the table when all columns are known. */
+static int build_pairs(struct str info, struct names *names, struct table_builder *builder,
+                       struct error *err) {
+    struct str *values = NULL;
+    size_t n_values = 0, capacity = 0;
+    struct line line;
+    int r = 0;
+    while (r >= 0 && next_line(&info, &line)) {
+        r = add_column(names, line.name, builder, err);
+        if (r > 0) {
+            values = mem_grow(values, n_values, &capacity, sizeof(*values));
+            values[n_values++] = line.value;
+        }
+    }
+    for (size_t i = 0; r >= 0 && i < n_values; i++) {
+        r = table_builder_cell(builder, values[i], err);
+    }
+    free(values);
+    return r < 0 ? r : 0;
+}
+
+/* The next line that is such a record; its key in ret->name. Most lines are none, and are passed
+ * over without being taken apart. */
 static bool next_record(struct str *rest, struct str record, struct line *ret) {
-    while (next_line(rest, ret)) {
-        struct str fields = ret->value;
-        struct line field;
-        if (ret->name.len > record.len && memcmp(ret->name.data, record.data, record.len) == 0 &&
-            next_field(&fields, &field)) {
-            ret->name.data += record.len;
-            ret->name.len -= record.len;
+    while (rest->len > 0) {
+        struct str line = *rest;
+        if (rest->len <= record.len || memcmp(rest->data, record.data, record.len) != 0) {
+            str_cut(rest, '\n');
+            continue;
+        }
+        line = str_cut(rest, '\n');
+        struct line found, field;
+        if (!next_line(&line, &found) || found.name.len <= record.len) {
+            continue;
+        }
+        struct str fields = found.value;
+        if (next_field(&fields, &field)) {
+            ret->name = (struct str){found.name.data + record.len, found.name.len - record.len};
+            ret->value = found.value;
             return true;
         }
     }
@@ -167,21 +149,22 @@ static int check_cells(const struct table_builder *builder, size_t more, struct 
 /* A row: cells of fields that the line has; the first of equal fields counts. */
 static int add_row(const struct line *line, const struct names *names, struct str *cells,
                    struct table_builder *builder, struct error *err) {
-    int r = check_cells(builder, names->n_entries, err);
+    int r = check_cells(builder, names->n_names, err);
     if (r < 0) {
         return r;
     }
-    memset(cells, 0, names->n_entries * sizeof(*cells));
+    memset(cells, 0, names->n_names * sizeof(*cells));
     cells[0] = line->name;
     struct str rest = line->value;
     struct line field;
     while (next_field(&rest, &field)) {
-        const struct name_entry *entry = find_name(names, field.name);
+        const struct name_entry *entry =
+            find_name(names, field.name, hash_bytes(field.name.data, field.name.len));
         if (entry != NULL && cells[entry->column].data == NULL) {
             cells[entry->column] = field.value;
         }
     }
-    for (size_t i = 0; r == 0 && i < names->n_entries; i++) {
+    for (size_t i = 0; r == 0 && i < names->n_names; i++) {
         r = table_builder_cell(builder, cells[i], err);
     }
     return r;
@@ -192,16 +175,17 @@ static int build_records(struct str info, struct str record, struct names *names
     int r = add_column(names, str_of("key"), builder, err);
     struct str rest = info;
     struct line line, field;
-    while (r == 0 && next_record(&rest, record, &line)) {
+    while (r >= 0 && next_record(&rest, record, &line)) {
         struct str fields = line.value;
-        while (r == 0 && next_field(&fields, &field)) {
+        while (r >= 0 && next_field(&fields, &field)) {
             r = add_column(names, field.name, builder, err);
         }
     }
     if (r < 0) {
         return r;
     }
-    struct str *cells = mem_array(names->n_entries, sizeof(*cells));
+    struct str *cells = mem_array(names->n_names, sizeof(*cells));
+    r = 0;
     while (r == 0 && next_record(&info, record, &line)) {
         r = add_row(&line, names, cells, builder, err);
     }
@@ -209,16 +193,27 @@ static int build_records(struct str info, struct str record, struct names *names
     return r;
 }
 
-int redis_info_records(struct str info, const char *record, const struct table_limits *limits,
-                       struct arena *arena, const struct table **ret, struct error *err) {
-    struct table_builder builder = {.arena = arena, .limits = *limits};
-    struct names names = {0};
-    int r = build_records(info, str_of(record), &names, &builder, err);
-    names_deinit(&names);
+static int end(int r, struct names *names, struct table_builder *builder,
+               const struct table **ret) {
+    hash_map_deinit(&names->by_name);
     if (r < 0) {
-        table_builder_deinit(&builder);
+        table_builder_deinit(builder);
         return r;
     }
-    *ret = table_builder_end(&builder);
+    *ret = table_builder_end(builder);
     return 0;
+}
+
+int redis_info_pairs(struct str info, const struct table_limits *limits, struct arena *arena,
+                     const struct table **ret, struct error *err) {
+    struct table_builder builder = {.arena = arena, .limits = *limits, .borrow = true};
+    struct names names = {.arena = arena};
+    return end(build_pairs(info, &names, &builder, err), &names, &builder, ret);
+}
+
+int redis_info_records(struct str info, const char *record, const struct table_limits *limits,
+                       struct arena *arena, const struct table **ret, struct error *err) {
+    struct table_builder builder = {.arena = arena, .limits = *limits, .borrow = true};
+    struct names names = {.arena = arena};
+    return end(build_records(info, str_of(record), &names, &builder, err), &names, &builder, ret);
 }

@@ -13,28 +13,6 @@ _Static_assert(SERIES_TEXT_SIZE >= NUMBER_TEXT_SIZE, "a number's text fits into 
 /* Memory of a finished page that is not used, in relation to what is. */
 #define SLACK_FRACTION 8
 
-void page_add_head(struct strbuf *out, const struct family *family) {
-    if (family->help[0] != '\0') {
-        strbuf_add_text(out, "# HELP ");
-        strbuf_add_text(out, family->name);
-        strbuf_add_char(out, ' ');
-        for (const char *c = family->help; *c != '\0'; c++) {
-            if (*c == '\n') {
-                strbuf_add(out, "\\n", 2);
-            } else {
-                strbuf_add(out, "\\\\", *c == '\\' ? 1 : 0);
-                strbuf_add_char(out, *c);
-            }
-        }
-        strbuf_add_char(out, '\n');
-    }
-    strbuf_add_text(out, "# TYPE ");
-    strbuf_add_text(out, family->name);
-    strbuf_add_char(out, ' ');
-    strbuf_add_text(out, metric_type_names[family->type]);
-    strbuf_add_char(out, '\n');
-}
-
 static char *put(char *to, const char *data, size_t len) {
     memcpy(to, data, len);
     return to + len;
@@ -69,7 +47,7 @@ static void add_series(struct strbuf *out, const struct series *series, struct s
 
 static void add_own(struct strbuf *out, const struct source_family *group) {
     const struct str name = str_of(group->family->name);
-    page_add_head(out, group->family);
+    strbuf_add_str(out, group->family->head);
     for (const struct series *series = group->first; series != NULL; series = series->next) {
         add_series(out, series, name, (struct str){series->own_text, series->own_text_len},
                    (struct str){"", 0});
@@ -188,7 +166,6 @@ void page_walk_deinit(struct page_walk *walk) {
         joined_block_unref(walk->places[i].block);
     }
     free(walk->places);
-    strbuf_deinit(&walk->head);
     *walk = (struct page_walk){0};
 }
 
@@ -210,9 +187,7 @@ bool page_walk_next(struct page_walk *walk, struct str *ret) {
             }
             if (!walk->head_given) {
                 walk->head_given = true;
-                strbuf_clear(&walk->head);
-                page_add_head(&walk->head, walk->family);
-                *ret = strbuf_view(&walk->head);
+                *ret = walk->family->head;
                 return true;
             }
             const struct joined_part *part = place->part++;

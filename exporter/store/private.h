@@ -151,9 +151,6 @@ void feed_forget(struct store_feed *feed);
 
 /* --- exposition_block.c --- */
 
-/* The lines that precede a family's samples. */
-void page_add_head(struct strbuf *out, const struct family *family);
-
 /* The page of a source as of now. */
 struct buffer *page_render(struct store_source *source);
 
@@ -173,7 +170,6 @@ struct page_walk {
     size_t n_places, at;
     const struct family *family, *next;
     bool head_given;
-    struct strbuf head;
 };
 void page_walk_init(struct page_walk *walk, struct store *store, uint64_t now_usec);
 void page_walk_deinit(struct page_walk *walk);

@@ -263,7 +263,7 @@ void source_revive_series(struct series *series) {
     source->changed = true;
     store->numbers.series++;
     if (series->family->n_live++ == 0) {
-        store->head_bytes += series->family->head_bytes;
+        store->head_bytes += series->family->head.len;
     }
 }
 
@@ -281,7 +281,7 @@ void source_end_series(struct series *series, int64_t t_ms) {
     source->changed = true;
     store->numbers.series--;
     if (--series->family->n_live == 0) {
-        store->head_bytes -= series->family->head_bytes;
+        store->head_bytes -= series->family->head.len;
     }
     enter_stale(source, series);
 }

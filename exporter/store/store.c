@@ -66,6 +66,7 @@ static void free_family(struct family *family) {
         mem_freep(&family->name);
         mem_freep(&family->help);
     }
+    mem_freep(&family->head.data);
     free(family);
 }
 
@@ -100,6 +101,27 @@ static bool family_has_name(const void *entry, const void *name) {
     return strcmp(((const struct family *)entry)->name, name) == 0;
 }
 
+/* The HELP and TYPE lines, made once: pages copy them as they are. */
+static struct str make_head(const struct family *family) {
+    struct strbuf head = {0};
+    if (family->help[0] != '\0') {
+        strbuf_printf(&head, "# HELP %s ", family->name);
+        for (const char *c = family->help; *c != '\0'; c++) {
+            if (*c == '\n') {
+                strbuf_add_text(&head, "\\n");
+            } else {
+                strbuf_add_text(&head, *c == '\\' ? "\\" : "");
+                strbuf_add_char(&head, *c);
+            }
+        }
+        strbuf_add_char(&head, '\n');
+    }
+    strbuf_printf(&head, "# TYPE %s %s\n", family->name, metric_type_names[family->type]);
+    struct str made = {.len = head.len};
+    made.data = strbuf_take(&head);
+    return made;
+}
+
 static struct family *new_family(const struct batch_metric *metric, uint64_t hash) {
     struct family *family = mem_alloc(sizeof(*family));
     const char *help = metric->help != NULL ? metric->help : "";
@@ -110,10 +132,7 @@ static struct family *new_family(const struct batch_metric *metric, uint64_t has
         .constant = metric->constant,
         .hash = hash,
     };
-    struct strbuf head = {0};
-    page_add_head(&head, family);
-    family->head_bytes = head.len;
-    strbuf_deinit(&head);
+    family->head = make_head(family);
     return family;
 }
 
@@ -130,7 +149,7 @@ struct family *store_family(struct store *store, const struct batch_metric *metr
                                sizeof(struct family *));
     store->families[store->n_families++] = family;
     store->families_stale = true;
-    store->numbers.bytes += sizeof(*family) + FAMILY_OVERHEAD_BYTES +
+    store->numbers.bytes += sizeof(*family) + FAMILY_OVERHEAD_BYTES + family->head.len +
                             (family->constant ? 0 : strlen(family->name) + strlen(family->help));
     return family;
 }

@@ -35,10 +35,10 @@ struct family {
     const char *help;
     enum metric_type type;
     bool constant;
-    size_t order;      /* place in name order; renumbered when a family is added */
-    uint64_t hash;     /* of the name */
-    size_t n_live;     /* live series, in all sources */
-    size_t head_bytes; /* of its HELP and TYPE lines */
+    size_t order;    /* place in name order; renumbered when a family is added */
+    uint64_t hash;   /* of the name */
+    size_t n_live;   /* live series, in all sources */
+    struct str head; /* its HELP and TYPE lines; owned */
 };
 
 struct store *store_new(const struct store_options *options);
