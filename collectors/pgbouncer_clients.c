@@ -4,6 +4,7 @@
  * PgBouncer time in proportion to its clients. */
 #include "collectors/collector.h"
 
+#include "base/duration.h"
 #include "collectors/tally.h"
 
 static const struct query queries[] = {{.text = "SHOW CLIENTS", .shape = SHAPE_ROWS}, {0}};
@@ -70,6 +71,7 @@ const struct collector collector_pgbouncer_clients = {
     .name = "clients",
     .help = "Client connections by application, database, state and user.",
     .kind = KIND_PGBOUNCER,
+    .interval_usec = 15 * USEC_PER_SEC,
     .queries = queries,
     .columns = columns,
     .decode = decode,
