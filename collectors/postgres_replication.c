@@ -5,86 +5,38 @@
  * The peer's lag is 0 when everything received is replayed, so it also is 0 on a replica that lost
  * its sender an hour ago. Ours beside it tell that: whether the receiver streams, and how long its
  * sender has been silent. The positions of both ends are facts; the lag in bytes within a cluster
- * is made of them. */
+ * and our own lag in seconds (sampler/lag.h) are made of them. */
 #include "collectors/collector.h"
 
-#define IN_RECOVERY "CASE WHEN pg_catalog.pg_is_in_recovery() THEN "
-#define SINCE(time) "extract(epoch FROM pg_catalog.now() OPERATOR(pg_catalog.-) " time ")"
-#define BYTES(lsn)  "pg_catalog.pg_wal_lsn_diff(" lsn ", '0/0')"
-
+/* The inner query takes each value once; outside it only becomes what is shown. */
 static const struct query queries[] = {
-    {.text =
-         "SELECT pg_catalog.pg_is_in_recovery() AS is_replica,"
-         " CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN 0"
-         " WHEN pg_catalog.pg_last_wal_receive_lsn() OPERATOR(pg_catalog.=)"
-         " pg_catalog.pg_last_wal_replay_lsn() THEN 0"
-         " ELSE GREATEST(0, " SINCE(
-             "pg_catalog.pg_last_xact_replay_timestamp()") ")"
-                                                           " END AS lag,"
-                                                           " " IN_RECOVERY "GREATEST(0, " SINCE(
-                                                               "pg_catalog.pg_last_xact_replay_"
-                                                               "timestamp()") ") ELSE 0 END AS "
-                                                                              "last_replay,"
-                                                                              " CASE WHEN NOT "
-                                                                              "pg_catalog.pg_is_in_"
-                                                                              "recovery() "
-                                                                              "THEN " BYTES(
-                                                                                  "pg_catalog.pg_"
-                                                                                  "current_wal_lsn("
-                                                                                  ")") " END AS "
-                                                                                       "write_"
-                                                                                       "position,"
-                                                                                       " " IN_RECOVERY BYTES(
-                                                                                           "pg_"
-                                                                                           "cat"
-                                                                                           "alo"
-                                                                                           "g."
-                                                                                           "pg_"
-                                                                                           "las"
-                                                                                           "t_"
-                                                                                           "wal"
-                                                                                           "_re"
-                                                                                           "cei"
-                                                                                           "ve_"
-                                                                                           "lsn"
-                                                                                           "()") " "
-                                                                                                 "E"
-                                                                                                 "N"
-                                                                                                 "D"
-                                                                                                 " "
-                                                                                                 "A"
-                                                                                                 "S"
-                                                                                                 " "
-                                                                                                 "r"
-                                                                                                 "e"
-                                                                                                 "c"
-                                                                                                 "e"
-                                                                                                 "i"
-                                                                                                 "v"
-                                                                                                 "e"
-                                                                                                 "_"
-                                                                                                 "p"
-                                                                                                 "o"
-                                                                                                 "s"
-                                                                                                 "i"
-                                                                                                 "t"
-                                                                                                 "i"
-                                                                                                 "o"
-                                                                                                 "n"
-                                                                                                 ","
-                                                                                                 " " IN_RECOVERY BYTES(
-                                                                                                     "pg_catalog.pg_last_wal_replay_lsn()") " END AS replay_position,"
-                                                                                                                                            " " IN_RECOVERY
-                                                                                                                                            "pg_catalog.pg_is_wal_replay_paused() END AS paused,"
-                                                                                                                                            " " IN_RECOVERY
-                                                                                                                                            "COALESCE(r.status OPERATOR(pg_catalog.=) 'streaming', r.pid IS NOT NULL)"
-                                                                                                                                            " END AS connected,"
-                                                                                                                                            " " IN_RECOVERY
-                                                                                                                                            "GREATEST(0, " SINCE(
-                                                                                                                                                "r.last_msg_receipt_time") ")"
-                                                                                                                                                                           " END AS last_message"
-                                                                                                                                                                           " FROM (SELECT 1) AS one"
-                                                                                                                                                                           " LEFT JOIN pg_catalog.pg_stat_wal_receiver AS r ON true",
+    {.text = "SELECT s.replica AS is_replica,"
+             " CASE WHEN NOT s.replica THEN 0"
+             " WHEN s.received OPERATOR(pg_catalog.=) s.replayed THEN 0"
+             " ELSE GREATEST(0, s.replay_age) END AS lag,"
+             " CASE WHEN s.replica THEN GREATEST(0, s.replay_age) ELSE 0 END AS last_replay,"
+             " CASE WHEN s.replica THEN s.replay_age OPERATOR(pg_catalog.*) 1000 END"
+             " AS replay_age_ms,"
+             " pg_catalog.pg_wal_lsn_diff(s.written, '0/0') AS write_position,"
+             " pg_catalog.pg_wal_lsn_diff(s.received, '0/0') AS receive_position,"
+             " pg_catalog.pg_wal_lsn_diff(s.replayed, '0/0') AS replay_position,"
+             " CASE WHEN s.replica THEN pg_catalog.pg_is_wal_replay_paused() END AS paused,"
+             " CASE WHEN s.replica THEN"
+             " COALESCE(r.status OPERATOR(pg_catalog.=) 'streaming', r.pid IS NOT NULL) END"
+             " AS connected,"
+             " CASE WHEN s.replica THEN GREATEST(0, extract(epoch FROM"
+             " pg_catalog.now() OPERATOR(pg_catalog.-) r.last_msg_receipt_time)) END"
+             " AS last_message"
+             " FROM (SELECT pg_catalog.pg_is_in_recovery() AS replica,"
+             " CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
+             " THEN pg_catalog.pg_current_wal_lsn() END AS written,"
+             " CASE WHEN pg_catalog.pg_is_in_recovery()"
+             " THEN pg_catalog.pg_last_wal_receive_lsn() END AS received,"
+             " CASE WHEN pg_catalog.pg_is_in_recovery()"
+             " THEN pg_catalog.pg_last_wal_replay_lsn() END AS replayed,"
+             " extract(epoch FROM pg_catalog.now() OPERATOR(pg_catalog.-)"
+             " pg_catalog.pg_last_xact_replay_timestamp()) AS replay_age) AS s"
+             " LEFT JOIN pg_catalog.pg_stat_wal_receiver AS r ON true",
      .shape = SHAPE_ROWS},
     {0},
 };
@@ -107,6 +59,7 @@ static const struct column columns[] = {
     {"receive_position", GAUGE, "pg_replication_receive_position_bytes",
      "WAL position that the replica has received, in bytes; only on replicas that stream."},
     {"receive_position", FACT, .fact = FACT_RECEIVE_POSITION},
+    {"replay_age_ms", FACT, .fact = FACT_REPLAY_AGE_MS},
     {"replay_position", GAUGE, "pg_replication_replay_position_bytes",
      "WAL position that the replica has replayed, in bytes; only on replicas."},
     {"replay_position", FACT, .fact = FACT_REPLAY_POSITION},

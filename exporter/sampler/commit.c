@@ -3,6 +3,8 @@
 /* The end of a round: what it found goes into the store in one piece, what it did not find becomes
  * stale, and facts follow their samples. */
 
+#include <math.h>
+
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -152,6 +154,9 @@ void target_commit(struct target *target) {
     }
     gather_facts(target);
     remember_position(target, t_ms);
+    if (!lag_update(&target->lag, &target->view.facts, t_ms, &target->lag_seconds)) {
+        target->lag_seconds = (double)NAN;
+    }
     batch_clear(&target->self_batch);
     target_metrics_add(target, &target->self_batch);
     store_feed_commit(target->self_feed, &target->self_batch, t_ms);

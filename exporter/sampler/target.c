@@ -489,6 +489,7 @@ struct target *target_new(struct sampler *sampler, const struct target_options *
     uint64_t now = loop_now_usec(sampler->loop);
     target->sampler = sampler;
     target->connect_seconds = (double)NAN;
+    target->lag_seconds = (double)NAN;
     target->view.breaker = &target->breaker;
     target->slots[0].target = target->slots[1].target = target;
     options_take(target, options);
@@ -550,10 +551,10 @@ void target_change(struct target *target, const struct target_options *options,
     if (attached || !options->guessed) {
         target_attach(target);
     }
-    if (difference & TARGET_CONNECTION) {
-        kick(target);
-    }
     schedule_tick(target);
+    if (difference & TARGET_CONNECTION) {
+        kick(target); /* may bring the tick forward */
+    }
 }
 
 void target_sample_now(struct target *target) {

@@ -12,6 +12,7 @@
  * target is up when the vital collector succeeded. */
 #pragma once
 
+#include "sampler/lag.h"
 #include "sampler/round.h"
 #include "sampler/sampler.h"
 #include "sampler/schedule.h"
@@ -48,6 +49,8 @@ struct target {
     int64_t last_commit_ms;
     struct round round;
 
+    struct lag lag;
+    double lag_seconds; /* of the last round; NaN: unknown */
     uint64_t errors[REASON_COUNT];
     uint64_t connects; /* connections opened */
     uint64_t duplicate_samples, dropped_samples;

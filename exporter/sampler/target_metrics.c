@@ -37,6 +37,7 @@ enum {
     BREAKER_CHANGES,
     BREAKER_OPEN_SECONDS,
     LAG_BYTES,
+    LAG_SECONDS,
     LABELS_FROM_HERE
 };
 
@@ -93,6 +94,10 @@ static const struct column rows[] = {
     [LAG_BYTES] = {NULL, GAUGE, "dbvitals_replication_lag_bytes",
                    "Bytes that a replica has yet to receive of what its cluster's primary had "
                    "written when it was last seen."},
+    [LAG_SECONDS] = {NULL, GAUGE, "dbvitals_replication_lag_seconds",
+                     "How far a PostgreSQL replica is behind at most: since it was last seen "
+                     "connected with everything replayed, or since the commit that it replayed "
+                     "last if that is later."},
     [LABELS_FROM_HERE] = {NULL, LABEL, "type", .group = 1},
     {NULL, LABEL, "role", .group = 1},
     {NULL, LABEL, "reason", .group = 2},
@@ -246,6 +251,9 @@ static void add_lag(const struct target *target, struct batch *batch) {
     const struct cluster_position *cluster =
         sampler_cluster(target->sampler, target->options.cluster);
     int64_t role, received, identifier = 0;
+    if (!isnan(target->lag_seconds)) {
+        add(batch, LAG_SECONDS, no_labels, target->lag_seconds);
+    }
     facts_get(facts, FACT_SYSTEM_IDENTIFIER, &identifier);
     if (cluster == NULL || cluster->seen_ms == 0 || !facts_get(facts, FACT_ROLE, &role) ||
         role != ROLE_REPLICA || !facts_get(facts, FACT_RECEIVE_POSITION, &received) ||

@@ -38,6 +38,7 @@ static const char *const fact_names[] = {
     [FACT_WRITE_POSITION] = "write_position",
     [FACT_RECEIVE_POSITION] = "receive_position",
     [FACT_REPLAY_POSITION] = "replay_position",
+    [FACT_REPLAY_AGE_MS] = "replay_age_ms",
     [FACT_RECEIVER_CONNECTED] = "receiver_connected",
     [FACT_MAX_CONNECTIONS] = "max_connections",
     [FACT_RESERVED_CONNECTIONS] = "reserved_connections",
