@@ -84,6 +84,7 @@ ignore_startup_parameters = extra_float_digits
 client_tls_sslmode = allow
 client_tls_cert_file = {tls}/server.crt
 client_tls_key_file = {tls}/server.key
+client_tls_ca_file = {tls}/server.crt
 """
 
 REDIS = """\
