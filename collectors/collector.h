@@ -140,7 +140,8 @@ struct collector {
     const struct column *columns; /* ends with {0} */
 
     /* NULL: collector_decode_table(). Return: 0 or negative errno with *err; what is in the batch
-     * then is dropped. */
+     * then is dropped. -EREMOTEIO says that a follow-up command was refused which the collector
+     * cannot do without: the collector then failed for the reason that the server gave. */
     int (*decode)(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err);
 

@@ -10,6 +10,10 @@
 #include "base/random.h"
 #include "sampler/private.h"
 
+/* What a server refuses on principle it refuses again: a question now and then is enough, and does
+ * not fill its log and its counters of errors, on which people alert. */
+#define REFUSED_WAIT_USEC (60 * USEC_PER_SEC)
+
 static void log_failing(struct collector_run *run) {
     const struct target *target = run->target;
     const struct client_failure *failure = &run->view.failure;
@@ -54,6 +58,9 @@ static void run_did_fail(struct collector_run *run, int64_t t_ms) {
     if (run->timed_out) {
         uint64_t back_off = backoff_next(&run->backoff, random_unit());
         wait = wait > back_off ? wait : back_off;
+    } else if (run->view.failure.reason == REASON_PERMISSION ||
+               run->view.failure.reason == REASON_UNSUPPORTED) {
+        wait = wait > REFUSED_WAIT_USEC ? wait : REFUSED_WAIT_USEC;
     }
     run->next_due_usec = target->round.start_usec + wait;
     log_failing(run);
@@ -85,6 +92,8 @@ static void commit_good(struct target *target, int64_t t_ms) {
             run_succeeded(run, t_ms);
             break;
         case RUN_IDLE:
+            target->view.failed_collectors +=
+                run->view.enabled && error_is_set(&run->view.failure.error) ? 1 : 0;
             run_was_idle(run, t_ms);
             break;
         case RUN_BAD:

@@ -76,6 +76,10 @@ static void run_decode(struct collector_run *run) {
     };
     batch_clear(&run->batch);
     int r = collector_decode(run->view.collector, &context, &run->answer, &run->batch, &err);
+    if (r == -EREMOTEIO && error_is_set(&run->follow_up_failure.error)) {
+        run_failed(run, &run->follow_up_failure);
+        return;
+    }
     if (r < 0) {
         error_say(&err, r, "the answer could not be read");
         run_refused(run, r == -E2BIG ? REASON_TOO_LARGE : REASON_PROTOCOL, &err);
@@ -95,6 +99,9 @@ static void follow_up_answered(void *userdata, const struct client_reply *reply,
     } else {
         struct str text = str_of(failure != NULL ? failure->error.text : "no answer");
         *place = (struct tree){TREE_ERROR, arena_dup(&target->round.arena, text), 0, NULL, 0};
+    }
+    if (failure != NULL && !error_is_set(&run->follow_up_failure.error)) {
+        run->follow_up_failure = *failure;
     }
     if (failure != NULL && failure->connection && run->state == RUN_EXPANDED) {
         run_failed(run, failure);
@@ -132,6 +139,7 @@ static size_t run_expand(struct collector_run *run) {
     run->answer.follow_ups = run->follow_ups;
     run->answer.n_follow_ups = count;
     run->open_follow_ups = count;
+    run->follow_up_failure = (struct client_failure){0};
     run->state = RUN_EXPANDED;
     for (size_t i = 0; i < count; i++) {
         struct follow_up *follow_up = arena_alloc(&round->arena, sizeof(*follow_up));

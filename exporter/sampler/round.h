@@ -35,6 +35,7 @@ struct collector_run {
     struct answer answer;
     struct tree *follow_ups;
     size_t open_follow_ups;
+    struct client_failure follow_up_failure; /* the first one; error not set: none */
 };
 
 /* One query text that is sent once, whoever wants its answer. */

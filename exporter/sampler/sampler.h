@@ -43,7 +43,7 @@ struct target_view {
     int64_t last_success_ms; /* start of the last good round */
     double last_round_seconds;
     struct client_failure last_failure; /* of the last bad round; error not set: none */
-    size_t failed_collectors;           /* in the last round */
+    size_t failed_collectors;           /* when they ran last */
     const struct breaker *breaker;      /* around sampling */
     struct facts facts;
     int version;
