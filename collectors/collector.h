@@ -100,6 +100,7 @@ struct sample_context {
     struct str server;                  /* the peers' label `server`: equal to instance */
     const struct option_value *options; /* of this collector */
     int64_t now_ms;                     /* start of the round */
+    const struct facts *known;          /* of all collectors, as of the round before */
     struct facts *facts;                /* where FACT columns go */
     struct arena *arena;                /* of the round: for what decode() needs */
 };

@@ -33,6 +33,7 @@ enum fact {
     FACT_CACHE_MISSES,
     FACT_COMMITS, /* PostgreSQL: of all databases; PgBouncer: queries */
     FACT_ROLLBACKS,
+    FACT_DATABASES, /* Redis: how many there may be */
     FACT_COUNT
 };
 

@@ -71,6 +71,7 @@ static void run_decode(struct collector_run *run) {
         .server = str_of(target->view.instance),
         .options = run->settings->options,
         .now_ms = target->round.start_ms,
+        .known = &target->view.facts,
         .facts = &facts,
         .arena = &target->round.arena,
     };
@@ -126,6 +127,7 @@ static size_t run_expand(struct collector_run *run) {
         .server = str_of(target->view.instance),
         .options = run->settings->options,
         .now_ms = round->start_ms,
+        .known = &target->view.facts,
         .arena = &round->arena,
     };
     int r = run->view.collector->expand(&context, &run->answer, requests, &err);

@@ -106,7 +106,7 @@ static struct tree read_tree(struct fixture *fixture, struct str *text) {
     char kind = rest.len > 0 ? rest.data[0] : '~';
     if (kind == '"' || kind == '!' || kind == ':') {
         tree.type = kind == '"' ? TREE_TEXT : kind == '!' ? TREE_ERROR : TREE_INTEGER;
-        tree.text = arena_dup(&fixture->arena, (struct str){rest.data + 1, rest.len - 1});
+        tree.text = unescape(&fixture->arena, (struct str){rest.data + 1, rest.len - 1});
         str_to_int64(tree.text, &tree.integer);
     } else if (kind == '*') {
         struct tree *items = arena_array(&fixture->arena, 256, sizeof(*items));
@@ -174,6 +174,8 @@ static int read_setting(struct fixture *fixture, struct str line, const struct c
         context->version = (int)number;
     } else if (str_is(name, "now") && is_number) {
         context->now_ms = number;
+    } else if (str_is(name, "databases") && is_number) {
+        facts_set(&fixture->known, FACT_DATABASES, number);
     } else if (str_is(name, "option")) {
         return read_option(fixture, line, collector, err);
     } else {
@@ -214,6 +216,7 @@ int fixture_load(struct fixture *fixture, const char *path, const struct collect
         .server = str_of("db.example:5432"),
         .options = fixture->options,
         .now_ms = 1795254644000,
+        .known = &fixture->known,
         .facts = &fixture->facts,
         .arena = &fixture->arena,
     };

@@ -7,6 +7,7 @@
  *   role primary               (replica; unknown)
  *   server 127.0.0.1:5432
  *   now 1795254644000          (milliseconds)
+ *   databases 16               (known from the round before)
  *   option limit 5
  *   >>> rows                   the reply as COPY's text format with a line of names: tabs, \N for
  *   datname\tcount             NULL, \t \n \\ \xNN for what cannot stand there itself
@@ -33,7 +34,7 @@ struct fixture {
     char *text; /* of the file */
     struct sample_context context;
     struct option_value options[FIXTURE_OPTIONS];
-    struct facts facts;
+    struct facts known, facts;
     struct client_reply reply;
     struct str commands[FIXTURE_FOLLOW_UPS];
     struct tree follow_ups[FIXTURE_FOLLOW_UPS];

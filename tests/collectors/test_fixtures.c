@@ -50,6 +50,7 @@ static const char *const fact_names[] = {
     [FACT_CACHE_MISSES] = "cache_misses",
     [FACT_COMMITS] = "commits",
     [FACT_ROLLBACKS] = "rollbacks",
+    [FACT_DATABASES] = "databases",
 };
 _Static_assert(ARRAY_LEN(fact_names) == FACT_COUNT, "a fact has no name here");
 
