@@ -5,6 +5,8 @@
 
 #include "collectors/support.h"
 
+#define STATISTICS "cmdstat_"
+
 static const struct query queries[] = {{.text = "INFO ALL", .shape = SHAPE_PAIRS}, {0}};
 
 static void keep_position(struct facts *facts, enum fact fact, const struct table *table,
@@ -57,6 +59,20 @@ int redis_info_decode(const struct sample_context *context, const struct answer 
         add_start(context, answer->table, batch);
     }
     return r;
+}
+
+struct str redis_command_statistics(const struct table *table, struct str command, size_t *cursor) {
+    size_t prefix = strlen(STATISTICS);
+    for (size_t step = 0; table->n_rows > 0 && step < table->n_columns; step++) {
+        size_t column = (*cursor + step) % table->n_columns;
+        struct str name = table->columns[column];
+        if (name.len == prefix + command.len && str_starts_with(name, STATISTICS) &&
+            memcmp(name.data + prefix, command.data, command.len) == 0) {
+            *cursor = column + 1;
+            return table_cell(table, 0, column);
+        }
+    }
+    return (struct str){0};
 }
 
 const struct collector collector_redis_info = {

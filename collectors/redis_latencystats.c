@@ -5,14 +5,13 @@
  *
  *   cmdstat_get:calls=21,usec=175,...
  *   latency_percentiles_usec_get:p50=0.001,p99=1.003,p99.9=4.015 */
-#include "collectors/collector.h"
+#include "collectors/redis_info.h"
 
 #include <math.h>
 
 #include "collectors/support.h"
 
 #define PERCENTILES    "latency_percentiles_usec_"
-#define STATISTICS     "cmdstat_"
 #define MOST_QUANTILES 16
 
 static const struct query queries[] = {{.text = "INFO ALL", .shape = SHAPE_PAIRS}, {0}};
@@ -48,22 +47,6 @@ static void read_quantiles(struct str list, struct quantiles *ret, struct batch 
     }
 }
 
-/* The command's statistics. Both sections have the same order, so the search goes on where the last
- * one ended, and around. */
-static struct str find_statistics(const struct table *table, struct str command, size_t *cursor) {
-    size_t prefix = strlen(STATISTICS);
-    for (size_t step = 0; step < table->n_columns; step++) {
-        size_t column = (*cursor + step) % table->n_columns;
-        struct str name = table->columns[column];
-        if (name.len == prefix + command.len && str_starts_with(name, STATISTICS) &&
-            memcmp(name.data + prefix, command.data, command.len) == 0) {
-            *cursor = column + 1;
-            return table_cell(table, 0, column);
-        }
-    }
-    return (struct str){0};
-}
-
 static int decode(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err) {
     const struct table *table = answer->table;
@@ -78,7 +61,7 @@ static int decode(const struct sample_context *context, const struct answer *ans
         struct label label = {str_of("cmd"), command};
         struct quantiles quantiles;
         double sum = NAN, count = NAN;
-        struct str statistics = find_statistics(table, command, &cursor);
+        struct str statistics = redis_command_statistics(table, command, &cursor);
         read_quantiles(table_cell(table, 0, column), &quantiles, batch);
         if (!str_to_double(list_value(statistics, "usec"), &sum) ||
             !str_to_double(list_value(statistics, "calls"), &count)) {
