@@ -41,7 +41,7 @@ struct target_view {
     unsigned n_window;       /* how many of its bits count */
     int64_t last_round_ms;   /* start of the last round that ended; 0: none */
     int64_t last_success_ms; /* start of the last good round */
-    double last_round_seconds;
+    double last_round_seconds, all_rounds_seconds;
     struct client_failure last_failure; /* of the last bad round; error not set: none */
     size_t failed_collectors;           /* when they ran last */
     const struct breaker *breaker;      /* around sampling */

@@ -246,6 +246,7 @@ static void round_finish(struct target *target) {
     uint64_t now = loop_clock_usec();
     loop_timer_stop(target->deadline);
     target->view.last_round_seconds = (double)(now - round->start_usec) / (double)USEC_PER_SEC;
+    target->view.all_rounds_seconds += target->view.last_round_seconds;
     if (!good && !error_is_set(&round->failure.error)) {
         round->failure.reason = REASON_PROTOCOL;
         round->failure.end = CLIENT_ALIVE;

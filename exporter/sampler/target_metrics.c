@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/duration.h"
+#include "sampler/exporter_names.h"
 #include "sampler/private.h"
 #include "sampler/service.h"
 
@@ -122,6 +123,7 @@ static const struct collector target_metrics_table = {
 
 const struct collector *const sampler_metric_tables[] = {
     &target_metrics_table,
+    &exporter_names_table,
     &service_metrics_table,
     NULL,
 };
@@ -206,6 +208,7 @@ static void add_collector(const struct collector_run *run, struct batch *batch) 
     if (!run->view.enabled || run->view.last_ms == 0) {
         return;
     }
+    exporter_names_add_collector(&run->view, run->target->options.kind, batch);
     struct batch_labels labels = labels_of(batch, "collector", name, NULL, NULL, NULL, NULL);
     add(batch, COLLECTOR_SUCCESS, labels, error_is_set(&run->view.failure.error) ? 0 : 1);
     add(batch, COLLECTOR_SECONDS, labels, run->view.seconds);
@@ -266,6 +269,7 @@ static void add_lag(const struct target *target, struct batch *batch) {
 
 void target_metrics_add(const struct target *target, struct batch *batch) {
     add_health(target, batch);
+    exporter_names_add_round(&target->view, target->options.kind, target->connect_seconds, batch);
     add_errors(target, batch);
     for (size_t i = 0; i < target->n_runs; i++) {
         add_collector(&target->runs[i], batch);
