@@ -176,6 +176,9 @@ int collector_decode(const struct collector *collector, const struct sample_cont
 int collector_decode_table(const struct collector *collector, const struct sample_context *context,
                            const struct answer *answer, struct batch *batch, struct error *err);
 
+/* What a metric row without a pattern is, for those who compute their samples themselves. */
+struct batch_metric column_metric(const struct column *row);
+
 /* A cell as a number: numbers as str_to_double, booleans of SQL and of configuration files, and
  * words if given. */
 bool collector_number(struct str cell, const struct word *words, double *ret);

@@ -150,8 +150,12 @@ enum metric_type column_metric_type(enum column_kind kind) {
     }
 }
 
+struct batch_metric column_metric(const struct column *row) {
+    return (struct batch_metric){row->metric, row->help, column_metric_type(row->kind), true};
+}
+
 static void emit(struct decoder *decoder, size_t row, const struct column *rule, double value) {
-    struct batch_metric metric = {rule->metric, rule->help, column_metric_type(rule->kind), true};
+    struct batch_metric metric = column_metric(rule);
     if (strchr(rule->metric, '*') != NULL) {
         metric.name = fill_pattern(decoder, row, rule->metric);
         metric.constant = false;

@@ -99,19 +99,14 @@ const struct collector self_metrics_table = {
 
 static const struct batch_labels no_labels = {0};
 
-static struct batch_metric metric_of(int row) {
-    return (struct batch_metric){rows[row].metric, rows[row].help,
-                                 column_metric_type(rows[row].kind), true};
-}
-
 static void add(struct batch *batch, int row, double value) {
-    batch_add(batch, metric_of(row), no_labels, value);
+    batch_add(batch, column_metric(&rows[row]), no_labels, value);
 }
 
 static void add_labelled(struct batch *batch, int row, const char *name, const char *label,
                          double value) {
     struct label labels[] = {{str_of(name), str_of(label)}};
-    batch_add(batch, metric_of(row), batch_add_labels(batch, labels, 1), value);
+    batch_add(batch, column_metric(&rows[row]), batch_add_labels(batch, labels, 1), value);
 }
 
 static void add_build(struct batch *batch) {
@@ -119,7 +114,8 @@ static void add_build(struct batch *batch) {
         {str_of("version"), str_of(DBVITALS_VERSION)},
         {str_of("revision"), str_of(DBVITALS_REVISION)},
     };
-    batch_add(batch, metric_of(BUILD_INFO), batch_add_labels(batch, labels, ARRAY_LEN(labels)), 1);
+    batch_add(batch, column_metric(&rows[BUILD_INFO]),
+              batch_add_labels(batch, labels, ARRAY_LEN(labels)), 1);
 }
 
 static void add_targets(const struct sampler *sampler, struct batch *batch) {
@@ -148,7 +144,7 @@ static void add_store(const struct store *store, struct batch *batch) {
 
 static void add_loop(struct loop *loop, struct batch *batch) {
     const struct loop_lateness *lateness = loop_lateness(loop);
-    batch_add_histogram(batch, metric_of(LATENESS), NULL, 0, loop_lateness_bounds,
+    batch_add_histogram(batch, column_metric(&rows[LATENESS]), NULL, 0, loop_lateness_bounds,
                         lateness->cumulative, LOOP_LATENESS_BUCKETS, lateness->sum_seconds,
                         lateness->count);
     add(batch, LATENESS_MAX, lateness->max_seconds);

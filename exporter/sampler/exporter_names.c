@@ -52,13 +52,8 @@ const struct collector exporter_names_table = {
 
 static const struct batch_labels no_labels = {0};
 
-static struct batch_metric metric_of(int row) {
-    return (struct batch_metric){rows[row].metric, rows[row].help,
-                                 column_metric_type(rows[row].kind), true};
-}
-
 static void add(struct batch *batch, int row, struct batch_labels labels, double value) {
-    batch_add(batch, metric_of(row), labels, value);
+    batch_add(batch, column_metric(&rows[row]), labels, value);
 }
 
 static void add_postgres(const struct target_view *view, struct batch *batch) {
@@ -77,7 +72,7 @@ static void add_redis(const struct target_view *view, double connect_seconds, st
     }
     add(batch, REDIS_SECONDS, no_labels, view->last_round_seconds);
     add(batch, REDIS_ERROR, batch_add_labels(batch, &label, 1), up ? 0 : 1);
-    batch_add_summary(batch, metric_of(REDIS_ALL_SECONDS), NULL, 0, NULL, NULL, 0,
+    batch_add_summary(batch, column_metric(&rows[REDIS_ALL_SECONDS]), NULL, 0, NULL, NULL, 0,
                       view->all_rounds_seconds, (double)view->rounds);
     add(batch, REDIS_SCRAPES, no_labels, (double)view->rounds);
 }

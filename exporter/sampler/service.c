@@ -46,10 +46,7 @@ bool service_pool_usage_percent(enum target_kind kind, const struct facts *facts
 }
 
 static void add(struct batch *batch, int row, struct batch_labels labels, double value) {
-    batch_add(batch,
-              (struct batch_metric){rows[row].metric, rows[row].help,
-                                    column_metric_type(rows[row].kind), true},
-              labels, value);
+    batch_add(batch, column_metric(&rows[row]), labels, value);
 }
 
 static void add_fact(const struct facts *facts, enum fact fact, int row, struct batch_labels labels,

@@ -140,10 +140,7 @@ static const int up_rows[] = {
 static const struct batch_labels no_labels = {0};
 
 static void add(struct batch *batch, int row, struct batch_labels labels, double value) {
-    batch_add(batch,
-              (struct batch_metric){rows[row].metric, rows[row].help,
-                                    column_metric_type(rows[row].kind), true},
-              labels, value);
+    batch_add(batch, column_metric(&rows[row]), labels, value);
 }
 
 /* A label set of up to three names and values. */
