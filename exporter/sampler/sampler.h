@@ -54,7 +54,10 @@ struct sampler_options {
     bool service_names; /* expose db_pool_usage_percent and its siblings */
     /* Called after each round, health change included; NULL is fine. */
     void (*round_ended)(void *userdata, const struct target_view *target);
-    void *userdata;
+    /* Makes a client of the target; NULL: the one of its kind. */
+    struct client *(*make_client)(void *userdata, const struct target_options *target,
+                                  const struct client_events *events);
+    void *userdata; /* of both */
 };
 
 struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct store *store,

@@ -352,13 +352,16 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
 }
 
 static struct client *client_new(struct target *target, struct target_slot *slot) {
-    struct sampler *sampler = target->sampler;
+    const struct sampler *sampler = target->sampler;
     struct client_events events = {
         .ready = client_is_ready,
         .drained = client_has_drained,
         .ended = client_has_ended,
         .userdata = slot,
     };
+    if (sampler->options.make_client != NULL) {
+        return sampler->options.make_client(sampler->options.userdata, &target->options, &events);
+    }
     switch (target->options.kind) {
     case KIND_POSTGRES: {
         struct pg_options pg = target->options.pg;
