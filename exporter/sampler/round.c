@@ -104,9 +104,12 @@ static void follow_up_answered(void *userdata, const struct client_reply *reply,
     if (failure != NULL && !error_is_set(&run->follow_up_failure.error)) {
         run->follow_up_failure = *failure;
     }
-    if (failure != NULL && failure->connection && run->state == RUN_EXPANDED) {
+    /* An error is an answer; silence and the end of the connection are none. */
+    bool none = failure != NULL && (failure->connection || failure->end == CLIENT_SILENT);
+    if (none && run->state == RUN_EXPANDED) {
         run_failed(run, failure);
     }
+    target->round.lost |= failure != NULL && failure->connection;
     target->round.open--;
     if (--run->open_follow_ups == 0 && run->state == RUN_EXPANDED && target->round.active) {
         run_decode(run);

@@ -290,6 +290,18 @@ static void a_connection_lost_between_answer_and_follow_ups_fails_the_collector(
     assert_int_equal(view(f)->failed_collectors, 0);
 }
 
+static void silence_after_the_answer_fails_the_collector(void **state) {
+    struct fixture *f = *state;
+    struct fake_client *client = come_up(f);
+    await_question(f, client);
+    answer_next(client);
+    answer_next(client);
+    await_rounds(f, 2);
+    assert_int_equal(view(f)->health, TARGET_UP);
+    assert_int_equal(view(f)->failed_collectors, 1);
+    assert_int_equal(masters(f)->failure.reason, REASON_TIMEOUT);
+}
+
 /* The schedule alone would be too slow for await_client(). */
 static void an_idle_connection_that_ends_is_news(void **state) {
     struct fixture *f = *state;
@@ -410,6 +422,7 @@ int main(void) {
         CASE(a_connection_lost_before_the_first_answer_is_made_again_once),
         CASE(what_came_before_the_end_of_the_connection_counts),
         CASE(a_connection_lost_between_answer_and_follow_ups_fails_the_collector),
+        CASE(silence_after_the_answer_fails_the_collector),
         CASE(an_idle_connection_that_ends_is_news),
         CASE(an_open_breaker_asks_one_question_until_it_is_answered),
         CASE(a_probe_whose_connection_ends_is_a_bad_round),
