@@ -38,6 +38,10 @@ static struct target_slot *spare_slot(struct target *target) {
     return &target->slots[1 - target->main_slot];
 }
 
+static struct target_slot *other_slot(struct target_slot *slot) {
+    return &slot->target->slots[slot == &slot->target->slots[0] ? 1 : 0];
+}
+
 static void slot_close(struct target_slot *slot) {
     struct client *client = slot->client;
     slot->client = NULL;
@@ -73,6 +77,7 @@ static void round_serve(struct target *target, struct target_slot *slot) {
     target->view.version = slot->version != 0 ? slot->version : target->view.version;
     target->view.pooler = slot->pooler;
     round->connecting = false;
+    round->failure = (struct client_failure){0};
     round->client = slot->client;
     round_ask(target);
 }
@@ -167,7 +172,9 @@ static void deadline_passed(void *userdata) {
                 client_abandon(client, failure.error.text);
             }
         }
-        round_fail(target, &failure);
+        /* A refusal of the other connection says more than the silence of this one. */
+        struct client_failure told = round->failure;
+        round_fail(target, error_is_set(&told.error) ? &told : &failure);
     } else if (round->client != NULL && !round->lost) {
         snprintf(why, sizeof(why), "no answer within %s", timeout);
         client_abandon(round->client, why);
@@ -330,7 +337,7 @@ static void round_lost_connection(struct target *target, const struct client_fai
 static void client_has_ended(void *userdata, const struct client_failure *failure) {
     struct target_slot *slot = userdata;
     struct target *target = slot->target;
-    const struct round *round = &target->round;
+    struct round *round = &target->round;
     struct client_failure copy = *failure;
     bool served = round->active && round->client == slot->client;
     slot_close(slot);
@@ -341,8 +348,8 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
     if (served) {
         round_lost_connection(target, &copy);
     } else if (round->active && round->connecting) {
-        const struct client *other = target->slots[slot == &target->slots[0] ? 1 : 0].client;
-        if (other == NULL) {
+        round->failure = copy;
+        if (other_slot(slot)->client == NULL) {
             round_fail(target, &copy);
         }
     } else if (!round->active && target->view.health == TARGET_UP) {

@@ -239,6 +239,25 @@ static void two_silent_connections_are_the_most_and_one_stays(void **state) {
     assert_int_equal(f->clients.most_alive, 2);
 }
 
+static void a_refusal_says_more_than_a_silent_connection(void **state) {
+    struct fixture *f = *state;
+    struct fake_client *silent = come_up(f);
+    await_question(f, silent);
+    await_rounds(f, 2);
+    assert_int_equal(view(f)->last_failure.reason, REASON_TIMEOUT);
+    fake_end(await_client(f, 2), CLIENT_GONE, REASON_REFUSED);
+    await_rounds(f, 3);
+    assert_int_equal(view(f)->last_failure.reason, REASON_REFUSED);
+    assert_int_equal(silent->client.state, CLIENT_DRAINING);
+    struct fake_client *third = await_client(f, 3);
+    fake_drained(silent);
+    answer_all(silent);
+    assert_int_equal(f->rounds, 4);
+    assert_int_equal(view(f)->health, TARGET_UP);
+    assert_false(error_is_set(&view(f)->last_failure.error));
+    assert_int_equal(third->client.state, CLIENT_CONNECTING);
+}
+
 /* ---- connections that end ---- */
 
 static void a_connection_lost_before_the_first_answer_is_made_again_once(void **state) {
@@ -419,6 +438,7 @@ int main(void) {
         CASE(a_late_connection_starts_a_round_by_itself),
         CASE(a_silent_server_is_drained_and_used_again),
         CASE(two_silent_connections_are_the_most_and_one_stays),
+        CASE(a_refusal_says_more_than_a_silent_connection),
         CASE(a_connection_lost_before_the_first_answer_is_made_again_once),
         CASE(what_came_before_the_end_of_the_connection_counts),
         CASE(a_connection_lost_between_answer_and_follow_ups_fails_the_collector),
