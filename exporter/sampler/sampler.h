@@ -57,7 +57,8 @@ struct sampler_options {
     /* Makes a client of the target; NULL: the one of its kind. */
     struct client *(*make_client)(void *userdata, const struct target_options *target,
                                   const struct client_events *events);
-    void *userdata; /* of both */
+    void *userdata;               /* of both */
+    uint64_t connection_age_usec; /* a connection is renewed after it; 0: half an hour */
 };
 
 struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct store *store,

@@ -21,6 +21,9 @@
 #define KICK_LEAST_USEC       ((uint64_t)200 * USEC_PER_MSEC)
 #define COLLECTOR_BACKOFF_MAX ((uint64_t)5 * 60 * USEC_PER_SEC)
 #define SAMPLING_FAILURES     5
+/* When a connection cannot be renewed, the next attempt comes after this share of its age. */
+#define RENEWAL_SHARE  30
+#define RENEWAL_JITTER 0.15
 /* The server has texts that are no UTF-8: the next connection asks for bytes as they are. */
 #define SQLSTATE_UNTRANSLATABLE "22021"
 
@@ -40,6 +43,11 @@ static struct target_slot *spare_slot(struct target *target) {
 
 static struct target_slot *other_slot(struct target_slot *slot) {
     return &slot->target->slots[slot == &slot->target->slots[0] ? 1 : 0];
+}
+
+static uint64_t connection_age(const struct target *target) {
+    uint64_t age = target->sampler->options.connection_age_usec;
+    return age != 0 ? age : CONNECTION_MOST_AGE_USEC;
 }
 
 static void slot_close(struct target_slot *slot) {
@@ -82,16 +90,48 @@ static void round_serve(struct target *target, struct target_slot *slot) {
     round_ask(target);
 }
 
+static bool is_ready(const struct target_slot *slot) {
+    return slot->client != NULL && slot->client->state == CLIENT_READY;
+}
+
+/* Of two connections that answer the newer one stays: the other is old. One that serves a round is
+ * left alone until the next one. */
+static void settle_main(struct target *target) {
+    struct target_slot *slot = main_slot(target), *spare = spare_slot(target);
+    bool serves = slot->client != NULL && target->round.client == slot->client;
+    if (!is_ready(spare) || serves) {
+        return;
+    }
+    if (is_ready(slot) && slot->client->opened_usec > spare->client->opened_usec) {
+        slot_close(spare);
+        return;
+    }
+    if (is_ready(slot)) {
+        slot_close(slot);
+    }
+    target->main_slot = 1 - target->main_slot;
+}
+
+/* The new connection is made beside the old one, which serves on until the new one answers: when
+ * the server has no connection left, the one that we have must not be given away. */
+static void renew(struct target *target) {
+    struct target_slot *slot = main_slot(target);
+    uint64_t now = target->round.start_usec;
+    if (now >= slot->renew_usec && spare_slot(target)->client == NULL) {
+        slot->renew_usec = now + connection_age(target) / RENEWAL_SHARE;
+        connect_slot(target, 1 - target->main_slot);
+    }
+}
+
 /* Takes the connection that is there, or makes one, or waits for those that are silent. */
 static void round_connect(struct target *target) {
     struct round *round = &target->round;
+    settle_main(target);
     struct target_slot *slot = main_slot(target);
-    if (slot->client != NULL && slot->client->state == CLIENT_READY) {
-        if (round->start_usec < slot->renew_usec) {
-            round_serve(target, slot);
-            return;
-        }
-        slot_close(slot);
+    if (is_ready(slot)) {
+        renew(target);
+        round_serve(target, slot);
+        return;
     }
     round->connecting = true;
     if (slot->client == NULL) {
@@ -285,15 +325,13 @@ void target_round_done(struct target *target) {
 /* A connection that was awaited, or had been silent, answers. */
 static void slot_is_alive(struct target_slot *slot) {
     struct target *target = slot->target;
-    const struct client *other = target->slots[slot == &target->slots[0] ? 1 : 0].client;
     scope_enter(target);
     if (target->round.active && target->round.connecting) {
         round_serve(target, slot);
-    } else if (other != NULL && other->state == CLIENT_READY) {
-        slot_close(slot); /* its work was taken over: two are not needed */
     } else {
-        target->main_slot = (unsigned)(slot - target->slots);
-        if (!target->round.active) {
+        bool is_news = !target->round.active && !is_ready(other_slot(slot));
+        settle_main(target);
+        if (is_news) {
             kick(target);
         }
     }
@@ -340,6 +378,7 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
     struct round *round = &target->round;
     struct client_failure copy = *failure;
     bool served = round->active && round->client == slot->client;
+    bool is_main = slot == main_slot(target);
     slot_close(slot);
     scope_enter(target);
     target->sql_ascii |= strcmp(copy.sqlstate, SQLSTATE_UNTRANSLATABLE) == 0;
@@ -352,7 +391,7 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
         if (other_slot(slot)->client == NULL) {
             round_fail(target, &copy);
         }
-    } else if (!round->active && target->view.health == TARGET_UP) {
+    } else if (!round->active && is_main && target->view.health == TARGET_UP) {
         kick(target);
     }
     log_scope_clear();
@@ -392,7 +431,7 @@ static void connect_slot(struct target *target, unsigned index) {
     uint64_t now = loop_now_usec(target->sampler->loop);
     slot->client = client_new(target, slot);
     slot->renew_usec =
-        now + CONNECTION_MOST_AGE_USEC + (uint64_t)(random_unit() * 300.0) * USEC_PER_SEC;
+        now + (uint64_t)((double)connection_age(target) * (1 + RENEWAL_JITTER * random_unit()));
     target->connects++;
     client_open(slot->client);
 }

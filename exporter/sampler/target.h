@@ -17,7 +17,8 @@
 #include "sampler/sampler.h"
 #include "sampler/schedule.h"
 
-/* A backend's memory grows with what it has seen; a new one now and then keeps it bounded. */
+/* A backend's memory grows with what it has seen; a new one now and then keeps it bounded. It is
+ * made in the free slot, and takes over at the next round. */
 #define CONNECTION_MOST_AGE_USEC ((uint64_t)30 * 60 * USEC_PER_SEC)
 
 struct target_slot {

@@ -30,6 +30,7 @@ struct fixture {
     struct fake_clients clients;
     struct target_options options;
     int rounds; /* that have ended */
+    uint64_t age_usec;
 };
 
 static struct client *make_client(void *userdata, const struct target_options *target,
@@ -52,6 +53,7 @@ static void begin(struct fixture *f) {
                                  .round_ended = round_ended,
                                  .make_client = make_client,
                                  .userdata = f,
+                                 .connection_age_usec = f->age_usec,
                              });
     sampler_apply(f->sampler, &f->options, 1);
 }
@@ -369,6 +371,66 @@ static void a_probe_whose_connection_ends_is_a_bad_round(void **state) {
     assert_int_equal(view(f)->last_failure.reason, REASON_REFUSED);
 }
 
+/* ---- age: so small here that each round finds its connection too old ---- */
+
+static void an_old_connection_serves_until_the_new_one_answers(void **state) {
+    struct fixture *f = *state;
+    f->age_usec = 1;
+    struct fake_client *old = come_up(f);
+    struct fake_client *new = await_client(f, 2);
+    assert_non_null(fake_next(old));
+    fake_ready(new);
+    answer_all(old);
+    assert_int_equal(f->rounds, 2);
+    await_question(f, new);
+    assert_null(f->clients.list[0]);
+    answer_all(new);
+    assert_int_equal(f->rounds, 3);
+    assert_int_equal(view(f)->failed_rounds, 0);
+    assert_int_equal(f->clients.most_alive, 2);
+}
+
+static void an_old_connection_that_cannot_be_renewed_stays(void **state) {
+    struct fixture *f = *state;
+    f->age_usec = 1;
+    struct fake_client *old = come_up(f);
+    for (size_t round = 2; round <= 4; round++) {
+        fake_end(await_client(f, round), CLIENT_ALIVE, REASON_CONNECTIONS);
+        answer_all(old);
+        assert_int_equal(f->rounds, round);
+    }
+    assert_int_equal(view(f)->failed_rounds, 0);
+    assert_int_equal(view(f)->health, TARGET_UP);
+}
+
+static void an_old_connection_that_ends_hands_over_to_the_new_one(void **state) {
+    struct fixture *f = *state;
+    f->age_usec = 1;
+    struct fake_client *old = come_up(f);
+    struct fake_client *new = await_client(f, 2);
+    fake_ready(new);
+    fake_end(old, CLIENT_GONE, REASON_CLOSED);
+    assert_non_null(fake_next(new));
+    answer_all(new);
+    assert_int_equal(f->rounds, 2);
+    assert_int_equal(view(f)->failed_rounds, 0);
+}
+
+static void a_silent_renewal_harms_nobody(void **state) {
+    struct fixture *f = *state;
+    f->age_usec = 1;
+    struct fake_client *old = come_up(f);
+    await_client(f, 2);
+    answer_all(old);
+    for (int round = 3; round <= 4; round++) {
+        await_question(f, old);
+        answer_all(old);
+        assert_int_equal(f->rounds, round);
+    }
+    assert_int_equal(view(f)->failed_rounds, 0);
+    assert_int_equal(f->clients.n_made, 2);
+}
+
 /* ---- reload and removal ---- */
 
 static void apply(struct fixture *f) {
@@ -446,6 +508,10 @@ int main(void) {
         CASE(an_idle_connection_that_ends_is_news),
         CASE(an_open_breaker_asks_one_question_until_it_is_answered),
         CASE(a_probe_whose_connection_ends_is_a_bad_round),
+        CASE(an_old_connection_serves_until_the_new_one_answers),
+        CASE(an_old_connection_that_cannot_be_renewed_stays),
+        CASE(an_old_connection_that_ends_hands_over_to_the_new_one),
+        CASE(a_silent_renewal_harms_nobody),
         CASE(labels_may_change_in_the_middle_of_a_round),
         CASE(a_target_may_go_in_any_state),
         CASE(a_paused_server_may_be_replaced_while_it_drains),
