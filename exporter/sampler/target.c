@@ -592,6 +592,10 @@ void target_change(struct target *target, const struct target_options *options,
     if ((difference & TARGET_LABELS) != 0 || strcmp(instance, target->view.instance) != 0) {
         target_detach(target, loop_now_ms(target->sampler->loop));
     }
+    if (options->timeout_usec != target->options.timeout_usec) {
+        /* The limits that the sessions were given follow from it. */
+        target->slots[0].renew_usec = target->slots[1].renew_usec = 0;
+    }
     options_take(target, options);
     for (size_t i = 0; i < target->n_runs; i++) {
         struct collector_run *run = &target->runs[i];

@@ -451,6 +451,18 @@ static void labels_may_change_in_the_middle_of_a_round(void **state) {
     assert_int_equal(f->clients.n_made, 1);
 }
 
+static void another_timeout_renews_the_connection(void **state) {
+    struct fixture *f = *state;
+    come_up(f);
+    f->options.timeout_usec = 2 * TIMEOUT;
+    apply(f);
+    struct fake_client *new = await_client(f, 2);
+    answer_all(f->clients.list[0]);
+    fake_ready(new);
+    await_question(f, new);
+    assert_int_equal(f->clients.n_alive, 1);
+}
+
 static void a_target_may_go_in_any_state(void **state) {
     struct fixture *f = *state;
     for (int stage = 0; stage < 7; stage++) {
@@ -513,6 +525,7 @@ int main(void) {
         CASE(an_old_connection_that_ends_hands_over_to_the_new_one),
         CASE(a_silent_renewal_harms_nobody),
         CASE(labels_may_change_in_the_middle_of_a_round),
+        CASE(another_timeout_renews_the_connection),
         CASE(a_target_may_go_in_any_state),
         CASE(a_paused_server_may_be_replaced_while_it_drains),
     };
