@@ -16,8 +16,8 @@
 #include "io/pgbouncer_client.h"
 #include "sampler/private.h"
 
-/* News may start so many rounds a second at most; a server that accepts and hangs up must not turn
- * into a loop. */
+/* A round that news start comes so long after the last one at least. While news go on the wait
+ * doubles up to an interval: a server that answers once and hangs up must not turn into a loop. */
 #define KICK_LEAST_USEC       ((uint64_t)200 * USEC_PER_MSEC)
 #define COLLECTOR_BACKOFF_MAX ((uint64_t)5 * 60 * USEC_PER_SEC)
 #define SAMPLING_FAILURES     5
@@ -56,16 +56,30 @@ static void slot_close(struct target_slot *slot) {
     client_free(client);
 }
 
-/* A round outside the schedule: from the next turn of the loop, or a moment later when news come
+static void set_tick(struct target *target, uint64_t at_usec) {
+    target->tick_usec = at_usec;
+    loop_timer_set(target->tick, at_usec);
+}
+
+/* A round outside the schedule: from the next turn of the loop, or a while later when news come
  * too fast. */
 static void kick(struct target *target) {
     uint64_t now = loop_now_usec(target->sampler->loop);
-    if (now < target->kick_allowed_usec) {
-        loop_timer_set(target->tick, target->kick_allowed_usec);
-        return;
+    uint64_t interval = target->options.interval_usec;
+    uint64_t most = interval > KICK_LEAST_USEC ? interval : KICK_LEAST_USEC;
+    uint64_t wait = target->kick_wait_usec;
+    if (now - target->last_news_usec > 2 * most) {
+        wait = 0; /* it has been quiet */
     }
-    target->kick_allowed_usec = now + KICK_LEAST_USEC;
-    loop_deferred_arm(target->kick);
+    uint64_t allowed = target->last_begin_usec + wait;
+    uint64_t longer = wait == 0 ? KICK_LEAST_USEC : 2 * wait;
+    target->kick_wait_usec = longer < most ? longer : most;
+    target->last_news_usec = now;
+    if (now >= allowed) {
+        loop_deferred_arm(target->kick);
+    } else if (allowed < target->tick_usec) {
+        set_tick(target, allowed);
+    }
 }
 
 /* ---- rounds ---- */
@@ -152,6 +166,7 @@ static void round_begin(struct target *target) {
     struct arena arena = round->arena;
     arena_reset(&arena);
     *round = (struct round){.active = true, .arena = arena, .start_usec = now};
+    target->last_begin_usec = now;
     round->probe = answer == BREAKER_TRY;
     round->deadline_usec = now + target->options.timeout_usec;
     /* Samples of a series need increasing times, whatever the wall clock does. */
@@ -172,7 +187,7 @@ static void round_begin(struct target *target) {
 
 static void schedule_tick(struct target *target) {
     uint64_t now = loop_now_usec(target->sampler->loop);
-    loop_timer_set(target->tick, schedule_next(&target->schedule, now, random_unit()));
+    set_tick(target, schedule_next(&target->schedule, now, random_unit()));
 }
 
 static void ticked(void *userdata) {
@@ -557,7 +572,7 @@ struct target *target_new(struct sampler *sampler, const struct target_options *
     target->tick = loop_timer_new(sampler->loop, ticked, target);
     target->deadline = loop_timer_new(sampler->loop, deadline_passed, target);
     target->kick = loop_deferred_new(sampler->loop, kicked, target);
-    loop_timer_set(target->tick, schedule_first(&target->schedule, now, index));
+    set_tick(target, schedule_first(&target->schedule, now, index));
     if (!options->guessed) {
         target_attach(target);
     }
@@ -607,7 +622,8 @@ void target_change(struct target *target, const struct target_options *options,
     }
     schedule_tick(target);
     if (difference & TARGET_CONNECTION) {
-        kick(target); /* may bring the tick forward */
+        target->last_news_usec = 0; /* somebody wants to see it now */
+        kick(target);
     }
 }
 

@@ -38,7 +38,10 @@ struct target {
     struct loop_timer *tick;
     struct loop_timer *deadline;
     struct loop_deferred *kick; /* a round outside the schedule: news */
-    uint64_t kick_allowed_usec; /* bounds how often news may start one */
+    uint64_t tick_usec;         /* when tick fires */
+    uint64_t last_begin_usec;   /* of a round */
+    uint64_t last_news_usec;    /* of a kick */
+    uint64_t kick_wait_usec;    /* bounds how often news may start a round */
     struct target_slot slots[2];
     unsigned main_slot;
     bool sql_ascii; /* learned: conversion to UTF-8 fails here */

@@ -333,6 +333,26 @@ static void an_idle_connection_that_ends_is_news(void **state) {
     assert_int_equal(view(f)->health, TARGET_DOWN);
 }
 
+/* One that answers the first question and hangs up, for ever. */
+static void a_server_that_hangs_up_after_each_answer_makes_no_storm(void **state) {
+    struct fixture *f = *state;
+    begin(f);
+    uint64_t end = loop_clock_usec() + 10 * INTERVAL;
+    size_t served = 0;
+    while (loop_clock_usec() < end) {
+        if (served < f->clients.n_made && f->clients.list[f->clients.n_made - 1] != NULL) {
+            struct fake_client *client = f->clients.list[f->clients.n_made - 1];
+            served = f->clients.n_made;
+            fake_ready(client);
+            answer_next(client);
+            fake_end(client, CLIENT_GONE, REASON_CLOSED);
+        }
+        (void)loop_run_once(f->loop, USEC_PER_MSEC);
+    }
+    /* A few more than the schedule has: the first news are quick. */
+    assert_in_range(f->rounds, 5, 16);
+}
+
 /* ---- the breaker ---- */
 
 static void an_open_breaker_asks_one_question_until_it_is_answered(void **state) {
@@ -437,6 +457,23 @@ static void apply(struct fixture *f) {
     sampler_apply(f->sampler, &f->options, 1);
 }
 
+static void another_address_is_connected_to_at_once(void **state) {
+    struct fixture *f = *state;
+    f->options.interval_usec = 60 * USEC_PER_SEC;
+    come_up(f);
+    for (uint16_t i = 1; i <= 3; i++) {
+        f->options.redis.port = (uint16_t)(26379 + i);
+        apply(f);
+        assert_int_equal(f->clients.n_alive, 0);
+        await_client(f, 1 + i);
+    }
+    fake_ready(f->clients.list[3]);
+    answer_all(f->clients.list[3]);
+    assert_int_equal(f->rounds, 2);
+    assert_int_equal(view(f)->health, TARGET_UP);
+    assert_non_null(strstr(view(f)->instance, "26382"));
+}
+
 static void labels_may_change_in_the_middle_of_a_round(void **state) {
     struct fixture *f = *state;
     struct fake_client *client = come_up(f);
@@ -518,12 +555,14 @@ int main(void) {
         CASE(a_connection_lost_between_answer_and_follow_ups_fails_the_collector),
         CASE(silence_after_the_answer_fails_the_collector),
         CASE(an_idle_connection_that_ends_is_news),
+        CASE(a_server_that_hangs_up_after_each_answer_makes_no_storm),
         CASE(an_open_breaker_asks_one_question_until_it_is_answered),
         CASE(a_probe_whose_connection_ends_is_a_bad_round),
         CASE(an_old_connection_serves_until_the_new_one_answers),
         CASE(an_old_connection_that_cannot_be_renewed_stays),
         CASE(an_old_connection_that_ends_hands_over_to_the_new_one),
         CASE(a_silent_renewal_harms_nobody),
+        CASE(another_address_is_connected_to_at_once),
         CASE(labels_may_change_in_the_middle_of_a_round),
         CASE(another_timeout_renews_the_connection),
         CASE(a_target_may_go_in_any_state),
