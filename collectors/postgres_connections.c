@@ -1,46 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* How many connections the server allows, keeps back and has.
- *
- * Only client backends count against max_connections; parallel workers, autovacuum and background
- * workers stand in pg_stat_activity too. Before version 12 WAL senders took such places as well.
- * The function behind the view spares its joins with databases and roles. */
+/* How many connections the server allows, keeps back and has. */
 #include "collectors/collector.h"
 
-#define OTHERS                                                                                     \
-    " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'"      \
-    " AND state OPERATOR(pg_catalog.=) 'active'"                                                   \
-    " AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()) AS active,"                     \
-    " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'"      \
-    " AND state OPERATOR(pg_catalog.=) 'idle in transaction') AS idle_in_transaction,"             \
-    " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'"      \
-    " AND wait_event_type OPERATOR(pg_catalog.=) 'Lock') AS waiting_for_lock,"                     \
-    " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'walsender')"          \
-    " AS walsenders,"                                                                              \
-    " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'parallel worker')"    \
-    " AS parallel_workers,"                                                                        \
-    " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'autovacuum worker')"  \
-    " AS autovacuum_workers,"                                                                      \
-    " pg_catalog.current_setting('max_connections') AS max_connections,"                           \
-    " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4"               \
-    " OPERATOR(pg_catalog.+)"                                                                      \
-    " COALESCE(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0)"      \
-    " AS reserved FROM pg_catalog.pg_stat_get_activity(NULL)"
-
-static const struct query queries[] = {
-    {.min_version = 120000,
-     .text =
-         "SELECT"
-         " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'client backend')"
-         " AS clients," OTHERS,
-     .shape = SHAPE_ROWS},
-    {.text =
-         "SELECT"
-         " pg_catalog.count(*) FILTER (WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'"
-         " OR backend_type OPERATOR(pg_catalog.=) 'walsender') AS clients," OTHERS,
-     .shape = SHAPE_ROWS},
-    {0},
-};
+#include "collectors/postgres_backends.h"
 
 static const struct column columns[] = {
     {"active", GAUGE, "dbvitals_pg_connections_active",
@@ -72,6 +35,6 @@ const struct collector collector_postgres_connections = {
     .name = "connections",
     .help = "How many connections are allowed, reserved and in use.",
     .kind = KIND_POSTGRES,
-    .queries = queries,
+    .queries = postgres_backends_queries,
     .columns = columns,
 };
