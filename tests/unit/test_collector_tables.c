@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/duration.h"
 #include "base/mem.h"
 #include "collectors/collector.h"
 #include "collectors/support.h"
@@ -294,8 +295,10 @@ static void options_have_names_helps_and_legal_fallbacks(void **state) {
             assert_true(is_legal_name(option->name, false));
             ends_with_full_stop(option->name, option->help);
             assert_non_null(option->fallback);
-            if (option->type == OPTION_UNSIGNED) {
-                assert_true(str_to_uint64(str_of(option->fallback), &value));
+            if (option->type == OPTION_UNSIGNED || option->type == OPTION_DURATION) {
+                assert_true(option->type == OPTION_UNSIGNED
+                                ? str_to_uint64(str_of(option->fallback), &value)
+                                : duration_parse(str_of(option->fallback), &value, NULL) == 0);
                 assert_true(value >= option->least && value <= option->most);
             }
         }
@@ -315,7 +318,8 @@ static void check_statement(const char *collector, const char *text) {
                                        " now()", " count(", " max(", " IN (", "::int",
                                        "::text", ";",       "  "};
     for (const char *at = strstr(text, "pg_"); at != NULL; at = strstr(at + 1, "pg_")) {
-        if (at != text && at[-1] != '.' && at[-1] != '_' && strncmp(at, "pg_catalog.", 11) != 0) {
+        /* A quoted word is a text: the name of a role, a pattern. */
+        if (at != text && strchr("._'", at[-1]) == NULL && strncmp(at, "pg_catalog.", 11) != 0) {
             fail_msg("%s: no schema at '%.30s'", collector, at);
         }
     }
