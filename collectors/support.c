@@ -79,3 +79,16 @@ struct str list_value(struct str list, const char *name) {
     }
     return (struct str){0};
 }
+
+int decode_first_rows(const struct collector *collector, const struct sample_context *context,
+                      const struct answer *answer, size_t most, struct batch *batch,
+                      struct error *err) {
+    struct answer part = *answer;
+    struct table first;
+    if (answer->table != NULL && answer->table->n_rows > most) {
+        first = *answer->table;
+        first.n_rows = most;
+        part.table = &first;
+    }
+    return collector_decode_table(collector, context, &part, batch, err);
+}

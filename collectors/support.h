@@ -26,3 +26,9 @@ bool version_number(struct str text, int64_t *ret);
 
 /* The value of name in "a=1,b=2", or no text. */
 struct str list_value(struct str list, const char *name);
+
+/* collector_decode_table() of the first `most` rows only: what is sorted by importance and would be
+ * too many series. */
+int decode_first_rows(const struct collector *collector, const struct sample_context *context,
+                      const struct answer *answer, size_t most, struct batch *batch,
+                      struct error *err);
