@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Indexes of the connection's database: which are used, and what they read. The peer's families,
+ * which its users must switch on, too, have no label for the database; ours have. */
+#include "base/duration.h"
+#include "collectors/collector.h"
+#include "collectors/support.h"
+
+static const struct query queries[] = {
+    {.text = "SELECT pg_catalog.current_database() AS datname, s.schemaname, s.relname,"
+             " s.indexrelname, s.idx_scan, io.idx_blks_read, io.idx_blks_hit"
+             " FROM pg_catalog.pg_stat_user_indexes AS s"
+             " JOIN pg_catalog.pg_statio_user_indexes AS io"
+             " ON io.indexrelid OPERATOR(pg_catalog.=) s.indexrelid"
+             " WHERE s.schemaname OPERATOR(pg_catalog.!~~) 'pg_temp_%'"
+             " ORDER BY pg_catalog.pg_stat_get_live_tuples(s.relid) DESC, s.indexrelid LIMIT 5000",
+     .shape = SHAPE_ROWS},
+    {0},
+};
+
+static const struct column columns[] = {
+    {"datname", LABEL, "datname", .group = 1},
+    {"idx_blks_hit", COUNTER, "pg_statio_user_indexes_idx_blks_hit_total",
+     "Blocks of the index that were found in the server's own cache."},
+    {"idx_blks_read", COUNTER, "pg_statio_user_indexes_idx_blks_read_total",
+     "Blocks of the index that were asked of the operating system."},
+    {"idx_scan", COUNTER, "dbvitals_pg_index_scans_total", "Scans of the index.", .group = 1},
+    {"indexrelname", LABEL, "indexrelname"},
+    {"indexrelname", LABEL, "indexrelname", .group = 1},
+    {"relname", LABEL, "relname"},
+    {"relname", LABEL, "relname", .group = 1},
+    {"schemaname", LABEL, "schemaname"},
+    {"schemaname", LABEL, "schemaname", .group = 1},
+    {0},
+};
+
+static const struct option options[] = {
+    {"limit", OPTION_UNSIGNED, "1000",
+     "How many indexes are shown, those of the tables with most rows first.", 1, 5000},
+    {NULL},
+};
+
+extern const struct collector collector_postgres_user_indexes;
+
+static int decode(const struct sample_context *context, const struct answer *answer,
+                  struct batch *batch, struct error *err) {
+    return decode_first_rows(&collector_postgres_user_indexes, context, answer,
+                             context->options[0].number, batch, err);
+}
+
+const struct collector collector_postgres_user_indexes = {
+    .name = "user_indexes",
+    .help = "Scans and blocks of each index in the connection's database.",
+    .kind = KIND_POSTGRES,
+    .flags = COLLECTOR_OFF,
+    .interval_usec = 60 * USEC_PER_SEC,
+    .queries = queries,
+    .columns = columns,
+    .decode = decode,
+    .options = options,
+};
