@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/duration.h"
 #include "base/mem.h"
 #include "base/table.h"
 
@@ -141,12 +142,17 @@ static int read_section(struct fixture *fixture, struct str name, struct str bod
     return 0;
 }
 
+static bool option_number(const struct option *option, struct str text, uint64_t *ret) {
+    return option->type == OPTION_DURATION ? duration_parse(text, ret, NULL) == 0
+                                           : str_to_uint64(text, ret);
+}
+
 static int read_option(struct fixture *fixture, struct str text, const struct collector *collector,
                        struct error *err) {
     struct str name = str_cut(&text, ' ');
     for (size_t i = 0; collector->options != NULL && collector->options[i].name != NULL; i++) {
         if (str_is(name, collector->options[i].name)) {
-            return str_to_uint64(text, &fixture->options[i].number)
+            return option_number(&collector->options[i], text, &fixture->options[i].number)
                        ? 0
                        : error_say(err, -EINVAL, "an option is no number");
         }
@@ -210,7 +216,8 @@ int fixture_load(struct fixture *fixture, const char *path, const struct collect
     }
     struct str rest = str_of(fixture->text);
     for (size_t i = 0; collector->options != NULL && collector->options[i].name != NULL; i++) {
-        str_to_uint64(str_of(collector->options[i].fallback), &fixture->options[i].number);
+        const struct option *option = &collector->options[i];
+        option_number(option, str_of(option->fallback), &fixture->options[i].number);
     }
     fixture->context = (struct sample_context){
         .server = str_of("db.example:5432"),
