@@ -35,7 +35,9 @@ def a_killed_server_is_down_at_once_and_comes_back():
         sandbox.control("stop", server, "kill")
         daemon.wait_down(target, seconds=5)
         page = daemon.page(target)
-        left = {n for n in page.names() if not n.startswith(("dbvitals_", "circuit_"))}
+        ours = ("dbvitals_", "circuit_", "pg_exporter_", "pg_scrape_", "redis_exporter_",
+                "redis_target_scrape_")
+        left = {n for n in page.names() if not n.startswith(ours)}
         assert len(left) == 1 and left.pop().endswith("_up"), (target, page.names())
         assert page.find("dbvitals_target_errors_total"), target
         sandbox.control("start", server)
