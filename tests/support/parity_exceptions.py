@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What differs from the usual exporters on purpose, or cannot be compared, and why."""
+import re
+
+
+class Explained:
+    """Fits differences of families (a regular expression for the whole name), of some kinds,
+    servers and labels where these are given."""
+
+    def __init__(self, family, reason, kinds=None, servers=None, labels=None):
+        self.family, self.reason = family, reason
+        self.kinds, self.servers, self.labels = kinds, servers, labels or {}
+
+    def fits(self, server, family, finding):
+        return (re.fullmatch(self.family, family) is not None
+                and (self.kinds is None or finding.kind in self.kinds)
+                and (self.servers is None or server in self.servers)
+                and all(re.fullmatch(pattern, finding.labels.get(name, "")) is not None
+                        for name, pattern in self.labels.items()))
+
+
+SERIES = ("series missing", "series only here")
+
+EXCEPTIONS = [
+    # The exporters about themselves.
+    Explained("postgres_exporter_config_last_reload_.*",
+              "about the exporter's own configuration; ours is dbvitals_config_last_reload_*",
+              kinds=("missing",)),
+    Explained("pg_exporter_scrapes_total|redis_exporter_scrapes_total|"
+              "redis_exporter_scrape_duration_seconds",
+              "counts scrapes there and rounds here", kinds=("value",)),
+    Explained("pg_scrape_collector_(success|duration_seconds)",
+              "the label says what collectors are called, and ours are not the exporter's",
+              kinds=SERIES),
+    Explained("redis_target_scrape_request_errors_total",
+              "counts bad requests to the exporter's /scrape, which are no business of a target",
+              kinds=("missing",)),
+    Explained("redis_last_key_groups_scrape_duration_milliseconds",
+              "there are no key groups here: they SCAN all keys", kinds=("missing",)),
+
+    # What each of the two programs changes by looking.
+    Explained("pg_stat_activity_(count|max_tx_duration)",
+              "each program sees itself as active and the other one as idle or not at all",
+              kinds=SERIES, labels={"usename": "monitor|peer"}),
+    Explained("pg_stat_activity_(count|max_tx_duration)",
+              "a zero stands for nobody being active, where each program sees itself",
+              kinds=SERIES, labels={"usename": "", "datname": "postgres", "state": "active"}),
+    Explained("pgbouncer_client_connections",
+              "each program sees its own connection to the console; the exporter's has no "
+              "application_name and is closed in between",
+              kinds=SERIES, labels={"database": "pgbouncer", "user": "stats"}),
+    Explained("redis_latency_percentiles_usec",
+              "of the commands that both programs send, each with its own arguments",
+              kinds=("value",),
+              labels={"cmd": r"auth|client\|setname|cluster\|info|config\|get|info|"
+                             r"latency\|.*|slowlog\|.*"}),
+    Explained("pg_settings_extra_float_digits",
+              "the exporter shows what its driver has set for its own session", kinds=("value",)),
+
+    # Where the exporter is wrong or vague.
+    Explained("pg_stat_replication_.*",
+              "slot_name is the sender's process number there; here it is the slot's name when "
+              "there is one, so that the series outlives a reconnection", kinds=SERIES,
+              labels={"slot_name": ".+"}),
+    Explained("redis_db_keys|redis_db_keys_expiring",
+              "a Sentinel has no databases; the exporter shows sixteen empty ones",
+              kinds=("missing",), servers=("sentinel",)),
+]
