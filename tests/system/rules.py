@@ -1,0 +1,255 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Bundled alerts and dashboards find what they look for in what real servers show.
+
+A real Prometheus scrapes the sandbox through the daemon both ways, by /sd and as a joined page.  Unit
+tests make their series up; here every selector meets the real ones.  Rules are loaded a second time
+with their thresholds taken away, so that each fires and its annotations are rendered.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from harness import ROOT, Daemon, Sandbox, eventually, folder, run_tests
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+import rulefiles  # noqa: E402
+
+# What cannot be seen on healthy servers: alert to reason.
+SILENT = {
+    "ExporterAbsent": "the daemon is there",
+    "PostgresConfigChanged": "it looks at settings five minutes ago",
+    "ReplicationSlotLost": "no slot has lost its WAL",
+}
+# Rules of whole clusters have no job.
+WITHOUT_JOB = {"Watchdog", "NoPrimary", "SplitBrain", "ReplicaMissing", "RedisNoMaster"}
+# Metrics that the sandbox's servers do not have: name to reason.
+ABSENT = {"pg_stat_database_checksum_failures": "its clusters have no data checksums"}
+
+
+def find_prometheus():
+    path = shutil.which("prometheus")
+    if path:
+        return path
+    done = subprocess.run([os.path.join(ROOT, "tests", "support", "peers"), "path", "prometheus"],
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        print(f"1..0 # SKIP no Prometheus here: {done.stderr.strip()}")
+        sys.exit(0)
+    return done.stdout.strip()
+
+
+def loose(rule):
+    """The rule without thresholds; where it asks for an absence, it asks for the presence."""
+    expr = rulefiles.loosened(rule.expr).replace("unless on", "and on")
+    return {"alert": "Loose" + rule.name, "expr": expr, "labels": rule.labels,
+            "annotations": rule.annotations}
+
+
+PROMETHEUS = find_prometheus()
+RULES = rulefiles.all_rules()
+sandbox = Sandbox()
+with open(sandbox.config, encoding="utf-8") as file:
+    daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s",
+                                        "interval: 1s, timeout: 900ms"))
+port = sandbox.spare_ports[0]
+home = folder()
+with open(os.path.join(home, "loose.yml"), "w", encoding="utf-8") as file:
+    json.dump({"groups": [{"name": "loose", "interval": "1s",
+                           "rules": [loose(rule) for rule in RULES]}]}, file)
+with open(os.path.join(home, "prometheus.yml"), "w", encoding="utf-8") as file:
+    file.write(f"""
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+rule_files: ["{ROOT}/alerts/*.yml", "{ROOT}/alerts/cluster/*.yml", "{home}/loose.yml"]
+scrape_configs:
+  - job_name: databases
+    http_sd_configs: [{{url: "http://{daemon.address}/sd", refresh_interval: 1s}}]
+  - job_name: joined
+    honor_labels: true
+    static_configs: [{{targets: ["{daemon.address}"]}}]
+""")
+prometheus = subprocess.Popen(
+    [PROMETHEUS, f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
+     f"--web.listen-address=127.0.0.1:{port}"],
+    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    stderr=open(os.path.join(home, "log"), "wb"))
+traffic = subprocess.Popen(
+    [os.path.join(ROOT, "tests", "support", "traffic"), "--dir", sandbox.dir, "--seconds", "150"],
+    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def ask(path, **parameters):
+    """The API's data, or None while Prometheus is not there yet."""
+    url = f"http://127.0.0.1:{port}/api/v1/{path}?" + urllib.parse.urlencode(parameters)
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)["data"]
+    except urllib.error.HTTPError as problem:
+        if problem.code == 503:
+            return None
+        raise RuntimeError(f"{parameters}: {problem.read().decode()}") from None
+    except OSError:
+        return None
+
+
+def nothing_left(problems, seconds):
+    """Polls until problems() is an empty list; tells what is left at the deadline."""
+    left = []
+
+    def none():
+        left[:] = problems()
+        return not left
+    try:
+        eventually(none, seconds)
+    except AssertionError:
+        raise AssertionError(f"after {seconds} s: {left}") from None
+
+
+def query(expression):
+    data = ask("query", query=expression)
+    return data["result"] if data else []
+
+
+def jobs(results):
+    """Which of the two ways of scraping the results come from."""
+    return {"joined" if result["metric"].get("job") == "joined" else "sd" for result in results}
+
+
+def judged():
+    """The rules that have something to find here."""
+    return [rule for rule in RULES if rule.name not in SILENT
+            and not rulefiles.metric_names(rule.expr)[0] & set(ABSENT)]
+
+
+def alerts(name):
+    data = ask("alerts")
+    return [a for a in data["alerts"] if a["labels"]["alertname"] == name] if data else []
+
+
+def both_ways_bring_all_targets():
+    daemon.wait_ready()
+    sandbox.redis("config", "set", "maxmemory-policy", "noeviction")
+
+    def seen():
+        found = query("dbvitals_target_up == 1")
+        return jobs(found) == {"joined", "sd"} and len(found) == 12
+    eventually(seen, 40, "six targets are up, both ways")
+
+
+def every_metric_of_the_rules_is_there():
+    names = set().union(*(rulefiles.metric_names(rule.expr)[0] for rule in RULES))
+    nothing_left(lambda: [name for name in sorted(names - set(ABSENT))
+                          if jobs(query(name)) != {"joined", "sd"}], 20)
+    wrong = [name for name in ABSENT if query(name)]
+    assert not wrong, f"the sandbox does have {wrong}"
+
+
+def every_rule_finds_its_series():
+    """Without its threshold each rule has a result for both ways of scraping."""
+    def missing():
+        for rule in judged():
+            found = jobs(query(loose(rule)["expr"]))
+            wanted = {"sd"} if rule.name in WITHOUT_JOB else {"joined", "sd"}
+            if found != wanted:
+                yield rule.name, found
+    nothing_left(lambda: list(missing()), 40)
+
+
+def annotations_are_rendered():
+    for rule in judged():
+        found = eventually(lambda r=rule: alerts("Loose" + r.name), 20, rule.name)
+        for alert in found:
+            text = " ".join(alert["annotations"].values())
+            assert not re.search(r"<no value>|<error|%!|\{\{", text), text
+        for label in set(re.findall(r"\$labels\.(\w+)", " ".join(rule.annotations.values()))):
+            assert any(alert["labels"].get(label) for alert in found), f"{rule.name}: no {label}"
+
+
+def prometheus_finds_no_fault_in_any_rule():
+    def rules():
+        return [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+
+    def evaluated():
+        return all(rule["health"] != "unknown" for rule in rules())
+    eventually(evaluated, 30, "every rule was evaluated")
+    found = rules()
+    assert len(found) == 2 * len(RULES), f"{len(found)} rules"
+    faults = [(rule["name"], rule.get("lastError")) for rule in found if rule["health"] != "ok"]
+    assert not faults, faults
+
+
+def fill_in(expression, cluster):
+    values = {"$__rate_interval": "5s", "$cluster": cluster, "$target": ".*", "$instance": ".*"}
+    for name, value in values.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def every_panel_has_data():
+    clusters = {"dbvitals-database": "orders", "dbvitals-cache": "cache"}
+
+    def empty():
+        for _, dashboard in rulefiles.dashboards():
+            for panel in rulefiles.panels(dashboard):
+                for target in panel.get("targets", []):
+                    for cluster in (".*", clusters[dashboard["uid"]]):
+                        if not query(fill_in(target["expr"], cluster)):
+                            yield panel["title"], target["refId"], cluster
+    nothing_left(lambda: list(empty()), 30)
+
+
+def every_variable_has_values():
+    for path, dashboard in rulefiles.dashboards():
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] != "query":
+                continue
+            series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]).groups()
+            found = ask("series", **{"match[]": fill_in(series, ".*")})
+            assert {s.get(label) for s in found} - {None}, (path, variable["name"])
+        for annotation in dashboard["annotations"]["list"]:
+            query(fill_in(annotation["expr"], ".*"))
+
+
+def the_watchdog_fires_and_nothing_critical_does():
+    eventually(lambda: any(a["state"] == "firing" for a in alerts("Watchdog")), 30)
+    firing = query('ALERTS{alertname!~"Loose.*", alertstate="firing", severity="critical"}')
+    assert not firing, firing
+
+
+def a_stopped_redis_makes_its_alert_pending():
+    assert not alerts("RedisDown")
+    sandbox.control("stop", "redis", "kill")
+
+    def noticed():
+        found = [a for a in alerts("RedisDown") if a["labels"]["target"] == "cache-1"]
+        return len(found) == 2 and all(a["state"] in ("pending", "firing") for a in found)
+    eventually(noticed, 40, "RedisDown of cache-1, both ways")
+
+
+try:
+    run_tests([
+        both_ways_bring_all_targets,
+        every_metric_of_the_rules_is_there,
+        every_rule_finds_its_series,
+        annotations_are_rendered,
+        prometheus_finds_no_fault_in_any_rule,
+        every_panel_has_data,
+        every_variable_has_values,
+        the_watchdog_fires_and_nothing_critical_does,
+        a_stopped_redis_makes_its_alert_pending,
+    ])
+finally:
+    for process in (traffic, prometheus):
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
