@@ -2,10 +2,10 @@
 
 /* One attempt after another until an address answers, then bytes in both directions.
  *
- * IDLE -> RESOLVING -> CONNECTING -> OPEN -> ENDED. What is decided inside a function of the stream
- * (a unix socket connects at once, a write fails) is only noted, and told from the deferred call.
- * A failed write does not end the stream: what the other side said before it hung up may still be
- * unread, and is the better explanation; reading finds the end. */
+ * IDLE -> RESOLVING -> CONNECTING [-> SECURING] -> OPEN -> ENDED. What is decided inside a function
+ * of the stream (a unix socket connects at once, a write fails) is only noted, and told from the
+ * deferred call. A failed write does not end the stream: what the other side said before it hung up
+ * may still be unread, and is the better explanation; reading finds the end. */
 #include "io/stream.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "io/tls.h"
 
 #define READ_BYTES        ((size_t)64 * 1024)
 #define KEPT_QUEUE_BYTES  ((size_t)64 * 1024) /* a larger queue gives its memory back when empty */
@@ -32,6 +33,7 @@ enum stream_state {
     STREAM_IDLE,
     STREAM_RESOLVING,
     STREAM_CONNECTING,
+    STREAM_SECURING, /* the TLS handshake */
     STREAM_OPEN,
     STREAM_ENDED,
 };
@@ -41,6 +43,9 @@ struct stream {
     struct resolver *resolver;
     char *host, *socket_path;
     uint16_t port;
+    struct tls_options tls;
+    struct tls_contexts *tls_contexts;
+    struct tls_session *session; /* NULL: without TLS */
     struct stream_events events;
     enum stream_state state;
     struct resolve_request *request;
@@ -62,6 +67,7 @@ static void try_next(struct stream *stream);
 
 static void close_socket(struct stream *stream) {
     stream->io = loop_io_free(stream->io);
+    stream->session = tls_session_free(stream->session); /* while the socket is open: a goodbye */
     if (stream->fd >= 0) {
         (void)close(stream->fd);
         stream->fd = -1;
@@ -136,7 +142,9 @@ static void set_tcp_options(int fd) {
 static size_t send_some(struct stream *stream, const char *data, size_t len) {
     size_t sent = 0;
     while (sent < len && stream->write_errno == 0) {
-        ssize_t n = send(stream->fd, data + sent, len - sent, MSG_NOSIGNAL);
+        ssize_t n = stream->session != NULL
+                        ? tls_session_send(stream->session, data + sent, len - sent)
+                        : send(stream->fd, data + sent, len - sent, MSG_NOSIGNAL);
         if (n >= 0) {
             sent += (size_t)n;
         } else if (errno == EAGAIN) {
@@ -146,6 +154,12 @@ static size_t send_some(struct stream *stream, const char *data, size_t len) {
         }
     }
     return stream->write_errno != 0 ? len : sent;
+}
+
+static void await(struct stream *stream) {
+    bool tls_writes = stream->session != NULL && tls_session_wants_write(stream->session);
+    bool writes = stream->queue.len > 0 || tls_writes;
+    loop_io_set_events(stream->io, writes ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static void send_queue(struct stream *stream) {
@@ -160,7 +174,17 @@ static void send_queue(struct stream *stream) {
             strbuf_deinit(&stream->queue);
         }
     }
-    loop_io_set_events(stream->io, stream->queue.len > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    await(stream);
+}
+
+/* The sentence is about TLS; it is said with whom. */
+static void end_by_tls(struct stream *stream, const struct client_failure *why) {
+    struct client_failure failure = *why;
+    char peer[160];
+    failure.error = (struct error){0};
+    error_say(&failure.error, why->error.code, "TLS with %s: %s",
+              describe_peer(stream, peer, sizeof(peer)), why->error.text);
+    end(stream, &failure);
 }
 
 static void read_failed(struct stream *stream, int errno_value) {
@@ -169,6 +193,11 @@ static void read_failed(struct stream *stream, int errno_value) {
     }
     struct client_failure failure;
     char peer[160];
+    if (errno_value == EPROTO && stream->session != NULL) {
+        tls_session_failure(stream->session, &failure);
+        end_by_tls(stream, &failure);
+        return;
+    }
     if (errno_value != 0) {
         failure = failure_from_errno(stream, errno_value, "connection to");
     } else {
@@ -185,17 +214,20 @@ static void on_open_ready(struct stream *stream, uint32_t revents) {
     if ((revents & EPOLLOUT) != 0 && stream->queue.len > 0) {
         send_queue(stream);
     }
-    if ((revents & ~(uint32_t)EPOLLOUT) == 0) {
+    if ((revents & ~(uint32_t)EPOLLOUT) == 0 && stream->session == NULL) {
         return;
     }
     char data[READ_BYTES];
-    ssize_t n = recv(stream->fd, data, sizeof(data), 0);
+    ssize_t n = stream->session != NULL ? tls_session_receive(stream->session, data, sizeof(data))
+                                        : recv(stream->fd, data, sizeof(data), 0);
     if (n > 0) {
         stream->received_any = true;
         /* Last, because the stream may be freed in it. */
         stream->events.received(stream->events.userdata, data, (size_t)n);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         read_failed(stream, n == 0 ? 0 : errno);
+    } else {
+        await(stream);
     }
 }
 
@@ -213,19 +245,57 @@ static bool is_self(int fd) {
 }
 
 static void now_open(struct stream *stream) {
-    if (is_self(stream->fd)) {
-        connect_failed(stream, ECONNREFUSED);
-        return;
-    }
     stream->state = STREAM_OPEN;
     send_queue(stream);
     stream->events.connected(stream->events.userdata);
+}
+
+static void go_on_securing(struct stream *stream) {
+    struct client_failure failure;
+    int r = tls_session_handshake(stream->session, &failure);
+    if (r == 0) {
+        now_open(stream);
+    } else if (r == -EAGAIN) {
+        loop_io_set_events(stream->io,
+                           tls_session_wants_write(stream->session) ? EPOLLOUT : EPOLLIN);
+    } else {
+        end_by_tls(stream, &failure);
+    }
+}
+
+static void start_securing(struct stream *stream) {
+    struct client_failure failure;
+    stream->state = STREAM_SECURING;
+    int r = tls_session_new(stream->tls_contexts, &stream->tls, stream->host, stream->fd,
+                            &stream->session, &failure);
+    if (r < 0) {
+        end_by_tls(stream, &failure);
+        return;
+    }
+    if (stream->events.securing != NULL) {
+        stream->events.securing(stream->events.userdata);
+    }
+    go_on_securing(stream);
+}
+
+static void now_connected(struct stream *stream) {
+    if (is_self(stream->fd)) {
+        connect_failed(stream, ECONNREFUSED);
+    } else if (stream->tls.enabled) {
+        start_securing(stream);
+    } else {
+        now_open(stream);
+    }
 }
 
 static void on_ready(void *userdata, uint32_t revents) {
     struct stream *stream = userdata;
     if (stream->state == STREAM_OPEN) {
         on_open_ready(stream, revents);
+        return;
+    }
+    if (stream->state == STREAM_SECURING) {
+        go_on_securing(stream);
         return;
     }
     int errno_value = 0;
@@ -236,7 +306,7 @@ static void on_ready(void *userdata, uint32_t revents) {
     if (errno_value != 0) {
         connect_failed(stream, errno_value);
     } else {
-        now_open(stream);
+        now_connected(stream);
     }
 }
 
@@ -321,7 +391,7 @@ static void on_deferred(void *userdata) {
     if (stream->state == STREAM_ENDED) {
         stream->events.ended(stream->events.userdata, &stream->failure);
     } else if (stream->state == STREAM_CONNECTING) {
-        now_open(stream);
+        now_connected(stream);
     }
 }
 
@@ -334,6 +404,10 @@ struct stream *stream_new(struct loop *loop, struct resolver *resolver,
     stream->host = mem_strdup(address->host != NULL ? address->host : "");
     stream->socket_path = address->socket_path != NULL ? mem_strdup(address->socket_path) : NULL;
     stream->port = address->port;
+    if (address->tls != NULL) {
+        tls_options_copy(address->tls, &stream->tls);
+        stream->tls_contexts = address->tls_contexts;
+    }
     stream->events = *events;
     stream->fd = -1;
     stream->deferred = loop_deferred_new(loop, on_deferred, stream);
@@ -383,6 +457,7 @@ struct stream *stream_free(struct stream *stream) {
         strbuf_deinit(&stream->queue);
         free(stream->host);
         free(stream->socket_path);
+        tls_options_deinit(&stream->tls);
         free(stream);
     }
     return NULL;

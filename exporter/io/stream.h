@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A non-blocking byte stream: TCP (all resolved addresses are tried in turn) or a unix socket.
+/* A non-blocking byte stream: TCP (all resolved addresses are tried in turn), with TLS over it if
+ * asked for, or a unix socket.
  * No time-outs of its own: the owner has the only deadline. Keep-alives and TCP_USER_TIMEOUT end a
  * connection whose other side vanished. Callbacks never run inside a function of the stream, and
  * freeing the stream inside them is legal. */
@@ -12,16 +13,22 @@
 #include "io/client.h"
 #include "io/loop.h"
 #include "io/resolve.h"
+#include "io/tls_context.h"
 
 struct stream;
 
 struct stream_address {
     const char *host; /* borrowed during stream_new */
     uint16_t port;
-    const char *socket_path; /* instead of host */
+    const char *socket_path;           /* instead of host */
+    const struct tls_options *tls;     /* borrowed during stream_new; NULL: without TLS */
+    struct tls_contexts *tls_contexts; /* borrowed; outlives the stream; needed with tls */
 };
 
 struct stream_events {
+    /* The server has taken the connection and the TLS handshake begins; may be NULL. The stream may
+     * not be freed in it. */
+    void (*securing)(void *userdata);
     void (*connected)(void *userdata);
     /* data is borrowed; at most max_read_bytes a turn, so that one peer cannot hold the loop */
     void (*received)(void *userdata, const char *data, size_t len);

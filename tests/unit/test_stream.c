@@ -19,12 +19,13 @@
 static struct loop *loop;
 static struct worker_pool *pool;
 static struct resolver *resolver;
+static struct tls_contexts *tls_contexts;
 static int listen_fd;
 static uint16_t port;
 
 struct seen {
     struct stream *stream;
-    int connected, received, ended;
+    int securing, connected, received, ended;
     struct strbuf data;
     size_t largest;
     struct client_failure failure;
@@ -38,6 +39,7 @@ static int set_up(void **state) {
     assert_int_equal(loop_new(&loop), 0);
     pool = worker_pool_new(loop, NULL);
     resolver = resolver_new(loop, pool);
+    tls_contexts = tls_contexts_new();
     listen_fd = fake_listen(&port);
     assert_true(listen_fd >= 0);
     return 0;
@@ -48,10 +50,16 @@ static int tear_down(void **state) {
     seen->stream = stream_free(seen->stream);
     strbuf_deinit(&seen->data);
     (void)close(listen_fd);
+    tls_contexts = tls_contexts_free(tls_contexts);
     resolver = resolver_free(resolver);
     pool = worker_pool_free(pool);
     loop = loop_free(loop);
     return 0;
+}
+
+static void securing(void *userdata) {
+    struct seen *seen = userdata;
+    seen->securing++;
 }
 
 static void connected(void *userdata) {
@@ -82,8 +90,11 @@ static void ended(void *userdata, const struct client_failure *failure) {
 }
 
 static void start(struct seen *seen, const struct stream_address *address) {
-    const struct stream_events events = {
-        .connected = connected, .received = received, .ended = ended, .userdata = seen};
+    const struct stream_events events = {.securing = securing,
+                                         .connected = connected,
+                                         .received = received,
+                                         .ended = ended,
+                                         .userdata = seen};
     seen->stream = stream_new(loop, resolver, address, &events);
     stream_open(seen->stream);
     assert_int_equal(seen->connected + seen->ended, 0);
@@ -346,6 +357,115 @@ static void is_freed_while_it_resolves_or_connects(void **state) {
     assert_int_equal(seen->connected + seen->ended, 0);
 }
 
+/* ---- TLS; what a server with certificates says is for the system tests ---- */
+
+static void start_tls(struct seen *seen, const char *ca_file) {
+    /* Not const only because the option owns its text elsewhere. */
+    const struct tls_options tls = {.enabled = true,
+                                    .ca_file = (char *)(uintptr_t)ca_file,
+                                    .insecure_skip_verify = ca_file == NULL};
+    start(seen, &(struct stream_address){
+                    .host = "127.0.0.1", .port = port, .tls = &tls, .tls_contexts = tls_contexts});
+}
+
+static void begins_with_a_tls_handshake(void **state) {
+    struct seen *seen = *state;
+    start_tls(seen, NULL);
+    stream_write(seen->stream, "secret", 6);
+    int fd = fake_accept(loop, listen_fd);
+    assert_true(turn_until(loop, &seen->securing, 1));
+    char hello[4096];
+    ssize_t n = -1;
+    for (uint64_t end = loop_clock_usec() + 10 * USEC_PER_SEC; n <= 0 && loop_clock_usec() < end;) {
+        (void)loop_run_once(loop, USEC_PER_MSEC);
+        n = recv(fd, hello, sizeof(hello), 0);
+    }
+    assert_true(n > 100);
+    assert_int_equal(hello[0], 22); /* a handshake record, of TLS 1.x */
+    assert_int_equal(hello[1], 3);
+    assert_null(memmem(hello, (size_t)n, "secret", 6));
+    assert_int_equal(seen->connected + seen->ended, 0);
+    assert_int_equal(stream_queued(seen->stream), 6);
+    (void)close(fd);
+}
+
+static void says_tls_when_the_answer_is_not_tls(void **state) {
+    struct seen *seen = *state;
+    start_tls(seen, NULL);
+    int fd = fake_accept(loop, listen_fd);
+    assert_true(fake_say(loop, fd, "-ERR unknown command\r\n"));
+    assert_true(turn_until(loop, &seen->ended, 1));
+    assert_int_equal(seen->connected, 0);
+    assert_int_equal(seen->failure.end, CLIENT_ALIVE);
+    assert_int_equal(seen->failure.reason, REASON_TLS);
+    assert_true(seen->failure.connection);
+    assert_non_null(strstr(seen->failure.error.text, "TLS with 127.0.0.1:"));
+    assert_non_null(strstr(seen->failure.error.text, "is not TLS"));
+    (void)close(fd);
+}
+
+static void says_tls_for_an_alert(void **state) {
+    struct seen *seen = *state;
+    start_tls(seen, NULL);
+    int fd = fake_accept(loop, listen_fd);
+    /* A fatal alert, 40: handshake failure. */
+    assert_true(fake_send(loop, fd, "\x15\x03\x03\x00\x02\x02\x28", 7));
+    assert_true(turn_until(loop, &seen->ended, 1));
+    assert_int_equal(seen->failure.reason, REASON_TLS);
+    assert_non_null(strstr(seen->failure.error.text, "refused: handshake failure"));
+    assert_non_null(strstr(seen->failure.error.text, "'cert_file'"));
+    (void)close(fd);
+}
+
+static void says_closed_when_the_handshake_is_cut_short(void **state) {
+    struct seen *seen = *state;
+    start_tls(seen, NULL);
+    (void)close(fake_accept(loop, listen_fd));
+    assert_true(turn_until(loop, &seen->ended, 1));
+    assert_int_equal(seen->failure.end, CLIENT_GONE);
+    assert_int_equal(seen->failure.reason, REASON_CLOSED);
+    assert_non_null(strstr(seen->failure.error.text, "in the handshake"));
+}
+
+static void says_ours_for_certificates_that_cannot_be_read(void **state) {
+    static const char *const files[] = {"/nonexistent/ca.pem", "/", "/dev/null", "/proc/self/maps"};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        struct seen *seen = *state;
+        start_tls(seen, files[i]);
+        int fd = fake_accept(loop, listen_fd);
+        assert_true(turn_until(loop, &seen->ended, 1));
+        assert_int_equal(seen->failure.end, CLIENT_OURS);
+        assert_int_equal(seen->failure.reason, REASON_TLS);
+        assert_non_null(strstr(seen->failure.error.text, files[i]));
+        assert_int_equal(tls_contexts_count(tls_contexts), 0);
+        seen->stream = stream_free(seen->stream);
+        seen->ended = 0;
+        (void)close(fd);
+    }
+}
+
+static void shares_and_forgets_what_certificates_cost(void **state) {
+    struct seen *seen = *state;
+    start_tls(seen, NULL);
+    int fd = fake_accept(loop, listen_fd);
+    assert_true(turn_until(loop, &seen->securing, 1));
+    struct stream *first = take_ptr(seen->stream);
+    start_tls(seen, NULL);
+    int other_fd = fake_accept(loop, listen_fd);
+    assert_true(turn_until(loop, &seen->securing, 2));
+    assert_int_equal(tls_contexts_count(tls_contexts), 1);
+    first = stream_free(first);
+    tls_contexts_trim(tls_contexts);
+    assert_int_equal(tls_contexts_count(tls_contexts), 1);
+    seen->stream = stream_free(seen->stream);
+    assert_int_equal(tls_contexts_count(tls_contexts), 1); /* the next attempt wants it */
+    tls_contexts_trim(tls_contexts);
+    assert_int_equal(tls_contexts_count(tls_contexts), 0);
+    assert_null(first);
+    (void)close(fd);
+    (void)close(other_fd);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -366,6 +486,12 @@ int main(void) {
         TEST(tries_every_address_of_a_name),
         TEST(is_freed_inside_each_callback),
         TEST(is_freed_while_it_resolves_or_connects),
+        TEST(begins_with_a_tls_handshake),
+        TEST(says_tls_when_the_answer_is_not_tls),
+        TEST(says_tls_for_an_alert),
+        TEST(says_closed_when_the_handshake_is_cut_short),
+        TEST(says_ours_for_certificates_that_cannot_be_read),
+        TEST(shares_and_forgets_what_certificates_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
