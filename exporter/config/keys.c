@@ -19,6 +19,9 @@
 /* Of label values; longer ones are a mistake, or make every page long. */
 #define TEXT_MOST 1024
 
+#define PATH_MOST        4095
+#define SERVER_NAME_MOST 253
+
 static const struct key top_keys[TOP_KEY_COUNT] = {
     [TOP_GLOBAL] = {"global", KEY_MAP, .help = "What holds for all targets."},
     [TOP_TARGETS] = {"targets", KEY_LIST,
@@ -50,8 +53,8 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                 "host=... user=... What it does not say comes from libpq's "
                                 "environment variables and defaults."},
     [TARGET_KEY_URL] = {"url", KEY_TEXT,
-                        .help = "Address of a redis or sentinel target: redis://user@host:6379 or "
-                                "unix:///path/to/socket."},
+                        .help = "Address of a redis or sentinel target: redis://user@host:6379, "
+                                "rediss://user@host:6379 with TLS, or unix:///path/to/socket."},
     [TARGET_KEY_PASSWORD] = {"password", KEY_SECRET,
                              .help = "Password. Better kept in a file or in the environment "
                                      "(${NAME})."},
@@ -59,6 +62,10 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                   .help = "File that holds the password, at most 4 KiB, one "
                                           "newline at its end is left out. A relative path begins "
                                           "at the folder of the configuration file."},
+    [TARGET_KEY_TLS] = {"tls", KEY_MAP,
+                        .help = "How a redis or sentinel target whose url begins with rediss:// is "
+                                "checked. PostgreSQL and PgBouncer have sslmode, sslrootcert, "
+                                "sslcert and sslkey in their dsn."},
     [TARGET_KEY_CLUSTER] = {"cluster", KEY_TEXT,
                             .help = "Servers that replicate each other carry the same name here; "
                                     "spelt like a target's name. It is the label 'cluster'."},
@@ -80,6 +87,26 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                        "for '<name>: {enabled: false}'."},
 };
 
+static const struct key tls_keys[TLS_KEY_COUNT] = {
+    [TLS_KEY_CA_FILE] = {"ca_file", KEY_PATH, 0, 0, PATH_MOST,
+                         .inherits = "the system's certificates",
+                         .help = "Certificates (PEM) of the authorities to trust, and no others. "
+                                 "Paths of certificates begin at the folder of the configuration "
+                                 "file; a file that has changed is read again for the next "
+                                 "connection."},
+    [TLS_KEY_CERT_FILE] = {"cert_file", KEY_PATH, 0, 0, PATH_MOST,
+                           .help = "Our certificate and its chain (PEM), for servers that ask for "
+                                   "one."},
+    [TLS_KEY_KEY_FILE] = {"key_file", KEY_PATH, 0, 0, PATH_MOST,
+                          .help = "Private key of 'cert_file' (PEM, without passphrase)."},
+    [TLS_KEY_SERVER_NAME] = {"server_name", KEY_TEXT, 0, 0, SERVER_NAME_MOST,
+                             .inherits = "the url's host",
+                             .help = "Name or address that the server's certificate must be for."},
+    [TLS_KEY_INSECURE_SKIP_VERIFY] = {"insecure_skip_verify", KEY_BOOL, .fallback = "false",
+                                      .help = "Accept any certificate, and so anybody who answers "
+                                              "at the address."},
+};
+
 static const struct key collector_keys[COLLECTOR_KEY_COUNT] = {
     [COLLECTOR_KEY_ENABLED] = {"enabled", KEY_BOOL, .inherits = "by collector",
                                .help = "Whether the collector runs."},
@@ -95,22 +122,26 @@ static const struct key collector_keys[COLLECTOR_KEY_COUNT] = {
 const struct key_section key_section_top = {"", top_keys, TOP_KEY_COUNT};
 const struct key_section key_section_global = {"global", global_keys, GLOBAL_KEY_COUNT};
 const struct key_section key_section_target = {"targets[]", target_keys, TARGET_KEY_COUNT};
+const struct key_section key_section_tls = {"targets[].tls", tls_keys, TLS_KEY_COUNT};
 const struct key_section key_section_collector = {"targets[].collectors.<name>", collector_keys,
                                                   COLLECTOR_KEY_COUNT};
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
-    &key_section_top,
-    &key_section_global,
-    &key_section_target,
-    &key_section_collector,
+    &key_section_top, &key_section_global,    &key_section_target,
+    &key_section_tls, &key_section_collector,
 };
 
 static const char *const type_names[] = {
-    [KEY_TEXT] = "text",          [KEY_SECRET] = "text (secret)",
-    [KEY_SECRET_FILE] = "path",   [KEY_CHOICE] = "one of",
-    [KEY_BOOL] = "true or false", [KEY_UNSIGNED] = "whole number",
-    [KEY_DURATION] = "duration",  [KEY_MAP] = "map",
+    [KEY_TEXT] = "text",
+    [KEY_SECRET] = "text (secret)",
+    [KEY_SECRET_FILE] = "path",
+    [KEY_PATH] = "path",
+    [KEY_CHOICE] = "one of",
+    [KEY_BOOL] = "true or false",
+    [KEY_UNSIGNED] = "whole number",
+    [KEY_DURATION] = "duration",
+    [KEY_MAP] = "map",
     [KEY_LIST] = "list",
 };
 
@@ -119,6 +150,7 @@ const char *key_type_expected(enum key_type type) {
         [KEY_TEXT] = "a text",
         [KEY_SECRET] = "a text",
         [KEY_SECRET_FILE] = "the path of a file",
+        [KEY_PATH] = "the path of a file",
         [KEY_CHOICE] = "a word",
         [KEY_BOOL] = "true or false",
         [KEY_UNSIGNED] = "a whole number",

@@ -13,6 +13,7 @@ enum key_type {
     KEY_TEXT,
     KEY_SECRET,      /* a text that is never shown */
     KEY_SECRET_FILE, /* path of a file whose content is a secret */
+    KEY_PATH,        /* of a file */
     KEY_CHOICE,
     KEY_BOOL,
     KEY_UNSIGNED,
@@ -57,6 +58,7 @@ enum {
     TARGET_KEY_URL,
     TARGET_KEY_PASSWORD,
     TARGET_KEY_PASSWORD_FILE,
+    TARGET_KEY_TLS,
     TARGET_KEY_CLUSTER,
     TARGET_KEY_JOB,
     TARGET_KEY_LABELS,
@@ -67,6 +69,16 @@ enum {
     TARGET_KEY_COUNT
 };
 extern const struct key_section key_section_target;
+
+enum {
+    TLS_KEY_CA_FILE,
+    TLS_KEY_CERT_FILE,
+    TLS_KEY_KEY_FILE,
+    TLS_KEY_SERVER_NAME,
+    TLS_KEY_INSECURE_SKIP_VERIFY,
+    TLS_KEY_COUNT
+};
+extern const struct key_section key_section_tls;
 
 enum { COLLECTOR_KEY_ENABLED, COLLECTOR_KEY_INTERVAL, COLLECTOR_KEY_TIMEOUT, COLLECTOR_KEY_COUNT };
 extern const struct key_section key_section_collector;

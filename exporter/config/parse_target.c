@@ -175,6 +175,9 @@ int config_read_target(struct reader *reader, const struct yaml_node *node,
     fill_plain_values(values, config, &target);
     r = read_address(reader, node, values, &target);
     if (r == 0) {
+        r = config_read_tls(reader, values[TARGET_KEY_TLS].node, &target);
+    }
+    if (r == 0) {
         r = config_read_labels(reader, values[TARGET_KEY_LABELS].node, target.labels,
                                &target.n_labels);
     }

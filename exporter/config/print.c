@@ -171,9 +171,31 @@ static void add_url_part(struct strbuf *url, const char *text, const char *legal
     }
 }
 
+static void add_tls(struct strbuf *out, const struct tls_options *tls) {
+    const struct {
+        const char *key, *text;
+    } rows[] = {
+        {"ca_file", tls->ca_file},
+        {"cert_file", tls->cert_file},
+        {"key_file", tls->key_file},
+        {"server_name", tls->server_name},
+    };
+    strbuf_add_text(out, "    tls: {");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].text != NULL) {
+            strbuf_printf(out, "%s: ", rows[i].key);
+            add_text(out, str_of(rows[i].text));
+            strbuf_add_text(out, ", ");
+        }
+    }
+    strbuf_printf(out, "insecure_skip_verify: %s}\n", tls->insecure_skip_verify ? "true" : "false");
+}
+
 static void add_redis_address(struct strbuf *out, const struct redis_options *redis) {
     struct strbuf url = {0};
-    strbuf_add_text(&url, redis->socket_path != NULL ? "unix://" : "redis://");
+    strbuf_add_text(&url, redis->socket_path != NULL ? "unix://"
+                          : redis->tls.enabled       ? "rediss://"
+                                                     : "redis://");
     if (redis->user != NULL) {
         add_url_part(&url, redis->user, "-._~");
         strbuf_add_char(&url, '@');
@@ -191,6 +213,9 @@ static void add_redis_address(struct strbuf *out, const struct redis_options *re
     add_text(out, strbuf_view(&url));
     strbuf_add_char(out, '\n');
     strbuf_deinit(&url);
+    if (redis->tls.enabled) {
+        add_tls(out, &redis->tls);
+    }
 }
 
 static void add_target(struct strbuf *out, const struct target_options *target) {

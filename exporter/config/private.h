@@ -13,6 +13,10 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
 int config_read_target(struct reader *reader, const struct yaml_node *node,
                        const struct config *config, struct target_options *ret);
 
+/* The tls map of a target whose address is known; map may be NULL. */
+int config_read_tls(struct reader *reader, const struct yaml_node *map,
+                    struct target_options *target);
+
 /* The collectors map of a target whose kind is known. */
 int config_read_collectors(struct reader *reader, const struct yaml_node *map,
                            struct target_options *target);

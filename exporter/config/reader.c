@@ -152,7 +152,8 @@ static int check_text(struct reader *reader, const struct key *key, const struct
     if (value->text.len == 0 && (key->flags & KEY_MAY_BE_EMPTY) == 0) {
         return error_set(reader->err, -EINVAL, value->at, "'%s' is empty", key->name);
     }
-    if (key->type == KEY_TEXT && key->most != 0 && value->text.len > key->most) {
+    bool limited = key->type == KEY_TEXT || key->type == KEY_PATH;
+    if (limited && key->most != 0 && value->text.len > key->most) {
         return error_set(reader->err, -E2BIG, value->at, "'%s' is longer than %llu bytes",
                          key->name, (unsigned long long)key->most);
     }

@@ -122,6 +122,7 @@ struct client {
     struct client_events events;
     enum client_state state;
     uint64_t opened_usec; /* loop time of client_open() */
+    const char *stage;    /* what is waited for while connecting, where that says more; or NULL */
 };
 
 static inline void client_open(struct client *client) {

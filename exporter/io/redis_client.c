@@ -258,8 +258,14 @@ static void ask_first(struct redis_client *redis, enum question_kind kind, const
     }
 }
 
+static void on_securing(void *userdata) {
+    struct redis_client *redis = userdata;
+    redis->client.stage = "the TLS handshake (is it a TLS port?)";
+}
+
 static void on_connected(void *userdata) {
     struct redis_client *redis = userdata;
+    redis->client.stage = NULL;
     const struct redis_options *options = &redis->options;
     const char *password = options->password != NULL ? options->password : "";
     if (options->user != NULL) {
@@ -497,6 +503,7 @@ static void redis_free(struct client *client) {
 }
 
 struct client *redis_client_new(struct loop *loop, struct resolver *resolver,
+                                struct tls_contexts *tls_contexts,
                                 const struct redis_options *options,
                                 const struct client_events *events) {
     static const struct client_ops ops = {
@@ -511,8 +518,14 @@ struct client *redis_client_new(struct loop *loop, struct resolver *resolver,
     redis->loop = loop;
     redis_options_copy(options, &redis->options);
     const struct stream_address address = {
-        .host = options->host, .port = options->port, .socket_path = options->socket_path};
+        .host = options->host,
+        .port = options->port,
+        .socket_path = options->socket_path,
+        .tls = options->tls.enabled ? &options->tls : NULL,
+        .tls_contexts = tls_contexts,
+    };
     const struct stream_events stream_events = {
+        .securing = on_securing,
         .connected = on_connected,
         .received = on_received,
         .ended = on_ended,

@@ -83,7 +83,7 @@ static int parse_port(struct str text, struct redis_options *options, struct err
 static int check_path(struct str path, struct error *err) {
     uint64_t database;
     if (memchr(path.data, '?', path.len) != NULL || memchr(path.data, '#', path.len) != NULL) {
-        return error_say(err, -EINVAL, "a redis:// URL takes no parameters");
+        return error_say(err, -EINVAL, "the URL of a Redis takes no parameters");
     }
     if (path.len > 1 && !str_to_uint64((struct str){path.data + 1, path.len - 1}, &database)) {
         return error_say(err, -EINVAL,
@@ -199,24 +199,21 @@ static int parse_socket(struct str rest, struct redis_options *options, struct e
 }
 
 static int parse(struct str url, struct redis_options *options, struct error *err) {
-    static const char server[] = "redis://", socket[] = "unix://";
+    static const char server[] = "redis://", secure[] = "rediss://", socket[] = "unix://";
     if (url.len > LONGEST_URL) {
         return error_say(err, -EINVAL, "URL is longer than %d bytes", LONGEST_URL);
     }
-    if (str_starts_with(url, "rediss://")) {
-        return error_say(err, -EINVAL, "TLS ('rediss://') is not supported yet");
-    }
-    if (str_starts_with(url, server)) {
-        url.data += sizeof(server) - 1;
-        url.len -= sizeof(server) - 1;
-        return parse_server(url, options, err);
+    options->tls.enabled = str_starts_with(url, secure);
+    if (options->tls.enabled || str_starts_with(url, server)) {
+        size_t skip = options->tls.enabled ? sizeof(secure) - 1 : sizeof(server) - 1;
+        return parse_server((struct str){url.data + skip, url.len - skip}, options, err);
     }
     if (str_starts_with(url, socket)) {
         url.data += sizeof(socket) - 1;
         url.len -= sizeof(socket) - 1;
         return parse_socket(url, options, err);
     }
-    return error_say(err, -EINVAL, "URL must begin with 'redis://' or 'unix://'");
+    return error_say(err, -EINVAL, "URL must begin with 'redis://', 'rediss://' or 'unix://'");
 }
 
 int redis_options_parse(const char *url, uint16_t default_port, struct redis_options *ret,
@@ -237,6 +234,7 @@ void redis_options_deinit(struct redis_options *options) {
     mem_free_secret(options->socket_path);
     mem_free_secret(options->user);
     mem_free_secret(options->password);
+    tls_options_deinit(&options->tls);
     *options = (struct redis_options){0};
 }
 
@@ -253,6 +251,7 @@ void redis_options_copy(const struct redis_options *from, struct redis_options *
         .password = copy_text(from->password),
         .sentinel = from->sentinel,
     };
+    tls_options_copy(&from->tls, &ret->tls);
 }
 
 static bool same_text(const char *a, const char *b) {
@@ -262,7 +261,8 @@ static bool same_text(const char *a, const char *b) {
 bool redis_options_equal(const struct redis_options *a, const struct redis_options *b) {
     return same_text(a->host, b->host) && same_text(a->socket_path, b->socket_path) &&
            a->port == b->port && same_text(a->user, b->user) &&
-           same_text(a->password, b->password) && a->sentinel == b->sentinel;
+           same_text(a->password, b->password) && a->sentinel == b->sentinel &&
+           tls_options_equal(&a->tls, &b->tls);
 }
 
 void redis_options_instance(const struct redis_options *options, char *out, size_t size) {

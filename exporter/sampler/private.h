@@ -18,6 +18,7 @@ struct sampler {
     struct loop *loop;         /* borrowed */
     struct resolver *resolver; /* borrowed */
     struct store *store;       /* borrowed */
+    struct tls_contexts *tls_contexts;
     struct sampler_options options;
     struct target **targets; /* in the order of the configuration */
     size_t n_targets;

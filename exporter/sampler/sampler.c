@@ -16,6 +16,7 @@ struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct
     sampler->loop = loop;
     sampler->resolver = resolver;
     sampler->store = store;
+    sampler->tls_contexts = tls_contexts_new();
     sampler->options = *options;
     return sampler;
 }
@@ -31,6 +32,7 @@ struct sampler *sampler_free(struct sampler *sampler) {
     for (size_t i = 0; i < sampler->n_clusters; i++) {
         free(sampler->clusters[i].cluster);
     }
+    tls_contexts_free(sampler->tls_contexts);
     free(sampler->clusters);
     free(sampler->targets);
     free(sampler);
@@ -88,6 +90,7 @@ void sampler_apply(struct sampler *sampler, const struct target_options *targets
     free(sampler->targets);
     sampler->targets = list;
     sampler->n_targets = count;
+    tls_contexts_trim(sampler->tls_contexts);
 }
 
 size_t sampler_targets(const struct sampler *sampler) {

@@ -207,6 +207,18 @@ static void kicked(void *userdata) {
     }
 }
 
+/* What keeps us waiting for a connection, if that is known; else NULL. */
+static const char *connecting_stage(const struct target *target) {
+    const char *stage = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(target->slots); i++) {
+        const struct client *client = target->slots[i].client;
+        if (client != NULL && client->state == CLIENT_CONNECTING && client->stage != NULL) {
+            stage = client->stage;
+        }
+    }
+    return stage;
+}
+
 static void deadline_passed(void *userdata) {
     struct target *target = userdata;
     struct round *round = &target->round;
@@ -220,7 +232,9 @@ static void deadline_passed(void *userdata) {
     round->out_of_time = true;
     if (round->connecting) {
         struct client_failure failure = {.end = CLIENT_SILENT, .reason = REASON_TIMEOUT};
-        error_say(&failure.error, -ETIMEDOUT, "no connection within %s", timeout);
+        const char *stage = connecting_stage(target);
+        error_say(&failure.error, -ETIMEDOUT, "no connection within %s%s%s", timeout,
+                  stage != NULL ? ", still waiting for " : "", stage != NULL ? stage : "");
         for (size_t i = 0; i < ARRAY_LEN(target->slots); i++) {
             struct client *client = target->slots[i].client;
             if (client != NULL && client->state == CLIENT_CONNECTING) {
@@ -434,7 +448,8 @@ static struct client *client_new(struct target *target, struct target_slot *slot
         return pgbouncer_client_new(sampler->loop, sampler->resolver, &target->options.pg, &events);
     case KIND_REDIS:
     case KIND_SENTINEL:
-        return redis_client_new(sampler->loop, sampler->resolver, &target->options.redis, &events);
+        return redis_client_new(sampler->loop, sampler->resolver, sampler->tls_contexts,
+                                &target->options.redis, &events);
     case KIND_COUNT:
         break;
     }

@@ -152,7 +152,7 @@ static void expect(const char *text) {
 
 static void open_client(void) {
     const struct client_events told = {.ready = on_ready, .drained = on_drained, .ended = on_ended};
-    client = redis_client_new(loop, resolver, &options, &told);
+    client = redis_client_new(loop, resolver, NULL, &options, &told);
     assert_int_equal(client->state, CLIENT_IDLE);
     int before = events.ready + events.ended;
     client_open(client);
@@ -789,7 +789,7 @@ static void is_freed_inside_each_event(void **state) {
 
 static void is_freed_before_it_is_opened(void **state) {
     const struct client_events told = {.ready = on_ready, .drained = on_drained, .ended = on_ended};
-    client = redis_client_new(loop, resolver, &options, &told);
+    client = redis_client_new(loop, resolver, NULL, &options, &told);
     client = client_free(client);
     open_client();
     client = client_free(client);

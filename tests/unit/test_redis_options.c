@@ -25,6 +25,7 @@ static const struct good {
     const char *url, *host, *socket_path;
     uint16_t port;
     const char *user, *password, *instance;
+    bool tls;
 } good[] = {
     {"redis://localhost", "localhost", NULL, 6379, NULL, NULL, "localhost:6379"},
     {"redis://localhost/", "localhost", NULL, 6379, NULL, NULL, "localhost:6379"},
@@ -40,6 +41,8 @@ static const struct good {
     {"redis://u:p@ss@db", "db", NULL, 6379, "u", "p@ss", "db:6379"},
     {"redis://u:p/a?s:s#w@db:7/1", "db", NULL, 7, "u", "p/a?s:s#w", "db:7"},
     {"redis://u:%2541@db", "db", NULL, 6379, "u", "%41", "db:6379"},
+    {"rediss://db", "db", NULL, 6379, NULL, NULL, "db:6379", .tls = true},
+    {"rediss://u:p@[::1]:6380/0", "::1", NULL, 6380, "u", "p", "[::1]:6380", .tls = true},
     {"unix:///run/redis.sock", NULL, "/run/redis.sock", 6379, NULL, NULL, "/run/redis.sock"},
     {"unix:///run/a@b/s%20s", NULL, "/run/a@b/s s", 6379, NULL, NULL, "/run/a@b/s s"},
     {"unix://u:p@/run/s", NULL, "/run/s", 6379, "u", "p", "/run/s"},
@@ -58,7 +61,8 @@ static void reads_urls(void **state) {
         redis_options_instance(&options, instance, sizeof(instance));
         if (!same(options.host, good[i].host) || !same(options.socket_path, good[i].socket_path) ||
             options.port != good[i].port || !same(options.user, good[i].user) ||
-            !same(options.password, good[i].password) || !same(instance, good[i].instance)) {
+            !same(options.password, good[i].password) || !same(instance, good[i].instance) ||
+            options.tls.enabled != good[i].tls) {
             fail_msg("%s", good[i].url);
         }
         redis_options_deinit(&options);
@@ -72,7 +76,10 @@ static const struct bad {
     {"localhost:6379", "redis://"},
     {"http://localhost", "redis://"},
     {"redis:/localhost", "redis://"},
-    {"rediss://localhost", "TLS"},
+    {"rediss:/localhost", "rediss://"},
+    {"rediss://", "host is missing"},
+    {"rediss://db?secret=1", "parameters"},
+    {"rediss://u:secret%@db", "password"},
     {"redis://", "host is missing"},
     {"redis://:6379", "host is missing"},
     {"redis://:secret@", "host is missing"},
@@ -121,7 +128,7 @@ static void refuses_other_urls_with_a_sentence_without_secrets(void **state) {
 static void copies_and_compares(void **state) {
     static const char *const urls[] = {
         "redis://u:p@db:1", "redis://u:p@db:2", "redis://u:p@other:1", "redis://v:p@db:1",
-        "redis://u:q@db:1", "redis://u@db:1",   "unix://u:p@/db",
+        "redis://u:q@db:1", "redis://u@db:1",   "unix://u:p@/db",      "rediss://u:p@db:1",
     };
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         for (size_t j = 0; j < ARRAY_LEN(urls); j++) {

@@ -112,7 +112,7 @@ static void open_url(const char *format, ...) {
     assert_int_equal(redis_options_parse(url, 6379, &options, NULL), 0);
     free(url);
     memset(&events, 0, sizeof(events));
-    client = redis_client_new(loop, resolver, &options, &told);
+    client = redis_client_new(loop, resolver, NULL, &options, &told);
     client_open(client);
 }
 

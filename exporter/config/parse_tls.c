@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The `tls:` map of a target. The files that it names are not read here: they may be replaced at
+ * any time, and are read when a connection is made. */
+#include "config/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* A relative path begins at the folder of the configuration file, whatever our own folder is when
+ * the file is opened. */
+static char *absolute_path(const struct key_value *value) {
+    const char *file = value->at.file != NULL ? value->at.file : "";
+    const char *slash = strrchr(file, '/');
+    char *here = NULL;
+    if (value->text.data[0] != '/' && file[0] != '/') {
+        here = getcwd(NULL, 0);
+    }
+    char *path;
+    if (value->text.data[0] == '/') {
+        path = mem_strdup(value->text.data);
+    } else if (slash == NULL) {
+        path = mem_printf("%s/%s", here != NULL ? here : ".", value->text.data);
+    } else {
+        path = mem_printf("%s%s%.*s/%s", here != NULL ? here : "", here != NULL ? "/" : "",
+                          (int)(slash - file), file, value->text.data);
+    }
+    free(here);
+    return path;
+}
+
+static char *path_or_null(const struct key_value *value) {
+    return value->given ? absolute_path(value) : NULL;
+}
+
+static int check(struct reader *reader, const struct yaml_node *map,
+                 const struct key_value *values) {
+    const struct key_value *certificate = &values[TLS_KEY_CERT_FILE];
+    const struct key_value *key = &values[TLS_KEY_KEY_FILE];
+    const struct key_value *name = &values[TLS_KEY_SERVER_NAME];
+    if (certificate->given != key->given) {
+        return error_set(reader->err, -EINVAL, map->at,
+                         "'cert_file' and 'key_file' belong together, and '%s' is missing",
+                         certificate->given ? "key_file" : "cert_file");
+    }
+    for (size_t i = 0; i < name->text.len; i++) {
+        unsigned char c = (unsigned char)name->text.data[i];
+        if (c <= ' ' || c >= 0x7f || c == '/' || c == '@') {
+            return error_set(reader->err, -EINVAL, name->at,
+                             "'server_name' must be a host name or an address");
+        }
+    }
+    return 0;
+}
+
+int config_read_tls(struct reader *reader, const struct yaml_node *map,
+                    struct target_options *target) {
+    struct key_value values[TLS_KEY_COUNT];
+    if (map == NULL) {
+        return 0;
+    }
+    int r = reader_section(reader, &key_section_tls, map, values);
+    if (r == 0) {
+        r = check(reader, map, values);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (target->kind != KIND_REDIS && target->kind != KIND_SENTINEL) {
+        return error_set(reader->err, -EINVAL, map->at,
+                         "a %s target has no 'tls': its 'dsn' says sslmode, sslrootcert, sslcert "
+                         "and sslkey",
+                         target_kind_names[target->kind]);
+    }
+    struct tls_options *tls = &target->redis.tls;
+    if (!tls->enabled) {
+        return error_set(reader->err, -EINVAL, map->at,
+                         "'tls' needs a 'url' that begins with 'rediss://'");
+    }
+    const struct key_value *name = &values[TLS_KEY_SERVER_NAME];
+    tls->ca_file = path_or_null(&values[TLS_KEY_CA_FILE]);
+    tls->cert_file = path_or_null(&values[TLS_KEY_CERT_FILE]);
+    tls->key_file = path_or_null(&values[TLS_KEY_KEY_FILE]);
+    tls->server_name = name->given ? mem_strndup(name->text.data, name->text.len) : NULL;
+    tls->insecure_skip_verify = values[TLS_KEY_INSECURE_SKIP_VERIFY].number != 0;
+    return 0;
+}
