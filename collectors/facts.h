@@ -29,9 +29,14 @@ enum fact {
     FACT_ACTIVE_CONNECTIONS,   /* state = active, or servers in use */
     FACT_WAITING_CONNECTIONS,  /* PgBouncer: clients that wait for a server */
     FACT_POOL_USAGE_PERMILLE,  /* PgBouncer: of its worst pool */
+    FACT_POOL_CONNECTIONS,     /* PgBouncer: to servers, in all pools */
+    FACT_QUERIES,              /* PgBouncer: of all databases; PostgreSQL: what the next is of */
+    FACT_QUERY_TIME_USEC,      /* that servers spent with them: PgBouncer, pg_stat_statements */
+    FACT_EVICTED_KEYS,         /* Redis */
+    FACT_COMMANDS,             /* Redis: processed */
     FACT_CACHE_HITS,           /* Redis */
     FACT_CACHE_MISSES,
-    FACT_COMMITS, /* PostgreSQL: of all databases; PgBouncer: queries */
+    FACT_COMMITS, /* PostgreSQL: of all databases */
     FACT_ROLLBACKS,
     FACT_DATABASES, /* Redis: how many there may be */
     FACT_COUNT

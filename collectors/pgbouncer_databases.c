@@ -58,7 +58,10 @@ extern const struct collector collector_pgbouncer_databases;
 static int decode(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err) {
     int r = collector_decode_table(&collector_pgbouncer_databases, context, answer, batch, err);
+    double connections = 0;
     if (r == 0) {
+        sum_column(answer->table, "current_connections", "name", "pgbouncer", &connections);
+        facts_set(context->facts, FACT_POOL_CONNECTIONS, (int64_t)connections);
         facts_set(context->facts, FACT_POOL_USAGE_PERMILLE, worst_permille(answer->table));
     }
     return r;

@@ -39,10 +39,13 @@ extern const struct collector collector_pgbouncer_stats;
 static int decode(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err) {
     int r = collector_decode_table(&collector_pgbouncer_stats, context, answer, batch, err);
-    double queries_sum = 0;
+    /* Of no databases they are 0. */
+    double queries_sum = 0, time_sum = 0;
     if (r == 0) {
         sum_column(answer->table, "query_count", "database", "pgbouncer", &queries_sum);
-        facts_set(context->facts, FACT_COMMITS, (int64_t)queries_sum);
+        sum_column(answer->table, "query_time", "database", "pgbouncer", &time_sum);
+        facts_set(context->facts, FACT_QUERIES, (int64_t)queries_sum);
+        facts_set(context->facts, FACT_QUERY_TIME_USEC, (int64_t)time_sum);
     }
     return r;
 }

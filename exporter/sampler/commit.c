@@ -117,17 +117,30 @@ static void commit_bad(struct target *target, int64_t t_ms) {
     }
 }
 
-static void gather_facts(struct target *target) {
-    struct facts *facts = &target->view.facts;
+static void add_facts(const struct facts *found, struct facts *facts) {
+    for (int fact = 0; fact < FACT_COUNT; fact++) {
+        int64_t value;
+        if (facts_get(found, (enum fact)fact, &value)) {
+            facts_set(facts, (enum fact)fact, value);
+        }
+    }
+}
+
+static void gather_facts(struct target *target, bool good) {
+    struct facts *facts = &target->view.facts, fresh = {0};
     *facts = (struct facts){0};
     for (size_t i = 0; i < target->n_runs; i++) {
-        const struct facts *found = &target->runs[i].facts;
-        for (int fact = 0; fact < FACT_COUNT; fact++) {
-            int64_t value;
-            if (facts_get(found, (enum fact)fact, &value)) {
-                facts_set(facts, (enum fact)fact, value);
-            }
+        const struct collector_run *run = &target->runs[i];
+        add_facts(&run->facts, facts);
+        if (run->state == RUN_GOOD) {
+            add_facts(&run->facts, &fresh);
         }
+    }
+    if (good) {
+        summary_note(&target->traffic, target->options.kind, target->round.start_usec, &fresh,
+                     facts);
+    } else {
+        summary_forget(&target->traffic);
     }
 }
 
@@ -161,7 +174,7 @@ void target_commit(struct target *target) {
         /* News may end what was committed a moment ago: later than the newest sample, always. */
         commit_bad(target, t_ms);
     }
-    gather_facts(target);
+    gather_facts(target, good);
     remember_position(target, t_ms);
     if (!lag_update(&target->lag, &target->view.facts, t_ms, &target->lag_seconds)) {
         target->lag_seconds = (double)NAN;

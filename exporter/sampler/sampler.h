@@ -20,6 +20,7 @@
 #include "store/store.h"
 
 struct sampler;
+struct summary_ring;
 
 enum target_health {
     TARGET_PENDING, /* no round has ended yet */
@@ -46,6 +47,7 @@ struct target_view {
     size_t failed_collectors;           /* when they ran last */
     const struct breaker *breaker;      /* around sampling */
     struct facts facts;
+    const struct summary_ring *traffic; /* of the last minute: summary_of() */
     int version;
     bool pooler;
 };

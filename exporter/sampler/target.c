@@ -477,6 +477,7 @@ static void close_connections(struct target *target) {
     for (size_t i = 0; i < ARRAY_LEN(target->slots); i++) {
         slot_close(&target->slots[i]);
     }
+    summary_forget(&target->traffic);
     target->main_slot = 0;
     target->view.version = 0;
     target->sql_ascii = false;
@@ -571,6 +572,7 @@ struct target *target_new(struct sampler *sampler, const struct target_options *
     target->connect_seconds = (double)NAN;
     target->lag_seconds = (double)NAN;
     target->view.breaker = &target->breaker;
+    target->view.traffic = &target->traffic;
     target->slots[0].target = target->slots[1].target = target;
     options_take(target, options);
     runs_new(target);

@@ -16,6 +16,7 @@
 #include "sampler/round.h"
 #include "sampler/sampler.h"
 #include "sampler/schedule.h"
+#include "sampler/summary.h"
 
 /* A backend's memory grows with what it has seen; a new one now and then keeps it bounded. It is
  * made in the free slot, and takes over at the next round. */
@@ -50,6 +51,7 @@ struct target {
     size_t n_runs;
     struct store_feed *self_feed; /* *_up, dbvitals_*, service names */
     struct batch self_batch;
+    struct summary_ring traffic;
     int64_t last_commit_ms;
     struct round round;
 
