@@ -7,9 +7,25 @@
 
 #include "base/number.h"
 
+/* How much of the text stands in JSON as it is; nearly all text is plain. */
+static size_t plain_length(struct str text) {
+    size_t len = 0;
+    while (len < text.len && text.data[len] >= 0x20 && text.data[len] < 0x7f &&
+           text.data[len] != '"' && text.data[len] != '\\') {
+        len++;
+    }
+    return len;
+}
+
 void json_escape(struct strbuf *out, struct str text) {
     strbuf_add_char(out, '"');
     for (size_t i = 0; i < text.len;) {
+        size_t plain = plain_length((struct str){text.data + i, text.len - i});
+        if (plain > 0) {
+            strbuf_add(out, text.data + i, plain);
+            i += plain;
+            continue;
+        }
         unsigned char c = (unsigned char)text.data[i];
         size_t len = utf8_length(text.data + i, text.len - i);
         if (len == 0) {
@@ -39,6 +55,13 @@ static void begin(struct json_writer *json, const char *key) {
         json_escape(json->out, str_of(key));
         strbuf_add_char(json->out, ':');
     }
+}
+
+void json_key(struct json_writer *json, struct str key) {
+    begin(json, NULL);
+    json_escape(json->out, key);
+    strbuf_add_char(json->out, ':');
+    json->comma = false;
 }
 
 void json_object_begin(struct json_writer *json, const char *key) {

@@ -14,6 +14,9 @@ struct json_writer {
     bool comma;         /* something precedes in the current list or object */
 };
 
+/* A key that is no C string; its value follows with key NULL. */
+void json_key(struct json_writer *json, struct str key);
+
 /* key is NULL inside lists and at the top. */
 void json_object_begin(struct json_writer *json, const char *key);
 void json_object_end(struct json_writer *json);

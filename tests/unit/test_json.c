@@ -68,6 +68,20 @@ static void keys_are_escaped_too(void **state) {
     strbuf_deinit(&out);
 }
 
+static void a_key_may_be_part_of_a_longer_text(void **state) {
+    struct strbuf out = {0};
+    struct json_writer json = {.out = &out};
+    json_object_begin(&json, NULL);
+    json_key(&json, (struct str){"abc", 1});
+    json_int(&json, NULL, 1);
+    json_key(&json, (struct str){"b\"", 2});
+    json_object_begin(&json, NULL);
+    json_object_end(&json);
+    json_object_end(&json);
+    assert_string_equal(out.data, "{\"a\":1,\"b\\\"\":{}}");
+    strbuf_deinit(&out);
+}
+
 static void what_is_no_json_number_becomes_null(void **state) {
     struct strbuf out = {0};
     struct json_writer json = {.out = &out};
@@ -88,6 +102,7 @@ int main(void) {
         cmocka_unit_test(nesting_puts_commas_where_they_belong),
         cmocka_unit_test(text_is_escaped),
         cmocka_unit_test(keys_are_escaped_too),
+        cmocka_unit_test(a_key_may_be_part_of_a_longer_text),
         cmocka_unit_test(what_is_no_json_number_becomes_null),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
