@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/json.h"
 #include "store/store.h"
 
 /* Below this a compressed body is not worth its time. */
@@ -54,10 +55,27 @@ struct exposition_reader;
 struct exposition_reader *exposition_reader_new(struct store *store, bool gzip, uint64_t now_usec,
                                                 char ret_etag[48]);
 
+/* The same over text that somebody else makes piece by piece. */
+struct exposition_pieces {
+    /* A piece is valid until the next call; it may be empty. Return: false at the end. */
+    bool (*next)(void *userdata, struct str *ret);
+    void (*free)(void *userdata);
+    void *userdata;
+};
+
+/* Takes the pieces over on success. Return: NULL only when gzip is asked for and zlib refuses to
+ * start. */
+struct exposition_reader *exposition_reader_of(const struct exposition_pieces *pieces, bool gzip);
+
 /* Writes at most size bytes; size is not 0. Return: their number; 0 at the end. */
 size_t exposition_reader_read(struct exposition_reader *reader, char *out, size_t size);
 struct exposition_reader *exposition_reader_free(struct exposition_reader *reader);
 DEFINE_CLEANUP(struct exposition_reader, exposition_reader_free);
+
+/* The source's live samples as a list of families in name order: {"name", "type", "samples"}, each
+ * sample {"labels", "value"} with its own labels; those of histograms and summaries have a "name",
+ * too. What JSON has no number for is null. */
+void exposition_json(struct store_source *source, struct json_writer *json, const char *key);
 
 /* The ETag that exposition_source or exposition_joined (source NULL) would give now, without
  * rendering anything. */
