@@ -128,6 +128,7 @@ static void add_navigation(struct strbuf *out, const struct web *web) {
     strbuf_add_text(out, "<nav>\n");
     add_link(out, web, web->telemetry_path, "All metrics");
     add_target_link(out, web, TARGET_SELF);
+    add_link(out, web, "/metrics/json", "As JSON");
     add_link(out, web, "/health", "Health");
     add_link(out, web, "/health/detailed", "Health in detail");
     add_link(out, web, "/-/ready", "Ready");

@@ -59,6 +59,11 @@ static void free_exposition(void *userdata) {
     exposition_reader_free(userdata);
 }
 
+struct web_reader page_reader(struct exposition_reader *reader) {
+    return (struct web_reader){
+        .read = read_exposition, .free = free_exposition, .userdata = reader};
+}
+
 static void answer_in_pieces(struct web *web, bool gzip, struct web_answer *ret) {
     char etag[48];
     struct store *store = web->sources.store;
@@ -67,8 +72,7 @@ static void answer_in_pieces(struct web *web, bool gzip, struct web_answer *ret)
         gzip = false;
         reader = exposition_reader_new(store, gzip, now_usec(web), etag);
     }
-    ret->reader =
-        (struct web_reader){.read = read_exposition, .free = free_exposition, .userdata = reader};
+    ret->reader = page_reader(reader);
     ret->gzip = gzip;
     set_headers(ret, 200, etag);
 }
@@ -155,8 +159,8 @@ static const char *suggest(const struct web *web, const struct web_request *requ
     return str_suggest(wrong, names, count, sizeof(*names));
 }
 
-static void answer_unknown(const struct web *web, const struct web_request *request,
-                           struct str name, struct web_answer *ret) {
+void page_answer_unknown(const struct web *web, const struct web_request *request, struct str name,
+                         struct web_answer *ret) {
     struct str shown = web_request_show(request, name);
     const char *near = suggest(web, request, name);
     if (near != NULL) {
@@ -167,7 +171,7 @@ static void answer_unknown(const struct web *web, const struct web_request *requ
     }
 }
 
-static struct store_source *find_source(const struct web *web, struct str name) {
+struct store_source *page_find_source(const struct web *web, struct str name) {
     if (str_is(name, TARGET_SELF)) {
         return web->sources.self;
     }
@@ -213,9 +217,9 @@ static void watch_rhythm(struct web *web, const struct web_request *request, str
 
 static void answer_target(struct web *web, const struct web_request *request, struct str name,
                           struct web_answer *ret) {
-    struct store_source *source = find_source(web, name);
+    struct store_source *source = page_find_source(web, name);
     if (source == NULL) {
-        answer_unknown(web, request, name, ret);
+        page_answer_unknown(web, request, name, ret);
         return;
     }
     if (answer_unchanged(web, request, source, ret)) {

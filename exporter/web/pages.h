@@ -35,6 +35,20 @@ void page_metrics(struct web *web, const struct web_request *request, struct web
 /* The same, but a target must be named. */
 void page_probe(struct web *web, const struct web_request *request, struct web_answer *ret);
 
+/* The same as JSON, with what the last minute comes to. */
+void page_metrics_json(struct web *web, const struct web_request *request, struct web_answer *ret);
+
+/* The series of a target by its name, the daemon's own included. Return: NULL when it has none. */
+struct store_source *page_find_source(const struct web *web, struct str name);
+
+/* 404, with the name that may have been meant. */
+void page_answer_unknown(const struct web *web, const struct web_request *request, struct str name,
+                         struct web_answer *ret);
+
+/* A body that comes from the reader, which is taken over. */
+struct exposition_reader;
+struct web_reader page_reader(struct exposition_reader *reader);
+
 /* Goes on with what scrapes of a large fleet wait for; and gives them up, once servers are gone. */
 void metrics_prepare(void *userdata);
 void metrics_drop_waiting(struct web *web);

@@ -8,6 +8,7 @@
 
 const struct route routes[] = {
     {"/metrics", ROUTE_GET, page_metrics, ROUTE_TELEMETRY},
+    {"/metrics/json", ROUTE_GET, page_metrics_json},
     {"/probe", ROUTE_GET, page_probe},
     {"/scrape", ROUTE_GET, page_probe},
     {"/healthz", ROUTE_GET, page_alive},

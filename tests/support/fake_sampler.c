@@ -18,6 +18,7 @@ struct fake_target *fake_sampler_add(struct sampler *sampler, const char *name,
     fake->options.interval_usec = (uint64_t)5 * 1000 * 1000;
     fake->view.options = &fake->options;
     fake->view.breaker = &fake->breaker;
+    fake->view.traffic = &fake->traffic;
     fake->view.health = TARGET_UP;
     fake->view.health_since_ms = 1700000000123;
     snprintf(fake->view.instance, sizeof(fake->view.instance), "%s", instance);

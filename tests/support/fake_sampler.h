@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sampler/sampler.h"
+#include "sampler/summary.h"
 
 #define FAKE_MOST_TARGETS 8
 
@@ -11,6 +12,7 @@ struct fake_target {
     struct target_view view;
     struct target_options options;
     struct breaker breaker;
+    struct summary_ring traffic;
     struct collector_view collectors[2];
     size_t n_collectors;
 };
