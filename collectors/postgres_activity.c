@@ -3,7 +3,8 @@
 /* Who does what in which database, from pg_stat_activity.
  *
  * As the peer does, each database shows each state: where nobody is in it, a row of zero without
- * the other labels. The query brings those rows as databases without a state. */
+ * the other labels. The query brings those rows as databases without a state. Our own connection,
+ * which is always active when it looks, is left out as the peer leaves out its own. */
 #include "collectors/collector.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ static const struct query queries[] = {
              " OPERATOR(pg_catalog.-) xact_start)) AS max_tx_duration"
              " FROM pg_catalog.pg_stat_activity"
              " WHERE datname IS NOT NULL AND state IS NOT NULL"
+             " AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
              " GROUP BY datname, state, usename, application_name, backend_type,"
              " wait_event_type, wait_event"
              " UNION ALL"
