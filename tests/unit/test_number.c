@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,15 @@ static void writes_the_shortest_exact_text(void **state) {
         {1, "1"},
         {-17, "-17"},
         {0.1, "0.1"},
+        {0.0001, "0.0001"},
+        {0.00009, "9e-05"},
+        {-1.5, "-1.5"},
+        {0.000100001, "0.000100001"},
+        {999999.999999999, "999999.999999999"},
+        {999999999.999999, "999999999.999999"},
+        {1763722000.125, "1763722000.125"},
+        {999999999999.999, "999999999999.999"},
+        {1234567890123.25, "1234567890123.25"},
         {1.0 / 3, "0.3333333333333333"},
         {1e15, "1000000000000000"},
         {9007199254740991, "9007199254740991"},
@@ -76,10 +86,32 @@ static void whole_numbers_have_neither_point_nor_exponent(void **state) {
     }
 }
 
+/* Decimals of any number of places around every bound of size. */
+static void decimals_are_what_printf_makes_of_them(void **state) {
+    for (int i = 0; i < 300000; i++) {
+        const int digits = 1 + (int)(random_u64() % 17), places = (int)(random_u64() % 14);
+        double value = (double)(random_u64() % (uint64_t)pow(10, digits)) / pow(10, places);
+        char text[NUMBER_TEXT_SIZE], expected[NUMBER_TEXT_SIZE];
+        value = i % 3 == 0 ? -value : value;
+        if (value == floor(value)) {
+            continue;
+        }
+        number_format(value, text);
+        for (int precision = 15; precision <= 17; precision++) {
+            snprintf(expected, sizeof(expected), "%.*g", precision, value);
+            if (strtod(expected, NULL) == value) {
+                break;
+            }
+        }
+        assert_string_equal(text, expected);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_the_shortest_exact_text),
         cmocka_unit_test(any_double_reads_back_the_same),
+        cmocka_unit_test(decimals_are_what_printf_makes_of_them),
         cmocka_unit_test(whole_numbers_have_neither_point_nor_exponent),
     };
     return cmocka_run_group_tests_name("number", tests, NULL, NULL);
