@@ -179,6 +179,13 @@ static const char *const closed_parts[] = {
     "has been closed unexpectedly",
     "no connection to the server",
 };
+/* No server of the list is what target_session_attrs asks for. */
+static const char *const attribute_parts[] = {
+    "session is read-only",
+    "session is not read-only",
+    "server is in hot standby mode",
+    "server is not in hot standby mode",
+};
 static const char *const protocol_parts[] = {
     "expected authentication request",
     "received invalid",
@@ -271,6 +278,9 @@ static void classify_without_state(const char *text, struct client_failure *ret)
     } else if (has_any(cause, tls_parts, ARRAY_LEN(tls_parts))) {
         ret->end = CLIENT_ALIVE;
         ret->reason = REASON_TLS;
+    } else if (has_any(cause, attribute_parts, ARRAY_LEN(attribute_parts))) {
+        ret->end = CLIENT_ALIVE;
+        ret->reason = REASON_UNSUPPORTED;
     } else if (has_any(cause, protocol_parts, ARRAY_LEN(protocol_parts))) {
         ret->end = CLIENT_ALIVE;
         ret->reason = REASON_PROTOCOL;
@@ -297,14 +307,26 @@ static void classify_attempt(const char *text, struct client_failure *ret) {
     say_refused_by_server(text, words, ret);
 }
 
+/* By target_session_attrs: that a replica is one says nothing of the primary that is looked for. */
+static bool is_misfit(const struct client_failure *failure) {
+    return failure->reason == REASON_UNSUPPORTED && failure->sqlstate[0] == '\0';
+}
+
+/* The last address counts, but who heard any server knows that it lives. */
+static bool tells_more(const struct client_failure *next, const struct client_failure *so_far) {
+    if (!error_is_set(&so_far->error) || is_misfit(so_far)) {
+        return true;
+    }
+    return !is_misfit(next) && (so_far->end != CLIENT_ALIVE || next->end == CLIENT_ALIVE);
+}
+
 void pg_failure_from_connect(const char *message, bool answered, struct client_failure *ret) {
     struct attempt attempt;
     *ret = (struct client_failure){.end = CLIENT_OURS, .reason = REASON_LOCAL, .connection = true};
     while (next_attempt(&message, &attempt)) {
         struct client_failure failure;
         classify_attempt(attempt.text, &failure);
-        /* The last address counts, but who heard any server knows that it lives. */
-        if (ret->end != CLIENT_ALIVE || failure.end == CLIENT_ALIVE) {
+        if (tells_more(&failure, ret)) {
             *ret = failure;
         }
     }

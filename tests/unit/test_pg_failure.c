@@ -76,6 +76,13 @@ static void knows_how_connecting_failed(void **state) {
          REASON_TLS},
         {"invalid sslmode value: \"x\"\n", false, CLIENT_OURS, REASON_TLS},
         {"definition of service \"x\" not found\n", false, CLIENT_OURS, REASON_LOCAL},
+        {AT "session is read-only\n", true, CLIENT_ALIVE, REASON_UNSUPPORTED},
+        {AT "server is not in hot standby mode\n", true, CLIENT_ALIVE, REASON_UNSUPPORTED},
+        /* Of a list of hosts, one that is down matters more than one that does not fit. */
+        {AT "Connection refused\n\tIs it running?\n" AT "session is read-only\n", true,
+         CLIENT_ALIVE, REASON_REFUSED},
+        {AT "session is read-only\n" AT "Connection refused\n\tIs it running?\n", true,
+         CLIENT_ALIVE, REASON_REFUSED},
         {AT "expected authentication request from server, but received H\n", true, CLIENT_ALIVE,
          REASON_PROTOCOL},
     };
