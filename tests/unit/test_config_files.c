@@ -181,6 +181,26 @@ static void reads_secrets_relative_to_the_configuration(void **state) {
     }
 }
 
+static void certificates_lie_beside_the_configuration(void **state) {
+    struct fixture *fixture = *state;
+    struct config config;
+    struct config_files *files = read_good(
+        put_text(fixture, "c.yml",
+                 "targets:\n  - {name: a, type: redis, url: \"rediss://h\", tls: {ca_file: ca.pem, "
+                 "cert_file: /abs.pem, key_file: sub/key.pem}}\n"));
+    assert_int_equal(config_parse(files, &config, NULL), 0);
+    const struct tls_options *tls = &config.targets[0].redis.tls;
+    char *ca = mem_printf("%s/ca.pem", fixture->folder);
+    char *key = mem_printf("%s/sub/key.pem", fixture->folder);
+    assert_string_equal(tls->ca_file, ca);
+    assert_string_equal(tls->cert_file, "/abs.pem");
+    assert_string_equal(tls->key_file, key);
+    free(ca);
+    free(key);
+    config_deinit(&config);
+    config_files_free(files);
+}
+
 static void keeps_inner_newlines_and_cuts_only_one(void **state) {
     put_text(*state, "secret", "a\nb\n\n");
     struct config_files *files =
@@ -426,7 +446,7 @@ static void the_packaged_example_is_right_also_with_its_comments_taken_off(void 
     setenv("CREDENTIALS_DIRECTORY", fixture->folder, 1);
     struct config_files *files = read_good(put(fixture, "c.yml", text.data, text.len));
     assert_int_equal(config_parse(files, &config, NULL), 0);
-    assert_int_equal(config.n_targets, 5);
+    assert_int_equal(config.n_targets, 6);
     unsetenv("CREDENTIALS_DIRECTORY");
     config_deinit(&config);
     config_files_free(files);
@@ -446,6 +466,7 @@ int main(void) {
         cmocka_unit_test(bounds_what_comes_out_of_a_pipe),
         WITH_FILES(an_error_keeps_its_place_after_the_files_are_gone),
         WITH_FILES(reads_secrets_relative_to_the_configuration),
+        WITH_FILES(certificates_lie_beside_the_configuration),
         WITH_FILES(keeps_inner_newlines_and_cuts_only_one),
         WITH_FILES(parsing_touches_no_disk),
         WITH_FILES(a_secret_is_never_expanded_nor_read_as_yaml),
