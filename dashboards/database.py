@@ -58,13 +58,13 @@ ROWS = [
         graph("Connections by state", "What clients do. Many that are idle in transaction hold "
               "locks for nothing.", "none",
               ('sum by (instance, target, state) (pg_stat_activity_count{@,'
-               'backend_type="client backend"})', "{{target}} {{state}}"), stack=True),
+               'backend_type=~"client backend|"})', "{{target}} {{state}}"), stack=True),
         graph("Waiting for locks", "Sessions that wait for a lock of another one.", "none",
               ("dbvitals_pg_connections_waiting_for_lock{@}", "{{target}}"),
               limits=[("PostgresBlockedQueries", 5, "orange")]),
         graph("Longest transaction", "Age of the oldest transaction of a client that is at work.",
               "s", ('max by (instance, target, datname) (pg_stat_activity_max_tx_duration{@,'
-                    'state="active",backend_type="client backend"})', "{{target}} {{datname}}"),
+                    'state="active",backend_type=~"client backend|"})', "{{target}} {{datname}}"),
               limits=[("PostgresLongRunningTransaction", 300, "orange")]),
         graph("Longest idle in transaction", "Age of the oldest transaction that was left open.",
               "s", ('max by (instance, target, datname) (pg_stat_activity_max_tx_duration{@,'
