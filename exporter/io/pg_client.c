@@ -280,7 +280,8 @@ static bool take_error(struct pg_client *client, const struct pg_step *step,
                        const PGresult *result) {
     struct client_failure failure;
     pg_base_failure(&client->base, result, &failure);
-    if (step->kind == STEP_HELLO || step->kind == STEP_GUARDS) {
+    /* After its last word a server hangs up; one that does not is not waited for. */
+    if (failure.connection || step->kind == STEP_HELLO || step->kind == STEP_GUARDS) {
         pg_base_end(&client->base, &failure);
         return false;
     }

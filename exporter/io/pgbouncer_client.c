@@ -98,6 +98,10 @@ static bool take_result(struct pgbouncer_client *client, const PGresult *result)
     case PGRES_NONFATAL_ERROR:
     case PGRES_BAD_RESPONSE:
         pg_base_failure(base, result, &failure);
+        if (failure.connection) { /* its last word, whether it hangs up now or not */
+            pg_base_end(base, &failure);
+            return false;
+        }
         return client->current->doom != PG_DOOM_NONE ||
                pg_base_fail(base, client->current, &failure);
     default:

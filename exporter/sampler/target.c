@@ -28,6 +28,7 @@
 #define SQLSTATE_UNTRANSLATABLE "22021"
 
 static void connect_slot(struct target *target, unsigned index);
+static void round_lost_connection(struct target *target, const struct client_failure *failure);
 
 static void scope_enter(const struct target *target) {
     log_scope_set("round_id", target->round.id);
@@ -222,6 +223,7 @@ static const char *connecting_stage(const struct target *target) {
 static void deadline_passed(void *userdata) {
     struct target *target = userdata;
     struct round *round = &target->round;
+    struct client_failure lost;
     char timeout[32];
     char why[96];
     if (!round->active) {
@@ -244,7 +246,12 @@ static void deadline_passed(void *userdata) {
         /* A refusal of the other connection says more than the silence of this one. */
         struct client_failure told = round->failure;
         round_fail(target, error_is_set(&told.error) ? &told : &failure);
-    } else if (round->client != NULL && !round->lost) {
+    } else if (round->lost) {
+        /* Its end would have been told by now: the round must not wait for it for ever. */
+        lost = round->failure;
+        slot_close(main_slot(target));
+        round_lost_connection(target, &lost);
+    } else if (round->client != NULL) {
         snprintf(why, sizeof(why), "no answer within %s", timeout);
         client_abandon(round->client, why);
     }

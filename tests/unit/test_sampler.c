@@ -323,6 +323,26 @@ static void silence_after_the_answer_fails_the_collector(void **state) {
     assert_int_equal(masters(f)->failure.reason, REASON_TIMEOUT);
 }
 
+static void a_round_does_not_wait_for_an_end_that_is_never_told(void **state) {
+    struct fixture *f = *state;
+    struct fake_client *client = come_up(f);
+    struct client_failure failure = fake_failure(CLIENT_GONE, REASON_SHUTDOWN, true, "last word");
+    await_question(f, client);
+    answer_next(client);
+    fake_fail(fake_next(client), &failure);
+    assert_int_equal(f->rounds, 1);
+    await_rounds(f, 2);
+    assert_int_equal(view(f)->health, TARGET_UP);
+    assert_int_equal(masters(f)->failure.reason, REASON_SHUTDOWN);
+    client = await_client(f, 2);
+    fake_ready(client);
+    fake_fail(fake_next(client), &failure);
+    fake_fail(fake_next(client), &failure);
+    await_rounds(f, 3);
+    assert_int_equal(view(f)->health, TARGET_DOWN);
+    assert_int_equal(view(f)->last_failure.reason, REASON_SHUTDOWN);
+}
+
 /* The schedule alone would be too slow for await_client(). */
 static void an_idle_connection_that_ends_is_news(void **state) {
     struct fixture *f = *state;
@@ -554,6 +574,7 @@ int main(void) {
         CASE(what_came_before_the_end_of_the_connection_counts),
         CASE(a_connection_lost_between_answer_and_follow_ups_fails_the_collector),
         CASE(silence_after_the_answer_fails_the_collector),
+        CASE(a_round_does_not_wait_for_an_end_that_is_never_told),
         CASE(an_idle_connection_that_ends_is_news),
         CASE(a_server_that_hangs_up_after_each_answer_makes_no_storm),
         CASE(an_open_breaker_asks_one_question_until_it_is_answered),
