@@ -138,6 +138,31 @@ ROWS = [
         graph("Role", "1 is a replica, 0 a primary.", "none",
               ("pg_replication_is_replica{@}", "{{target}}"), top=1),
     ]),
+    ("Maintenance", [
+        graph("Age of transaction ids", "Transactions since the oldest that is not frozen; at 2.1 "
+              "thousand million the server takes no more writes.", "short",
+              ("pg_database_wraparound_age_datfrozenxid_seconds{@}", "{{target}} {{datname}}"),
+              limits=[("PostgresXidWraparound", 1e9, "red")]),
+        graph("Checkpoints", "Checkpoints a second that came by the clock, and that were asked "
+              "for, most often because max_wal_size was reached.", "ops",
+              ("rate(pg_stat_checkpointer_num_timed_total{@}[$__rate_interval])"
+               " or rate(pg_stat_bgwriter_checkpoints_timed_total{@}[$__rate_interval])",
+               "{{target}} by the clock"),
+              ("rate(pg_stat_checkpointer_num_requested_total{@}[$__rate_interval])"
+               " or rate(pg_stat_bgwriter_checkpoints_req_total{@}[$__rate_interval])",
+               "{{target}} asked for")),
+        graph("WAL archive", "Files a second that were archived, and attempts that failed.", "ops",
+              ("rate(pg_stat_archiver_archived_count{@}[$__rate_interval])", "{{target}} archived"),
+              ("rate(pg_stat_archiver_failed_count{@}[$__rate_interval])", "{{target}} failed")),
+        graph("Dead rows", "The ten tables with most dead rows, of the databases that are "
+              "connected to.", "short",
+              ("topk(10, pg_stat_user_tables_n_dead_tup{@})",
+               "{{target}} {{datname}} {{schemaname}}.{{relname}}")),
+        graph("Size of databases", "What each database takes on disk.", "bytes",
+              ('pg_database_size_bytes{@,datname!~"template.*"}', "{{target}} {{datname}}")),
+        graph("WAL on disk", "Size of the WAL folder.", "bytes",
+              ("pg_wal_size_bytes{@}", "{{target}}")),
+    ]),
     ("Pooler", [
         graph("Pool in use", "Busy server connections as a share of the pool's size, by user and "
               "database.", "percentunit",
