@@ -16,9 +16,18 @@ int table_column(const struct table *table, const char *name) {
     return -1;
 }
 
+/* A cell costs its place in the list, too: a million of NULLs is 16 MB. */
 static int count_bytes(struct table_builder *builder, size_t len, struct error *err) {
-    if (len > builder->limits.max_bytes - builder->bytes) {
-        return error_say(err, -E2BIG, "reply is larger than %zu bytes", builder->limits.max_bytes);
+    const struct table_limits *limits = &builder->limits;
+    size_t places = (builder->n_columns + builder->n_cells + 1) * sizeof(struct str);
+    if (places > limits->max_bytes || builder->bytes > limits->max_bytes - places ||
+        len > limits->max_bytes - places - builder->bytes) {
+        return error_say(err, -E2BIG, "reply is larger than %zu bytes", limits->max_bytes);
+    }
+    size_t used = places + len + builder->arena->used_bytes;
+    if (limits->max_arena_bytes != 0 && used > limits->max_arena_bytes) {
+        return error_say(err, -E2BIG, "the replies are larger than %zu bytes together",
+                         limits->max_arena_bytes);
     }
     builder->bytes += len;
     return 0;

@@ -25,7 +25,9 @@ static inline struct str table_cell(const struct table *table, size_t row, size_
 int table_column(const struct table *table, const char *name);
 
 struct table_limits {
-    size_t max_rows, max_columns, max_bytes; /* bytes: of names and cells together */
+    size_t max_rows, max_columns;
+    size_t max_bytes;       /* of names and cells together, also of empty ones */
+    size_t max_arena_bytes; /* of all that lies in the arena; 0: no limit */
 };
 
 /* Collects rows in an arena. A zeroed builder must be given its arena and limits; deinit frees only

@@ -157,6 +157,8 @@ DEFINE_CLEANUP(struct client, client_free);
 #define CLIENT_MOST_ROWS    ((size_t)20000)
 #define CLIENT_MOST_COLUMNS ((size_t)1000)
 #define CLIENT_MOST_BYTES   ((size_t)16 * 1024 * 1024)
+/* Of all replies in one arena together. */
+#define CLIENT_MOST_ARENA_BYTES ((size_t)32 * 1024 * 1024)
 
 /* The kind of end and the reason for an errno of connect(), read() or write(). */
 void client_failure_from_errno(struct client_failure *failure, int errno_value);

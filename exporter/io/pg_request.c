@@ -24,6 +24,7 @@ struct pg_request *pg_request_new(struct pg_request_list *list,
             .max_rows = limit_or(request->limits.max_rows, CLIENT_MOST_ROWS),
             .max_columns = limit_or(request->limits.max_columns, CLIENT_MOST_COLUMNS),
             .max_bytes = limit_or(request->limits.max_bytes, CLIENT_MOST_BYTES),
+            .max_arena_bytes = CLIENT_MOST_ARENA_BYTES,
         }};
     made->previous = list->last;
     *(list->last != NULL ? &list->last->next : &list->first) = made;

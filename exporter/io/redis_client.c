@@ -319,6 +319,12 @@ static void take_reply(struct redis_client *redis, const struct question *questi
         struct client_failure failure;
         redis_failure_from_text(reply->text, redis->options.password, &failure);
         request->done(request->userdata, NULL, &failure);
+    } else if (redis->reply.scratch.used_bytes + request->arena->used_bytes >
+               CLIENT_MOST_ARENA_BYTES) {
+        struct client_failure failure = {.end = CLIENT_ALIVE, .reason = REASON_TOO_LARGE};
+        error_say(&failure.error, -E2BIG, "the replies are larger than %zu bytes together",
+                  CLIENT_MOST_ARENA_BYTES);
+        request->done(request->userdata, NULL, &failure);
     } else {
         const struct client_reply answer = {.tree = redis_reply_copy(reply, request->arena)};
         request->done(request->userdata, &answer, NULL);

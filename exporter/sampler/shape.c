@@ -10,6 +10,7 @@ static const struct table_limits limits = {
     .max_rows = CLIENT_MOST_ROWS,
     .max_columns = CLIENT_MOST_ROWS, /* pairs: every name is a column */
     .max_bytes = CLIENT_MOST_BYTES,
+    .max_arena_bytes = CLIENT_MOST_ARENA_BYTES,
 };
 
 static int other_form(const struct query *query, struct error *err) {

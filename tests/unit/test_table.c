@@ -69,20 +69,58 @@ static void the_builder_is_empty_afterwards(void **state) {
 static void every_limit_is_named_when_it_is_reached(void **state) {
     struct arena arena = {0};
     struct table_builder builder = {.arena = &arena,
-                                    .limits = {.max_rows = 2, .max_columns = 2, .max_bytes = 10}};
-    struct error rows = {0}, columns = {0}, bytes = {0}, none = {0};
+                                    .limits = {.max_rows = 2, .max_columns = 2, .max_bytes = 110}};
+    struct error rows = {0}, columns = {0}, none = {0};
     assert_int_equal(table_builder_cell(&builder, str_of("x"), &none), -E2BIG);
     assert_int_equal(table_builder_column(&builder, str_of("a"), NULL), 0);
     assert_int_equal(table_builder_column(&builder, str_of("b"), NULL), 0);
     assert_int_equal(table_builder_column(&builder, str_of("c"), &columns), -E2BIG);
     assert_string_equal(columns.text, "reply has more than 2 columns");
-    assert_int_equal(table_builder_cell(&builder, str_of("123456789"), &bytes), -E2BIG);
-    assert_string_equal(bytes.text, "reply is larger than 10 bytes");
+    /* Six places of 16 bytes each, two letters of the names: twelve bytes are left. */
     assert_int_equal(table_builder_cell(&builder, str_of("12345678"), NULL), 0);
     add_cells(&builder, (const char *const[]){"", NULL, ""}, 3);
     assert_int_equal(table_builder_cell(&builder, str_of(""), &rows), -E2BIG);
     assert_string_equal(rows.text, "reply has more than 2 rows");
     assert_int_equal(table_builder_end(&builder)->n_rows, 2);
+    arena_deinit(&arena);
+}
+
+static void empty_cells_count_too(void **state) {
+    struct arena arena = {0};
+    struct table_builder builder = {
+        .arena = &arena, .limits = {.max_rows = 1000, .max_columns = 1, .max_bytes = 1000}};
+    struct error err = {0};
+    size_t count = 0;
+    table_builder_column(&builder, str_of("a"), NULL);
+    while (table_builder_cell(&builder, (struct str){0}, &err) == 0) {
+        count++;
+    }
+    assert_string_equal(err.text, "reply is larger than 1000 bytes");
+    assert_in_range(count, 40, 1000 / sizeof(struct str));
+    table_builder_deinit(&builder);
+    arena_deinit(&arena);
+}
+
+static void tables_of_one_arena_have_a_limit_together(void **state) {
+    struct arena arena = {0};
+    struct error err = {0};
+    size_t count = 0;
+    int r = 0;
+    while (r == 0 && count < 200) {
+        struct table_builder builder = {
+            .arena = &arena,
+            .limits = {
+                .max_rows = 10, .max_columns = 1, .max_bytes = 1000, .max_arena_bytes = 10000}};
+        r = table_builder_column(&builder, str_of("a"), &err);
+        if (r == 0 && (r = table_builder_cell(&builder, str_of("123456789"), &err)) == 0) {
+            table_builder_end(&builder);
+            count++;
+        }
+        table_builder_deinit(&builder);
+    }
+    assert_int_equal(r, -E2BIG);
+    assert_string_equal(err.text, "the replies are larger than 10000 bytes together");
+    assert_in_range(count, 40, 150);
     arena_deinit(&arena);
 }
 
@@ -92,6 +130,8 @@ int main(void) {
         cmocka_unit_test(an_unfinished_row_is_dropped),
         cmocka_unit_test(the_builder_is_empty_afterwards),
         cmocka_unit_test(every_limit_is_named_when_it_is_reached),
+        cmocka_unit_test(empty_cells_count_too),
+        cmocka_unit_test(tables_of_one_arena_have_a_limit_together),
     };
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }
