@@ -98,8 +98,15 @@ static int build_pairs(struct str info, struct names *names, struct table_builde
     struct str *values = NULL;
     size_t n_values = 0, capacity = 0;
     struct line line;
+    size_t n_lines = 0;
     int r = 0;
     while (r >= 0 && next_line(&info, &line)) {
+        /* Equal names do not make columns, but time. */
+        if (++n_lines > builder->limits.max_columns) {
+            free(values);
+            return error_say(err, -E2BIG, "reply has more than %zu lines",
+                             builder->limits.max_columns);
+        }
         r = add_column(names, line.name, builder, err);
         if (r > 0) {
             values = mem_grow(values, n_values, &capacity, sizeof(*values));

@@ -9,6 +9,10 @@
 #include "sampler/target.h"
 
 #define MOST_COMMAND_WORDS 16
+/* A reply of Redis comes in one piece, and taking it apart holds the loop. A long INFO has 300 KiB,
+ * one of 10000 databases 1 MiB. */
+#define INFO_MOST_BYTES  ((size_t)2 * 1024 * 1024)
+#define REDIS_MOST_BYTES ((size_t)4 * 1024 * 1024)
 
 /* A follow-up command of a collector: which of its answers this is. */
 struct follow_up {
@@ -153,6 +157,7 @@ static size_t run_expand(struct collector_run *run) {
         client_submit(round->client, &(struct client_request){
                                          .words = requests->commands[i].words,
                                          .n_words = requests->commands[i].n_words,
+                                         .limits = {.max_bytes = REDIS_MOST_BYTES},
                                          .arena = &round->arena,
                                          .done = follow_up_answered,
                                          .userdata = follow_up,
@@ -236,7 +241,17 @@ static bool speaks_redis(const struct target *target) {
     return target->options.kind == KIND_REDIS || target->options.kind == KIND_SENTINEL;
 }
 
-static void ask(struct target *target, const char *text) {
+/* 0: the client's default. */
+static size_t most_bytes(const struct target *target, const struct query *query) {
+    if (!speaks_redis(target)) {
+        return 0;
+    }
+    bool info = query->shape == SHAPE_PAIRS || query->shape == SHAPE_RECORDS;
+    return info ? INFO_MOST_BYTES : REDIS_MOST_BYTES;
+}
+
+static void ask(struct target *target, const struct query *query) {
+    const char *text = query->text;
     struct round *round = &target->round;
     struct question *question = &round->questions[round->n_questions++];
     struct str words[MOST_COMMAND_WORDS];
@@ -258,6 +273,7 @@ static void ask(struct target *target, const char *text) {
                                      .constant = true,
                                      .words = words,
                                      .n_words = n_words,
+                                     .limits = {.max_bytes = most_bytes(target, query)},
                                      .arena = &round->arena,
                                      .done = answered,
                                      .userdata = question,
@@ -274,7 +290,7 @@ static void ask_for(struct collector_run *run) {
     run->view.last_ms = round->start_ms;
     run->answer = (struct answer){0};
     if (asked == NULL) {
-        ask(run->target, run->query->text);
+        ask(run->target, run->query);
     }
 }
 

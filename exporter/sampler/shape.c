@@ -6,6 +6,9 @@
 
 #include "io/redis_info.h"
 
+/* Every field of a map is looked for among them; SENTINEL MASTERS has some 40. */
+#define MAP_MOST_COLUMNS ((size_t)128)
+
 static const struct table_limits limits = {
     .max_rows = CLIENT_MOST_ROWS,
     .max_columns = CLIENT_MOST_ROWS, /* pairs: every name is a column */
@@ -90,7 +93,7 @@ static int rows_of_maps(const struct query *query, const struct tree *list, stru
         return other_form(query, err);
     }
     struct table_builder builder = {.arena = arena, .limits = limits};
-    builder.limits.max_columns = CLIENT_MOST_COLUMNS;
+    builder.limits.max_columns = MAP_MOST_COLUMNS;
     int r = columns_of_maps(list, &builder, err);
     size_t n_columns = builder.n_columns;
     for (size_t i = 0; r == 0 && i < list->n_items; i++) {

@@ -209,6 +209,21 @@ static void refuses_more_empty_cells_than_the_text_is_worth(void **state) {
     strbuf_deinit(&text);
 }
 
+static void counts_lines_that_repeat_a_name(void **state) {
+    struct strbuf text = {0};
+    for (size_t i = 0; i < wide.max_columns; i++) {
+        strbuf_add_text(&text, "a:1\r\n");
+    }
+    struct reply reply;
+    assert_int_equal(pairs(strbuf_view(&text), &wide, &reply), 0);
+    arena_deinit(&reply.arena);
+    strbuf_add_text(&text, "a:1\r\n");
+    assert_int_equal(pairs(strbuf_view(&text), &wide, &reply), -E2BIG);
+    assert_string_equal(reply.error.text, "reply has more than 1000 lines");
+    arena_deinit(&reply.arena);
+    strbuf_deinit(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_pairs_in_their_order),
@@ -219,6 +234,7 @@ int main(void) {
         cmocka_unit_test(accepts_an_empty_text),
         cmocka_unit_test(reads_every_beginning_of_a_text),
         cmocka_unit_test(refuses_what_is_over_a_limit),
+        cmocka_unit_test(counts_lines_that_repeat_a_name),
         cmocka_unit_test(refuses_more_empty_cells_than_the_text_is_worth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -76,6 +77,25 @@ static void rows_of_maps_have_every_column_that_one_of_them_has(void **state) {
     arena_deinit(&arena);
 }
 
+static void maps_with_too_many_fields_are_refused(void **state) {
+    (void)state;
+    struct arena arena = {0};
+    struct answer answer;
+    struct error err = {0};
+    struct tree items[400];
+    char names[200][8];
+    for (size_t i = 0; i < 200; i++) {
+        snprintf(names[i], sizeof(names[i]), "f%zu", i);
+        items[2 * i] = text(names[i]);
+        items[2 * i + 1] = text("x");
+    }
+    const struct tree map = list(items, 400), tree = list(&map, 1);
+    assert_int_equal(
+        shape(SHAPE_ROWS, &(struct client_reply){.tree = &tree}, &arena, &answer, &err), -E2BIG);
+    assert_string_equal(err.text, "reply has more than 128 columns");
+    arena_deinit(&arena);
+}
+
 static void records_of_info(void **state) {
     (void)state;
     struct arena arena = {0};
@@ -126,6 +146,7 @@ int main(void) {
         cmocka_unit_test(pairs_of_a_table_take_its_first_two_columns),
         cmocka_unit_test(pairs_of_a_flat_list),
         cmocka_unit_test(rows_of_maps_have_every_column_that_one_of_them_has),
+        cmocka_unit_test(maps_with_too_many_fields_are_refused),
         cmocka_unit_test(records_of_info),
         cmocka_unit_test(refuses_replies_of_another_form),
         cmocka_unit_test(one_reply_is_taken_apart_once),
