@@ -14,13 +14,6 @@
 #define MOST_NAMED_PENDING 100
 #define LONGEST_RETRY      3600
 
-struct summary {
-    unsigned up, down, pending;
-    bool required_down; /* or its breaker is open */
-    bool failing_collectors;
-    unsigned retry_after;
-};
-
 bool page_breaker_is_open(const struct target_view *target) {
     return target->breaker != NULL && (target->breaker->state == BREAKER_OPEN ||
                                        target->breaker->state == BREAKER_FORCED_OPEN);
@@ -71,7 +64,7 @@ static unsigned retry_seconds(const struct web *web, const struct target_view *t
 }
 
 static void add_up(const struct web *web, const struct target_view *target,
-                   struct summary *summary) {
+                   struct page_summary *summary) {
     summary->up += target->health == TARGET_UP;
     summary->down += target->health == TARGET_DOWN;
     summary->pending += target->health == TARGET_PENDING;
@@ -86,8 +79,8 @@ static void add_up(const struct web *web, const struct target_view *target,
     }
 }
 
-static struct summary sum_up(const struct web *web) {
-    struct summary summary = {0};
+struct page_summary page_sum_up(const struct web *web) {
+    struct page_summary summary = {0};
     for (size_t i = 0; i < sampler_targets(web->sources.sampler); i++) {
         const struct target_view *target = sampler_target(web->sources.sampler, i);
         if (page_shows(target)) {
@@ -97,7 +90,7 @@ static struct summary sum_up(const struct web *web) {
     return summary;
 }
 
-static void write_summary(struct json_writer *json, const struct summary *summary) {
+static void write_summary(struct json_writer *json, const struct page_summary *summary) {
     bool degraded = summary->down > 0 || summary->pending > 0 || summary->failing_collectors;
     json_text(json, "status", summary->required_down ? "down" : degraded ? "degraded" : "ok");
     json_object_begin(json, "targets");
@@ -107,13 +100,13 @@ static void write_summary(struct json_writer *json, const struct summary *summar
     json_object_end(json);
 }
 
-static void set_status(const struct summary *summary, struct web_answer *ret) {
+static void set_status(const struct page_summary *summary, struct web_answer *ret) {
     ret->status = summary->required_down ? 503 : 200;
     ret->retry_after = summary->retry_after;
 }
 
 void page_health(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct summary summary = sum_up(web);
+    struct page_summary summary = page_sum_up(web);
     struct json_writer json = begin_json(ret);
     set_status(&summary, ret);
     json_object_begin(&json, NULL);
@@ -136,20 +129,17 @@ static void write_time(struct json_writer *json, const char *key, int64_t t_ms) 
     json_text(json, key, text);
 }
 
-static void write_version(struct json_writer *json, const struct target_view *target) {
-    char text[40];
+const char *page_version(const struct target_view *target, char out[40]) {
     int version = target->version;
     if (version <= 0) {
-        json_null(json, "version");
-        return;
+        return NULL;
     }
     if (target->options->kind == KIND_POSTGRES && version >= 100000) {
-        snprintf(text, sizeof(text), "%d.%d", version / 10000, version % 10000);
+        snprintf(out, 40, "%d.%d", version / 10000, version % 10000);
     } else {
-        snprintf(text, sizeof(text), "%d.%d.%d", version / 10000, version / 100 % 100,
-                 version % 100);
+        snprintf(out, 40, "%d.%d.%d", version / 10000, version / 100 % 100, version % 100);
     }
-    json_text(json, "version", text);
+    return out;
 }
 
 static void write_failure(struct json_writer *json, const char *key,
@@ -213,6 +203,7 @@ static void write_failing_collectors(struct json_writer *json, const struct targ
 
 static void write_target(const struct web *web, struct json_writer *json,
                          const struct target_view *target) {
+    char version[40];
     int64_t role = ROLE_UNKNOWN;
     facts_get(&target->facts, FACT_ROLE, &role);
     json_object_begin(json, NULL);
@@ -224,7 +215,7 @@ static void write_target(const struct web *web, struct json_writer *json,
     json_text(json, "health", target_health_names[target->health]);
     write_time(json, "since", target->health_since_ms);
     json_text(json, "role", role == ROLE_UNKNOWN ? NULL : server_role_names[role]);
-    write_version(json, target);
+    json_text(json, "version", page_version(target, version));
     json_bool(json, "pooler", target->pooler);
     write_time(json, "last_round", target->last_round_ms);
     write_time(json, "last_success", target->last_success_ms);
@@ -241,7 +232,7 @@ static void write_target(const struct web *web, struct json_writer *json,
 
 void page_health_detailed(struct web *web, const struct web_request *request,
                           struct web_answer *ret) {
-    struct summary summary = sum_up(web);
+    struct page_summary summary = page_sum_up(web);
     struct json_writer json = begin_json(ret);
     set_status(&summary, ret);
     json_object_begin(&json, NULL);

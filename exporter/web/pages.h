@@ -71,5 +71,17 @@ static inline bool page_shows(const struct target_view *target) {
     return target->source != NULL;
 }
 
+/* How all shown targets are, together. */
+struct page_summary {
+    unsigned up, down, pending;
+    bool required_down; /* or its breaker is open */
+    bool failing_collectors;
+    unsigned retry_after;
+};
+struct page_summary page_sum_up(const struct web *web);
+
+/* The server's version for people, "15.2" or "7.0.15". Return: out, or NULL when it is not known. */
+const char *page_version(const struct target_view *target, char out[40]);
+
 /* Whether sampling of the target is held back by its breaker. */
 bool page_breaker_is_open(const struct target_view *target);

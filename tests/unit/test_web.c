@@ -327,6 +327,54 @@ static void the_landing_page_escapes_what_servers_say(void **state) {
     assert_true(body_has(f, "<a href=\"/metrics?target=cache-1\">cache-1</a>"));
 }
 
+static void the_landing_page_says_at_a_glance_how_all_are(void **state) {
+    struct web_fixture *f = *state;
+    struct target_view *orders = &f->sampler.targets[0].view, *cache = &f->sampler.targets[1].view;
+    orders->version = 150002;
+    cache->last_round_ms = 1;
+    cache->last_round_seconds = 0.0042;
+    web_fixture_get(f, "/", NULL);
+    assert_true(body_has(f, "<title>all 2 up - dbvitals</title>"));
+    assert_true(body_has(f, "<p class=\"state up\">all 2 up</p>"));
+    assert_true(body_has(f, "postgres 15.2<"));
+    assert_true(body_has(f, "4.2 ms<"));
+    assert_true(strstr(web_fixture_body(f), ">orders-1<") <
+                strstr(web_fixture_body(f), ">cache-1<"));
+
+    orders->failed_collectors = 2;
+    web_fixture_get(f, "/", NULL);
+    assert_true(body_has(f, "2 up, some collectors fail</p>"));
+    assert_true(body_has(f, "failing collectors: 2"));
+
+    orders->health = TARGET_PENDING;
+    web_fixture_get(f, "/", NULL);
+    assert_true(body_has(f, "<p class=\"state pending\">1 of 2 not sampled yet</p>"));
+
+    cache->health = TARGET_DOWN;
+    cache->last_round_seconds = 3.04;
+    web_fixture_get(f, "/", NULL);
+    assert_true(body_has(f, "<p class=\"state down\">1 of 2 down</p>"));
+    assert_true(body_has(f, "3.0 s<"));
+    assert_true(strstr(web_fixture_body(f), ">cache-1<") <
+                strstr(web_fixture_body(f), ">orders-1<"));
+}
+
+static void the_landing_page_tells_of_an_open_breaker(void **state) {
+    struct web_fixture *f = *state;
+    f->sampler.targets[0].breaker.state = BREAKER_OPEN;
+    web_fixture_get(f, "/", NULL);
+    assert_true(body_has(f, "sampling is held back by its breaker"));
+}
+
+static void the_landing_page_without_targets_says_what_to_do(void **state) {
+    struct web_fixture *f = *state;
+    f->sampler.n_targets = 0;
+    web_fixture_get(f, "/", NULL);
+    assert_true(body_has(f, "<p class=\"state pending\">no targets</p>"));
+    assert_true(body_has(f, "No target has been found yet."));
+    assert_true(body_has(f, "check-config"));
+}
+
 static void ids_are_taken_over_and_echoed(void **state) {
     struct web_fixture *f = *state;
     web_fixture_get(f, "/healthz", "X-Request-ID: abc-1\r\nX-Correlation-ID: flow.7\r\n");
@@ -390,6 +438,9 @@ int main(void) {
         WITH_WEB(an_external_url_stands_before_links),
         WITH_WEB(an_odd_host_is_not_repeated),
         WITH_WEB(the_landing_page_escapes_what_servers_say),
+        WITH_WEB(the_landing_page_says_at_a_glance_how_all_are),
+        WITH_WEB(the_landing_page_tells_of_an_open_breaker),
+        WITH_WEB(the_landing_page_without_targets_says_what_to_do),
         WITH_WEB(ids_are_taken_over_and_echoed),
         WITH_WEB(the_log_level_changes_on_request),
         WITH_WEB(numbers_count_what_was_answered),
