@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Starting, without and with a configuration, and every way in which it should refuse to."""
+import json
 import os
 import re
 import socket
@@ -139,6 +140,34 @@ def check_prints_a_table_and_its_exit_code_tells():
     sandbox.control("start", "redis-replica")
 
 
+def check_speaks_nagios_and_json():
+    command = ("check", f"--config.file={sandbox.config}")
+    done = run(*command, "--format=nagios")
+    assert done.returncode == 0, done
+    first, *details = done.stdout.splitlines()
+    status, performance = first.split(" | ")
+    assert status == "DBVITALS OK - 6 of 6 targets are up", status
+    assert len(details) == 6 and all(": up, " in line for line in details), details
+    for item in performance.split(" "):
+        assert re.fullmatch(r"'[\w.-]+_(up|time|samples|failed|pool)'=\d+(\.\d+)?(s|%)?"
+                            r"(;[\d:]*){0,4}", item), item
+    assert "'orders-1_up'=1;;1:;0;1" in performance
+    sandbox.control("stop", "redis-replica")
+    done = run(*command, "--format", "nagios")
+    assert done.returncode == 2, done
+    assert done.stdout.startswith("DBVITALS CRITICAL - cache-2: down; "), done.stdout
+    done = run(*command, "--format=json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.returncode == 2 and rows["cache-2"]["failure"]["reason"] == "refused", rows
+    assert rows["orders-1"]["role"] == "primary" and rows["orders-1"]["samples"] > 100, rows
+    assert rows["orders-1"]["failed_collectors"] == [], rows
+    sandbox.control("start", "redis-replica")
+    for broken in (("--target=x",), ("--config.file=/nowhere.yml",)):
+        done = run(*command, "--format=nagios", *broken)
+        assert done.returncode == 3 and re.fullmatch("DBVITALS UNKNOWN - .*\n", done.stdout), done
+    assert run(*command, "--format=xml").returncode == 3
+
+
 def check_config_prints_what_it_means():
     done = run("check-config", f"--config.file={sandbox.config}")
     assert done.returncode == 0 and "orders-pool" in done.stdout, done
@@ -195,6 +224,7 @@ run_tests([
     a_misspelt_flag_gets_a_suggestion,
     every_command_has_help,
     check_prints_a_table_and_its_exit_code_tells,
+    check_speaks_nagios_and_json,
     check_config_prints_what_it_means,
     no_secret_is_ever_shown,
     one_collector_can_be_switched_off,
