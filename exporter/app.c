@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "io/log_writer.h"
 #include "self.h"
 #include "store/exposition.h"
 #include "web/web.h"
@@ -50,8 +51,9 @@ struct app {
     char *config_path;  /* NULL: no file, targets are guessed */
     char *storage_path; /* NULL: memory only */
     struct loop_timer *housekeeping;
-    struct loop_signal *signals[4];
-    int64_t wall_minus_boot_ms; /* changes when the wall clock steps */
+    struct loop_signal *signals[5];
+    struct log_writer *log_writer; /* NULL: the log goes to stderr alone */
+    int64_t wall_minus_boot_ms;    /* changes when the wall clock steps */
     struct self_sources self_sources;
 
     bool reloading, reload_again;
@@ -217,6 +219,8 @@ static void refresh_self(void *userdata) {
     app->self_usec = now;
     app->self_ms = now_ms > app->self_ms ? now_ms : app->self_ms + 1;
     app->self_sources.web = app->web;
+    app->self_sources.log_lines_lost =
+        app->log_writer != NULL ? log_writer_lost_lines(app->log_writer) : 0;
     batch_clear(&app->self_batch);
     self_metrics_add(&app->self_sources, &app->self_batch);
     store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
@@ -238,6 +242,9 @@ static void keep_house(void *userdata) {
     struct app *app = userdata;
     uint64_t now = loop_now_usec(app->loop);
     watch_clock(app);
+    if (app->log_writer != NULL) {
+        log_writer_check(app->log_writer);
+    }
     refresh_self(app);
     store_expire(app->store, loop_now_ms(app->loop));
     exposition_drop_idle(app->store, now, IDLE_PAGE_USEC);
@@ -264,6 +271,29 @@ static void user_signal_caught(void *userdata) {
                               : (enum log_level)(log_get_level() + 1);
     log_set_level(next);
     log_line(next, "log level is now '%s'", log_level_names[next]);
+}
+
+/* Harmless without log files: who rotates them need not know how we are started. */
+static void second_user_signal_caught(void *userdata) {
+    struct app *app = userdata;
+    if (app->log_writer != NULL) {
+        log_writer_reopen(app->log_writer);
+        log_info("log files are opened anew");
+    }
+}
+
+/* ---- log files ---- */
+
+static int log_open(struct app *app, struct error *err) {
+    const struct flags *flags = app->flags;
+    const struct log_writer_options options = {
+        .all = {flags->log_file, flags->log_max_bytes, flags->log_keep},
+        .errors = {flags->log_error_file, flags->log_max_bytes, flags->log_keep},
+    };
+    if (!app->serve || (flags->log_file == NULL && flags->log_error_file == NULL)) {
+        return 0;
+    }
+    return log_writer_new(&options, &app->log_writer, err);
 }
 
 /* ---- storage ---- */
@@ -362,11 +392,13 @@ static void build_signals(struct app *app) {
     app->signals[1] = loop_signal_new(app->loop, SIGINT, stop_asked, app);
     app->signals[2] = loop_signal_new(app->loop, SIGHUP, hangup_caught, app);
     app->signals[3] = loop_signal_new(app->loop, SIGUSR1, user_signal_caught, app);
+    app->signals[4] = loop_signal_new(app->loop, SIGUSR2, second_user_signal_caught, app);
 }
 
 static int build(struct app *app, struct error *err) {
-    int r = load_first(app, err);
-    if (r < 0 || (r = build_io(app, err)) < 0) {
+    /* First: the writer of the log shares nothing with what follows. */
+    int r = log_open(app, err);
+    if (r < 0 || (r = load_first(app, err)) < 0 || (r = build_io(app, err)) < 0) {
         return r;
     }
     app->store = store_new(&(struct store_options){0});
@@ -419,6 +451,7 @@ struct app *app_free(struct app *app) {
     config_deinit(&app->config);
     free(app->config_path);
     free(app->storage_path);
+    log_writer_free(app->log_writer);
     free(app);
     return NULL;
 }

@@ -68,7 +68,7 @@ static const struct column rows[] = {
     [CLOCK_STEPS] = {NULL, COUNTER, "dbvitals_clock_steps_total",
                      "Jumps of the wall clock that were noticed."},
     [LOG_DROPPED] = {NULL, COUNTER, "dbvitals_log_lines_dropped_total",
-                     "Log lines that nobody read in time."},
+                     "Log lines that nobody read in time, or that a full disk did not take."},
     [HTTP_REQUESTS] = {NULL, COUNTER, "dbvitals_http_requests_total",
                        "Answers by the class of their status code.", .group = 5},
     [HTTP_CONNECTIONS] = {NULL, GAUGE, "dbvitals_http_connections", "Open HTTP connections."},
@@ -234,7 +234,7 @@ void self_metrics_add(const struct self_sources *sources, struct batch *batch) {
     add_store(sources->store, batch);
     add_loop(sources->loop, batch);
     add(batch, CLOCK_STEPS, (double)sources->clock_steps);
-    add(batch, LOG_DROPPED, (double)log_dropped_lines());
+    add(batch, LOG_DROPPED, (double)(log_dropped_lines() + sources->log_lines_lost));
     if (sources->web != NULL) {
         add_web(sources->web, batch);
     }

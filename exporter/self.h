@@ -21,6 +21,7 @@ struct self_sources {
     bool reload_successful;
     int64_t reload_success_ms; /* when the configuration was read last */
     uint64_t clock_steps;
+    uint64_t log_lines_lost; /* by log files: a full disk */
 };
 
 /* Adds all of it to a batch. */

@@ -25,10 +25,11 @@ static struct {
     enum log_level level;
     enum log_format format;
     bool colour;
+    int output, error_output; /* -1: stderr; none */
     uint64_t dropped;
     const char *scope_key;
     char scope_value[64];
-} state = {.level = LOG_LEVEL_INFO};
+} state = {.level = LOG_LEVEL_INFO, .output = -1, .error_output = -1};
 
 void log_set_level(enum log_level level) {
     state.level = level;
@@ -38,10 +39,24 @@ enum log_level log_get_level(void) {
     return state.level;
 }
 
-void log_set_format(enum log_format format) {
+static int main_output(void) {
+    return state.output >= 0 ? state.output : STDERR_FILENO;
+}
+
+static void choose_colour(void) {
     const char *no_colour = getenv("NO_COLOR");
+    state.colour = isatty(main_output()) && (no_colour == NULL || *no_colour == '\0');
+}
+
+void log_set_format(enum log_format format) {
     state.format = format;
-    state.colour = isatty(STDERR_FILENO) && (no_colour == NULL || *no_colour == '\0');
+    choose_colour();
+}
+
+void log_set_output(int fd, int error_fd) {
+    state.output = fd;
+    state.error_output = error_fd;
+    choose_colour();
 }
 
 uint64_t log_dropped_lines(void) {
@@ -144,6 +159,14 @@ static struct str half_of(struct str text) {
     return text;
 }
 
+static void write_to(int fd, const struct strbuf *line) {
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0 ||
+        write(fd, line->data, line->len) != (ssize_t)line->len) {
+        state.dropped++;
+    }
+}
+
 static void write_line(enum log_level level, struct str text) {
     struct strbuf line = {0};
     format_line(&line, level, text);
@@ -153,10 +176,9 @@ static void write_line(enum log_level level, struct str text) {
         strbuf_clear(&line);
         format_line(&line, level, text);
     }
-    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0 ||
-        write(STDERR_FILENO, line.data, line.len) != (ssize_t)line.len) {
-        state.dropped++;
+    write_to(main_output(), &line);
+    if (level == LOG_LEVEL_ERROR && state.error_output >= 0) {
+        write_to(state.error_output, &line);
     }
     strbuf_deinit(&line);
 }

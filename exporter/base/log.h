@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The log: one line an event on stderr, as logfmt, JSON or coloured text for a terminal.
+/* The log: one line an event on stderr or into a pipe (io/log_writer), as logfmt, JSON or coloured
+ * text for a terminal.
  *
- * A line is written whole or not at all and never waits: when nobody reads stderr it is dropped and
+ * A line is written whole or not at all and never waits: when nobody reads it is dropped and
  * counted. Sampler, rules, failover, actions, web, app and cli log above debug; the layers below
  * return errors. User text stands in single quotes; a failure that is ignored ends ", ignoring". */
 #pragma once
@@ -23,8 +24,11 @@ extern const char *const log_format_names[];
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* Console is coloured when stderr is a terminal and NO_COLOR is not set. */
+/* Console is coloured when the output is a terminal and NO_COLOR is not set. */
 void log_set_format(enum log_format format);
+
+/* Where lines go: pipes, terminals or sockets, borrowed. -1: stderr; errors nowhere else. */
+void log_set_output(int fd, int error_fd);
 
 /* Lines that could not be written since start. */
 uint64_t log_dropped_lines(void);

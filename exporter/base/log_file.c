@@ -62,11 +62,11 @@ int log_file_reopen(struct log_file *file, int64_t now_s) {
 }
 
 bool log_file_is_due(const struct log_file *file, uint64_t more, int64_t now_s) {
-    if (!file->regular || file->size == 0 || now_s < file->retry_s) {
+    const uint64_t most = file->options.max_bytes;
+    if (!file->regular || most == 0 || file->size == 0 || now_s < file->retry_s) {
         return false;
     }
-    bool full = file->options.max_bytes != 0 && file->size + more > file->options.max_bytes;
-    return full || day_of(now_s) > file->day;
+    return file->size + more > most || day_of(now_s) > file->day;
 }
 
 static char *numbered(const char *path, unsigned number) {
@@ -146,6 +146,9 @@ static uint64_t write_some(struct log_file *file, struct str lines) {
 /* Others may have cut the file or removed it meanwhile. */
 static void look_again(struct log_file *file, int64_t now_s) {
     struct stat status;
+    if (file->fd < 0 && now_s >= file->retry_s && log_file_reopen(file, now_s) < 0) {
+        file->retry_s = now_s + RETRY_SECONDS;
+    }
     if (!file->regular || fstat(file->fd, &status) < 0) {
         return;
     }

@@ -14,7 +14,7 @@
 
 struct log_file_options {
     const char *path;   /* borrowed */
-    uint64_t max_bytes; /* 0: any size */
+    uint64_t max_bytes; /* 0: never renamed by us, whatever its size and day */
     unsigned keep;      /* renamed files; 0: none, the file begins anew */
 };
 
@@ -39,6 +39,7 @@ int log_file_reopen(struct log_file *file, int64_t now_s);
 /* Whether the file must be renamed before so many more bytes are written to it. Pure. */
 bool log_file_is_due(const struct log_file *file, uint64_t more, int64_t now_s);
 
-/* Writes whole lines, each with its newline. A line is written whole or not at all.
+/* Writes whole lines, each with its newline. A line is written whole or not at all. A file that is
+ * not open is tried again now and then.
  * Return: how many were lost because the disk is full or broken. */
 uint64_t log_file_write(struct log_file *file, struct str lines, int64_t now_s);

@@ -12,7 +12,7 @@ static int print_help(void) {
     strbuf_add_text(&text, "Usage: dbvitals [run] [FLAG]...\n\n"
                            "Samples the configured servers and answers Prometheus, until SIGTERM "
                            "or SIGINT.\nSIGHUP reads the configuration again, SIGUSR1 changes the "
-                           "log level.\n\nFlags:\n");
+                           "log level, SIGUSR2 opens log files anew.\n\nFlags:\n");
     flags_help(&text);
     int status = cli_print(strbuf_view(&text));
     strbuf_deinit(&text);

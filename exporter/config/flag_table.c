@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "config/quote.h"
 
 const char *flag_variable(const struct flag *flag, char out[FLAG_VARIABLE_SIZE]) {
@@ -108,6 +109,27 @@ static int set_list(struct reader *reader, const struct flag *flag, const char *
     return 0;
 }
 
+static int set_bytes(const char *origin, const char *value, uint64_t *field, struct error *err) {
+    struct error why = {0};
+    char quoted[QUOTE_SIZE];
+    if (bytes_parse(str_of(value), field, &why) < 0) {
+        return error_say(err, -EINVAL, "%s: %s %s", origin, quote(str_of(value), quoted), why.text);
+    }
+    return 0;
+}
+
+static int set_count(const struct flag *flag, const char *origin, const char *value,
+                     unsigned *field, struct error *err) {
+    uint64_t number;
+    char quoted[QUOTE_SIZE];
+    if (!str_to_uint64(str_of(value), &number) || number > flag->most) {
+        return error_say(err, -EINVAL, "%s must be a number from 0 to %zu, not %s", origin,
+                         flag->most, quote(str_of(value), quoted));
+    }
+    *field = (unsigned)number;
+    return 0;
+}
+
 /* origin is what a message calls the source: the flag or its environment variable. */
 static int set_value(struct reader *reader, const struct flag *flag, const char *origin,
                      const char *value) {
@@ -129,6 +151,10 @@ static int set_value(struct reader *reader, const struct flag *flag, const char 
         return set_list(reader, flag, origin, value);
     case FLAG_CHOICE:
         return set_choice(flag, origin, value, (int *)(void *)field, reader->err);
+    case FLAG_BYTES:
+        return set_bytes(origin, value, (uint64_t *)(void *)field, reader->err);
+    case FLAG_COUNT:
+        return set_count(flag, origin, value, (unsigned *)(void *)field, reader->err);
     case FLAG_BOOL:
         if (!parse_bool(value, (bool *)(void *)field)) {
             return error_say(reader->err, -EINVAL, "%s must be true or false, not %s", origin,

@@ -3,6 +3,9 @@
 /* The flags of `dbvitals run`, one row each. */
 #include "config/flags.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "config/flag_table.h"
 
 /* A path that may stand in a URL as it is. */
@@ -69,6 +72,17 @@ static const struct flag flag_rows[] = {
      .argument = "LEVEL", .fallback = "info", .help = "error, warn, info or debug."},
     {"--log.format", FLAG_CHOICE, offsetof(struct flags, log_format), .choices = log_format_names,
      .argument = "FORMAT", .fallback = "logfmt", .help = "logfmt, json or console."},
+    {"--log.file", FLAG_TEXT, offsetof(struct flags, log_file), .argument = "FILE",
+     .help = "Write the log to this file instead of stderr. SIGUSR2 opens it anew."},
+    {"--log.error-file", FLAG_TEXT, offsetof(struct flags, log_error_file), .argument = "FILE",
+     .help = "Write errors to this file as well."},
+    {"--log.max-size", FLAG_BYTES, offsetof(struct flags, log_max_bytes), .argument = "SIZE",
+     .fallback = "100MiB",
+     .help = "Rename a log file before it is larger, and when its day is over; 0 leaves that to "
+             "others."},
+    {"--log.keep", FLAG_COUNT, offsetof(struct flags, log_keep), .most = FLAGS_MOST_LOG_FILES,
+     .argument = "NUMBER", .fallback = "7",
+     .help = "How many renamed files to keep of each: FILE.1 is the newest."},
     {"--compat.no-service-names", FLAG_BOOL, offsetof(struct flags, no_service_names),
      .help = "Hide db_pool_usage_percent, db_pool_waiting_connections, db_active_connections, "
              "cache_hits_total and cache_misses_total."},
@@ -87,6 +101,10 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct error *err) {
     }
     if (strcmp(flags.route_prefix, "/") == 0) {
         flags.route_prefix = "";
+    }
+    if (flags.log_file != NULL && flags.log_error_file != NULL &&
+        strcmp(flags.log_file, flags.log_error_file) == 0) {
+        return error_say(err, -EINVAL, "--log.error-file must be another file than --log.file");
     }
     *ret = flags;
     return 0;

@@ -23,9 +23,14 @@ struct flags {
     const char *storage_path; /* NULL: the default; ":memory:" */
     enum log_level log_level;
     enum log_format log_format;
+    const char *log_file, *log_error_file; /* NULL: none */
+    uint64_t log_max_bytes;
+    unsigned log_keep;
     bool no_service_names;
     bool help, version;
 };
+
+#define FLAGS_MOST_LOG_FILES 1000
 
 /* Reads argv[1...] (options only; the sub-command was taken off) and the environment. Strings are
  * borrowed from both. Return: 0 or -EINVAL with a sentence that names the flag and, for a misspelt

@@ -50,6 +50,10 @@ static void has_defaults_without_arguments(void **state) {
     assert_null(flags.storage_path);
     assert_int_equal(flags.log_level, LOG_LEVEL_INFO);
     assert_int_equal(flags.log_format, LOG_FORMAT_LOGFMT);
+    assert_null(flags.log_file);
+    assert_null(flags.log_error_file);
+    assert_int_equal(flags.log_max_bytes, 100 * 1024 * 1024);
+    assert_int_equal(flags.log_keep, 7);
     assert_false(flags.no_service_names);
     assert_false(flags.help);
     assert_false(flags.version);
@@ -58,10 +62,13 @@ static void has_defaults_without_arguments(void **state) {
 static void reads_values_behind_an_equals_sign_and_apart(void **state) {
     struct flags flags;
     struct error err;
-    assert_int_equal(PARSE(&flags, &err, "--config.file=/etc/a=b.yml", "--log.level", "debug",
-                           "--log.format=json", "--storage.path", ":memory:",
-                           "--web.route-prefix=/db", "--web.external-url=https://db.example/x"),
-                     0);
+    assert_int_equal(
+        PARSE(&flags, &err, "--config.file=/etc/a=b.yml", "--log.level", "debug",
+              "--log.format=json", "--storage.path", ":memory:", "--web.route-prefix=/db",
+              "--web.external-url=https://db.example/x", "--log.max-size=64KiB", "--log.keep", "0"),
+        0);
+    assert_int_equal(flags.log_max_bytes, 65536);
+    assert_int_equal(flags.log_keep, 0);
     assert_string_equal(flags.config_file, "/etc/a=b.yml");
     assert_int_equal(flags.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(flags.log_format, LOG_FORMAT_JSON);
@@ -167,8 +174,21 @@ static void says_what_is_wrong_with_a_value(void **state) {
                    "--web.route-prefix must be a path such as /db, without a slash at its end");
     assert_refused("--web.listen-address=:1,:2",
                    "--web.listen-address must be one address (repeat the flag for several)");
+    assert_refused("--log.max-size=1MB",
+                   "--log.max-size: '1MB' is not a size (examples: 4096, 64KiB, 100MiB, 2GiB)");
+    assert_refused("--log.keep=1001", "--log.keep must be a number from 0 to 1000, not '1001'");
+    assert_refused("--log.keep=-1", "--log.keep must be a number from 0 to 1000, not '-1'");
     assert_refused("run", "unexpected argument 'run' (flags begin with '--')");
     assert_refused("-", "unexpected argument '-' (flags begin with '--')");
+}
+
+static void refuses_one_file_for_both_logs(void **state) {
+    struct flags flags;
+    struct error err;
+    assert_int_equal(PARSE(&flags, &err, "--log.file=x", "--log.error-file=x"), -EINVAL);
+    assert_string_equal(err.text, "--log.error-file must be another file than --log.file");
+    assert_int_equal(PARSE(&flags, &err, "--log.file=x", "--log.error-file=y"), 0);
+    assert_int_equal(PARSE(&flags, &err, "--log.error-file=y"), 0);
 }
 
 static void never_repeats_a_password_in_a_url(void **state) {
@@ -219,6 +239,7 @@ int main(void) {
         cmocka_unit_test(reads_the_environment_and_prefers_the_command_line),
         cmocka_unit_test(suggests_what_a_misspelt_flag_may_have_meant),
         cmocka_unit_test(says_what_is_wrong_with_a_value),
+        cmocka_unit_test(refuses_one_file_for_both_logs),
         cmocka_unit_test(never_repeats_a_password_in_a_url),
         cmocka_unit_test(shows_strange_bytes_as_question_marks),
         cmocka_unit_test(help_names_every_flag_with_default_and_variable),
