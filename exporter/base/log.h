@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The log: one line an event on stderr or into a pipe (io/log_writer), as logfmt, JSON or coloured
- * text for a terminal.
+ * text for a terminal; or one entry an event in systemd's journal.
  *
  * A line is written whole or not at all and never waits: when nobody reads it is dropped and
  * counted. Sampler, rules, failover, actions, web, app and cli log above debug; the layers below
@@ -15,7 +15,7 @@
 #include "base/macros.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON, LOG_FORMAT_CONSOLE };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON, LOG_FORMAT_CONSOLE, LOG_FORMAT_JOURNAL };
 
 /* Names as in flags and configuration; NULL-terminated, indexed by the enums. */
 extern const char *const log_level_names[];
@@ -24,8 +24,12 @@ extern const char *const log_format_names[];
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* Console is coloured when the output is a terminal and NO_COLOR is not set. */
+/* Console is coloured when the output is a terminal and NO_COLOR is not set. Without a journal its
+ * format is logfmt; while the journal is away, lines stand on stderr as logfmt. */
 void log_set_format(enum log_format format);
+
+/* The journal at another place. Return: 0, or negative errno and nothing has changed. */
+int log_open_journal(const char *path);
 
 /* Where lines go: pipes, terminals or sockets, borrowed. -1: stderr; errors nowhere else. */
 void log_set_output(int fd, int error_fd);
@@ -38,6 +42,9 @@ uint64_t log_dropped_lines(void);
  * returns to the loop. */
 void log_scope_set(const char *key, const char *value);
 void log_scope_clear(void);
+
+/* The target that they are about, copied likewise; cleared with the rest. */
+void log_scope_target(const char *name);
 
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -71,7 +71,9 @@ static const struct flag flag_rows[] = {
     {"--log.level", FLAG_CHOICE, offsetof(struct flags, log_level), .choices = log_level_names,
      .argument = "LEVEL", .fallback = "info", .help = "error, warn, info or debug."},
     {"--log.format", FLAG_CHOICE, offsetof(struct flags, log_format), .choices = log_format_names,
-     .argument = "FORMAT", .fallback = "logfmt", .help = "logfmt, json or console."},
+     .argument = "FORMAT", .fallback = "logfmt",
+     .help = "logfmt, json, console or journal "
+             "(entries with fields for systemd)."},
     {"--log.file", FLAG_TEXT, offsetof(struct flags, log_file), .argument = "FILE",
      .help = "Write the log to this file instead of stderr. SIGUSR2 opens it anew."},
     {"--log.error-file", FLAG_TEXT, offsetof(struct flags, log_error_file), .argument = "FILE",
@@ -105,6 +107,10 @@ int flags_parse(int argc, char **argv, struct flags *ret, struct error *err) {
     if (flags.log_file != NULL && flags.log_error_file != NULL &&
         strcmp(flags.log_file, flags.log_error_file) == 0) {
         return error_say(err, -EINVAL, "--log.error-file must be another file than --log.file");
+    }
+    if (flags.log_format == LOG_FORMAT_JOURNAL &&
+        (flags.log_file != NULL || flags.log_error_file != NULL)) {
+        return error_say(err, -EINVAL, "--log.format=journal and log files exclude each other");
     }
     *ret = flags;
     return 0;

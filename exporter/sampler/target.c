@@ -32,6 +32,7 @@ static void round_lost_connection(struct target *target, const struct client_fai
 
 static void scope_enter(const struct target *target) {
     log_scope_set("round_id", target->round.id);
+    log_scope_target(target->options.name);
 }
 
 static struct target_slot *main_slot(struct target *target) {
@@ -353,7 +354,9 @@ void target_round_done(struct target *target) {
     if (round->lost) {
         return; /* ended() follows and decides */
     }
+    scope_enter(target);
     round_finish(target);
+    log_scope_clear();
 }
 
 /* ---- connections ---- */

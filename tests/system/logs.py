@@ -8,7 +8,7 @@ import signal
 import stat
 import time
 
-from harness import Daemon, Skip, eventually, folder, run, run_tests
+from harness import Daemon, Sandbox, Skip, eventually, folder, run, run_tests
 
 NOWHERE = {"PGHOST": "/nowhere", "REDIS_URL": "redis://127.0.0.1:1"}
 
@@ -122,6 +122,28 @@ def errors_have_a_file_of_their_own():
     assert "listens on" in daemon.log(), "the rest stays on stderr"
 
 
+def without_a_journal_the_log_is_logfmt_on_stderr():
+    if os.path.exists("/run/systemd/journal/socket"):
+        raise Skip("there is a journal here")
+    daemon = Daemon(flags=["--log.format=journal"], environment=NOWHERE)
+    daemon.end(0)
+    assert daemon.logged(r'time=\S+ level=info msg="stopping"'), daemon.log()
+    done = run("run", "--log.format=journal", "--log.file=/tmp/x", environment=NOWHERE)
+    assert done.returncode == 1 and "exclude each other" in done.stderr, done
+
+
+def what_a_round_brings_carries_its_id_and_target():
+    sandbox = Sandbox(only="redis")
+    daemon = Daemon(config_file=sandbox.config)
+    daemon.wait_up("cache-1")
+    sandbox.control("stop", "redis")
+    daemon.wait_down("cache-1")
+    daemon.end(0)
+    for what in ("is up", "went down"):
+        assert daemon.logged(rf"target 'cache-1':.* ?{what}.*\" round_id=\"[0-9a-f]{{16}}\" "
+                             r"target=\"cache-1\""), (what, daemon.log())
+
+
 def what_cannot_be_written_ends_the_start():
     place = folder()
     for flag in ("--log.file", "--log.error-file"):
@@ -214,6 +236,8 @@ run_tests([
     a_renamed_file_is_left_at_sigusr2,
     sigusr2_without_log_files_is_harmless,
     errors_have_a_file_of_their_own,
+    without_a_journal_the_log_is_logfmt_on_stderr,
+    what_a_round_brings_carries_its_id_and_target,
     what_cannot_be_written_ends_the_start,
     a_full_disk_loses_lines_but_not_the_daemon,
     a_disk_that_stalls_does_not_hold_the_daemon,

@@ -163,7 +163,7 @@ static void says_what_is_wrong_with_a_value(void **state) {
     assert_refused("--config.file", "--config.file needs a value: --config.file=FILE");
     assert_refused("--config.file=", "--config.file has no value");
     assert_refused("--log.format=xml",
-                   "--log.format must be one of logfmt, json, console, not 'xml'");
+                   "--log.format must be one of logfmt, json, console, journal, not 'xml'");
     assert_refused("--web.enable-lifecycle=maybe",
                    "--web.enable-lifecycle must be true or false, not 'maybe'");
     assert_refused("--web.telemetry-path=metrics",
@@ -189,6 +189,9 @@ static void refuses_one_file_for_both_logs(void **state) {
     assert_string_equal(err.text, "--log.error-file must be another file than --log.file");
     assert_int_equal(PARSE(&flags, &err, "--log.file=x", "--log.error-file=y"), 0);
     assert_int_equal(PARSE(&flags, &err, "--log.error-file=y"), 0);
+    assert_int_equal(PARSE(&flags, &err, "--log.format=journal", "--log.file=x"), -EINVAL);
+    assert_string_equal(err.text, "--log.format=journal and log files exclude each other");
+    assert_int_equal(PARSE(&flags, &err, "--log.format=journal"), 0);
 }
 
 static void never_repeats_a_password_in_a_url(void **state) {

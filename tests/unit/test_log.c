@@ -93,6 +93,19 @@ static void json_lines_carry_the_scope(void **state) {
     assert_non_null(strstr(captured(), "\"msg\":\"c\"}\n"));
 }
 
+static void lines_name_the_target_of_their_scope(void **state) {
+    log_scope_set("round_id", "1f");
+    log_scope_target("orders-1");
+    log_info("a");
+    assert_non_null(strstr(captured(), " msg=\"a\" round_id=\"1f\" target=\"orders-1\"\n"));
+    log_set_format(LOG_FORMAT_JSON);
+    log_info("b");
+    assert_non_null(strstr(captured(), "\"round_id\":\"1f\",\"target\":\"orders-1\"}\n"));
+    log_scope_clear();
+    log_info("c");
+    assert_null(strstr(captured(), "orders-1"));
+}
+
 static void a_long_scope_value_is_cut(void **state) {
     char value[200];
     memset(value, 'v', sizeof(value));
@@ -157,7 +170,8 @@ static void names_follow_the_enums(void **state) {
     assert_string_equal(log_level_names[LOG_LEVEL_DEBUG], "debug");
     assert_null(log_level_names[LOG_LEVEL_DEBUG + 1]);
     assert_string_equal(log_format_names[LOG_FORMAT_CONSOLE], "console");
-    assert_null(log_format_names[LOG_FORMAT_CONSOLE + 1]);
+    assert_string_equal(log_format_names[LOG_FORMAT_JOURNAL], "journal");
+    assert_null(log_format_names[LOG_FORMAT_JOURNAL + 1]);
 }
 
 #define CAPTURED(test) cmocka_unit_test_setup_teardown(test, begin_capture, end_capture)
@@ -168,6 +182,7 @@ int main(void) {
         CAPTURED(the_level_hides_what_is_below_it),
         CAPTURED(an_errno_is_explained_and_passed_on),
         CAPTURED(json_lines_carry_the_scope),
+        CAPTURED(lines_name_the_target_of_their_scope),
         CAPTURED(a_long_scope_value_is_cut),
         CAPTURED(long_messages_are_cut_but_lines_stay_whole),
         CAPTURED(the_console_shows_no_control_characters),
