@@ -65,6 +65,12 @@ uint64_t loop_clock_usec(void) {
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+uint64_t loop_cpu_usec(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 uint64_t loop_now_usec(const struct loop *loop) {
     uint64_t now;
     return sd_event_now(loop->event, CLOCK_BOOTTIME, &now) >= 0 ? now : loop_clock_usec();

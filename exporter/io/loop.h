@@ -36,6 +36,8 @@ uint64_t loop_now_usec(const struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop);
 /* CLOCK_BOOTTIME read now: to measure what happens within a turn. */
 uint64_t loop_clock_usec(void);
+/* Processor time of this thread: to tell work from waiting. */
+uint64_t loop_cpu_usec(void);
 
 /* A one-shot timer, unarmed at first; its callback may arm it again. */
 struct loop_timer *loop_timer_new(struct loop *loop, void (*fired)(void *userdata), void *userdata);

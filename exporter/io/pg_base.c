@@ -32,11 +32,21 @@ static void on_connected(void *userdata) {
     leave(base, &freed);
 }
 
+static void work(struct pg_base *base) {
+    const bool *freed = base->freed;
+    pg_conn_begin_turn(base->conn);
+    base->ops->work(base);
+    const char *why = *freed || base->conn == NULL ? NULL : pg_conn_end_turn(base->conn);
+    if (why != NULL) {
+        pg_base_end_ours(base, REASON_TOO_LARGE, why);
+    }
+}
+
 static void on_readable(void *userdata) {
     struct pg_base *base = userdata;
     bool freed;
     enter(base, &freed);
-    base->ops->work(base);
+    work(base);
     leave(base, &freed);
 }
 
@@ -91,7 +101,7 @@ static void run_deferred(struct pg_base *base) {
         pg_base_end(base, &failure);
     } else if (answer_doomed(base) && base->conn != NULL &&
                (base->client.state == CLIENT_READY || base->client.state == CLIENT_DRAINING)) {
-        base->ops->work(base);
+        work(base);
     }
 }
 

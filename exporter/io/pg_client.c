@@ -378,7 +378,7 @@ static bool take_result(struct pg_client *client, const PGresult *result) {
 
 static void become_idle(struct pg_client *client) {
     struct pg_base *base = &client->base;
-    (void)PQisBusy(handle_of(client)); /* takes the notices of an idle connection */
+    (void)pg_conn_is_busy(base->conn); /* takes the notices of an idle connection */
     if (client->encoding_failed) {
         struct client_failure failure = {
             .end = CLIENT_OURS, .reason = REASON_PROTOCOL, .sqlstate = "22021"};
@@ -398,7 +398,7 @@ static void work(struct pg_base *base) {
     PGconn *handle = handle_of(client);
     pg_conn_set_reading(base->conn, true);
     for (int left = MOST_RESULTS_A_TURN; client->count != 0; left--) {
-        if (PQisBusy(handle)) {
+        if (pg_conn_is_busy(base->conn)) {
             (void)pg_base_check_volume(base);
             return;
         }

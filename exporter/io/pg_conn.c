@@ -12,9 +12,14 @@
 #include "base/mem.h"
 #include "io/pg_failure.h"
 #include "io/pg_hosts.h"
+#include "io/pg_watch.h"
 
 /* Results that may still lie in libpq's buffer when a connection breaks. */
 #define MOST_RESULTS_AT_END 100000
+/* What a server may say before the connection is made: certificates, parameters. */
+#define MOST_CONNECT_BYTES ((uint64_t)256 * 1024)
+/* Some 0.5 s of hashing, which nothing can interrupt. */
+#define MOST_SCRAM_ITERATIONS ((uint64_t)1000000)
 
 struct pg_conn {
     struct loop *loop;
@@ -33,6 +38,7 @@ struct pg_conn {
     bool has_last_word;
     struct client_failure last_word;
     uint64_t received;
+    struct pg_watch watch;
 };
 
 static void on_deferred(void *userdata);
@@ -69,6 +75,21 @@ PGconn *pg_conn_handle(struct pg_conn *conn) {
 
 uint64_t pg_conn_received(const struct pg_conn *conn) {
     return conn->received;
+}
+
+bool pg_conn_is_busy(struct pg_conn *conn) {
+    uint64_t start = loop_clock_usec();
+    bool busy = PQisBusy(conn->handle);
+    pg_watch_call(&conn->watch, loop_clock_usec() - start);
+    return busy;
+}
+
+void pg_conn_begin_turn(struct pg_conn *conn) {
+    pg_watch_begin(&conn->watch);
+}
+
+const char *pg_conn_end_turn(struct pg_conn *conn) {
+    return pg_watch_end(&conn->watch);
 }
 
 void pg_conn_note(struct pg_conn *conn, const PGresult *result) {
@@ -189,11 +210,42 @@ static void become_connected(struct pg_conn *conn) {
     conn->events.connected(conn->events.userdata);
 }
 
+static void end_hostile(struct pg_conn *conn, const char *why) {
+    struct client_failure failure = {
+        .end = CLIENT_ALIVE, .reason = REASON_PROTOCOL, .connection = true};
+    error_say(&failure.error, -EPROTO, "%s", why);
+    end(conn, &failure);
+}
+
+/* Return: NULL, or why it should not be read. A socket where nothing waits is left alone, because
+ * looking would take away the error that libpq must see. */
+static const char *look_ahead(struct pg_conn *conn) {
+    int waiting = bytes_waiting(conn);
+    if (waiting == 0) {
+        return NULL;
+    }
+    conn->answered = true;
+    conn->received += (uint64_t)waiting;
+    if (conn->received > MOST_CONNECT_BYTES) {
+        return "the server goes on without making the connection: it was closed by us";
+    }
+    if (pg_watch_scram_iterations(PQsocket(conn->handle)) > MOST_SCRAM_ITERATIONS) {
+        return "the server wants the password to be hashed too often";
+    }
+    return NULL;
+}
+
 /* libpq may close its socket and open another between two polls, under the same number: a watch
  * lives only until the next poll. */
 static void poll_connection(struct pg_conn *conn) {
     conn->io = loop_io_free(conn->io);
+    pg_watch_begin(&conn->watch);
     PostgresPollingStatusType status = PQconnectPoll(conn->handle);
+    const char *why = pg_watch_end(&conn->watch);
+    if (why != NULL) {
+        end_hostile(conn, why);
+        return;
+    }
     if (status == PGRES_POLLING_OK) {
         become_connected(conn);
         return;
@@ -212,8 +264,10 @@ static void poll_connection(struct pg_conn *conn) {
 
 static void on_connect_ready(void *userdata, uint32_t revents) {
     struct pg_conn *conn = userdata;
-    if (bytes_waiting(conn) > 0) {
-        conn->answered = true;
+    const char *why = look_ahead(conn);
+    if (why != NULL) {
+        end_hostile(conn, why);
+        return;
     }
     poll_connection(conn);
 }

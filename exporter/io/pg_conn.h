@@ -36,6 +36,14 @@ void pg_conn_open(struct pg_conn *conn);
 /* libpq's handle, or NULL before the connection was begun; non-blocking. */
 PGconn *pg_conn_handle(struct pg_conn *conn);
 
+/* PQisBusy(): takes apart what has arrived. Return: false when there is a result to be taken. */
+bool pg_conn_is_busy(struct pg_conn *conn);
+
+/* Around the work that arrived bytes cause. Return: NULL, or a sentence that says why the
+ * connection has to be closed: its messages cost too much. */
+void pg_conn_begin_turn(struct pg_conn *conn);
+const char *pg_conn_end_turn(struct pg_conn *conn);
+
 /* Sends what libpq has buffered, now and whenever the socket takes more. */
 void pg_conn_flush(struct pg_conn *conn);
 

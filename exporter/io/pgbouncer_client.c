@@ -130,7 +130,7 @@ static bool take_current(struct pgbouncer_client *client, int most) {
     struct pg_base *base = &client->base;
     PGconn *handle = pg_conn_handle(base->conn);
     for (; client->current != NULL; most--) {
-        if (PQisBusy(handle)) {
+        if (pg_conn_is_busy(base->conn)) {
             (void)pg_base_check_volume(base);
             return false;
         }
@@ -155,7 +155,7 @@ static void work(struct pg_base *base) {
     if (!take_current(client, MOST_RESULTS_A_TURN)) {
         return;
     }
-    (void)PQisBusy(pg_conn_handle(base->conn)); /* takes the notices of an idle connection */
+    (void)pg_conn_is_busy(base->conn); /* takes the notices of an idle connection */
     if (!send_next(client)) {
         pg_base_end_ours(base, REASON_LOCAL, PQerrorMessage(pg_conn_handle(base->conn)));
     } else if (client->current == NULL) {

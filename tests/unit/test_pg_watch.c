@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a server may cost: address space, processor time, hashing. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "io/loop.h"
+#include "io/pg_watch.h"
+
+static void work_of_the_usual_size_is_fine(void **state) {
+    (void)state;
+    struct pg_watch watch;
+    pg_watch_begin(&watch);
+    pg_watch_call(&watch, 100);
+    assert_null(pg_watch_end(&watch));
+}
+
+static void a_jump_of_the_address_space_is_not(void **state) {
+    (void)state;
+    const size_t size = (size_t)64 * 1024 * 1024;
+    struct pg_watch watch;
+    pg_watch_begin(&watch);
+    void *room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(room, MAP_FAILED);
+    assert_non_null(strstr(pg_watch_end(&watch), "too large"));
+    assert_int_equal(munmap(room, size), 0);
+    assert_null(pg_watch_end(&watch));
+}
+
+static void a_call_that_was_kept_waiting_is_fine(void **state) {
+    (void)state;
+    struct pg_watch watch;
+    pg_watch_begin(&watch);
+    pg_watch_call(&watch, 1000000);
+    assert_null(pg_watch_end(&watch));
+}
+
+static void a_call_that_worked_long_is_not(void **state) {
+    (void)state;
+    struct pg_watch watch;
+    pg_watch_begin(&watch);
+    uint64_t start = loop_cpu_usec();
+    while (loop_cpu_usec() - start < 15000) {}
+    assert_null(pg_watch_end(&watch)); /* many short calls */
+    pg_watch_call(&watch, 15000);
+    assert_non_null(strstr(pg_watch_end(&watch), "too long"));
+}
+
+static uint64_t iterations(const char *data, size_t len) {
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(write(fds[0], data, len), len);
+    uint64_t found = pg_watch_scram_iterations(fds[1]);
+    char again[256];
+    assert_int_equal(recv(fds[1], again, sizeof(again), MSG_DONTWAIT), len);
+    close(fds[0]);
+    close(fds[1]);
+    return found;
+}
+
+static void reads_the_iterations_of_scram_and_takes_nothing(void **state) {
+    (void)state;
+#define SAYS(text) iterations(text, sizeof(text) - 1)
+    assert_int_equal(SAYS("R\0\0\0\x20\0\0\0\x0br=abc,s=def,i=4096"), 4096);
+    assert_int_equal(SAYS("R\0\0\0\x20\0\0\0\x0br=i,s=i=5,i=2147483647Z"), 2147483647);
+    assert_true(SAYS("R\0\0\0\x20\0\0\0\x0bi=99999999999999999999999999") > 1000000);
+    assert_int_equal(SAYS("R\0\0\0\x20\0\0\0\x0br=abc,s=def"), 0);
+    assert_int_equal(SAYS("R\0\0\0\x20\0\0\0\x0ci=4096"), 0);
+    assert_int_equal(SAYS("R\0\0\0\x08\0\0\0\0"), 0);
+    assert_int_equal(SAYS("E"), 0);
+}
+
+static void nothing_waits_in_a_socket_that_is_none(void **state) {
+    (void)state;
+    assert_int_equal(pg_watch_scram_iterations(-1), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(work_of_the_usual_size_is_fine),
+        cmocka_unit_test(a_jump_of_the_address_space_is_not),
+        cmocka_unit_test(a_call_that_was_kept_waiting_is_fine),
+        cmocka_unit_test(a_call_that_worked_long_is_not),
+        cmocka_unit_test(reads_the_iterations_of_scram_and_takes_nothing),
+        cmocka_unit_test(nothing_waits_in_a_socket_that_is_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
