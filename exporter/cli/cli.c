@@ -13,7 +13,7 @@
 
 static const char default_command[] = "run";
 
-static const struct cli_command *find_command(struct str name) {
+const struct cli_command *cli_find(struct str name) {
     for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
         if (str_is(name, command->name)) {
             return command;
@@ -22,7 +22,7 @@ static const struct cli_command *find_command(struct str name) {
     return NULL;
 }
 
-static int unknown_command(struct str name) {
+int cli_unknown(struct str name) {
     size_t count = 0;
     while (cli_commands[count].name != NULL) {
         count++;
@@ -48,9 +48,9 @@ int cli_main(int argc, char **argv) {
         return cli_version(1, argv + 1);
     }
     bool named = first.len != 0 && first.data[0] != '-';
-    const struct cli_command *command = find_command(named ? first : str_of(default_command));
+    const struct cli_command *command = cli_find(named ? first : str_of(default_command));
     if (command == NULL) {
-        return unknown_command(named ? first : str_of(default_command));
+        return cli_unknown(named ? first : str_of(default_command));
     }
     return named ? command->run(argc - 1, argv + 1) : command->run(argc, argv);
 }

@@ -18,6 +18,12 @@ struct cli_command {
 /* All commands in the order of the help text, ended by a row without name. */
 extern const struct cli_command cli_commands[];
 
+/* Return: the command of that name, or NULL. */
+const struct cli_command *cli_find(struct str name);
+
+/* Says that there is no such command, and which one may be meant. Return: 1. */
+int cli_unknown(struct str name);
+
 /* The whole program: without a command, or with a flag in its place, "run" is meant. Ignores
  * SIGPIPE. Return: exit status of the process. */
 int cli_main(int argc, char **argv);

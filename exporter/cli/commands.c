@@ -41,16 +41,27 @@ int cli_version(int argc, char **argv) {
     return status;
 }
 
+/* "help check" is "check --help". */
+static int help_of_command(char *name) {
+    const struct cli_command *command = cli_find(str_of(name));
+    char flag[] = "--help";
+    char *argv[] = {name, flag, NULL};
+    return command != NULL ? command->run(2, argv) : cli_unknown(str_of(name));
+}
+
 int cli_help(int argc, char **argv) {
+    if (argc > 1 && argv[1][0] != '-') {
+        return help_of_command(argv[1]);
+    }
     struct strbuf text = {0};
     strbuf_add_text(&text, "Usage: dbvitals [COMMAND] [FLAGS]\n\n"
-                           "Watches PostgreSQL, PgBouncer and Redis servers and serves what it "
-                           "sees to Prometheus.\n\nCommands ('run' when none is given):\n");
+                           "Watches PostgreSQL, PgBouncer, Redis and Sentinel servers and tells "
+                           "Prometheus.\n\nCommands ('run' when none is given):\n");
     for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
         strbuf_printf(&text, "  %-14s %s\n", command->name, command->help);
     }
     strbuf_add_text(&text, "\n'dbvitals COMMAND --help' tells the flags of a command. Flags of "
-                           "'run', each with its environment variable:\n");
+                           "'run', each\nwith its environment variable:\n");
     flags_help(&text);
     int status = cli_print(strbuf_view(&text));
     strbuf_deinit(&text);

@@ -9,7 +9,7 @@
 
 static int print_help(void) {
     struct strbuf text = {0};
-    strbuf_add_text(&text, "Usage: dbvitals [run] [FLAG]...\n\n"
+    strbuf_add_text(&text, "Usage: dbvitals [run] [FLAGS]\n\n"
                            "Samples the configured servers and answers Prometheus, until SIGTERM "
                            "or SIGINT.\nSIGHUP reads the configuration again, SIGUSR1 changes the "
                            "log level, SIGUSR2 opens log files anew.\n\nFlags:\n");

@@ -12,6 +12,8 @@
 #include "base/bytes.h"
 #include "config/quote.h"
 
+#define HELP_COLUMNS 80
+
 const char *flag_variable(const struct flag *flag, char out[FLAG_VARIABLE_SIZE]) {
     struct strbuf text = {0};
     strbuf_add_text(&text, "DBVITALS_");
@@ -136,7 +138,8 @@ static int set_value(struct reader *reader, const struct flag *flag, const char 
     char *field = reader->base + flag->offset;
     char quoted[QUOTE_SIZE];
     if (value[0] == '\0') {
-        return error_say(reader->err, -EINVAL, "%s has no value", origin);
+        return error_say(reader->err, -EINVAL, "%s is empty: give it a value or leave it out",
+                         origin);
     }
     const char *wrong = flag->check != NULL ? flag->check(value) : NULL;
     if (wrong != NULL) {
@@ -255,20 +258,41 @@ int flag_table_parse(const struct flag *flags, int argc, char **argv, void *ret,
     return r;
 }
 
+/* Adds words, with a new indented line where the next one would go beyond the column. */
+static void add_wrapped(struct strbuf *out, struct str words) {
+    size_t column = HELP_COLUMNS; /* the first word begins a line */
+    while (words.len > 0) {
+        struct str word = str_cut(&words, ' ');
+        if (column + 1 + word.len > HELP_COLUMNS) {
+            strbuf_add_text(out, "\n      ");
+            column = strlen("      ");
+        } else {
+            strbuf_add_char(out, ' ');
+            column++;
+        }
+        strbuf_add_str(out, word);
+        column += word.len;
+    }
+}
+
 void flag_table_help(const struct flag *flags, struct strbuf *out) {
+    struct strbuf text = {0};
     for (const struct flag *flag = flags; flag->name != NULL; flag++) {
         char variable[FLAG_VARIABLE_SIZE];
         strbuf_printf(out, "  %s", flag->name);
         if (flag->argument != NULL) {
             strbuf_printf(out, "=%s", flag->argument);
         }
-        strbuf_printf(out, "\n      %s", flag->help);
+        strbuf_clear(&text);
+        strbuf_add_text(&text, flag->help);
         if (flag->fallback != NULL) {
-            strbuf_printf(out, " [default: %s]", flag->fallback);
+            strbuf_printf(&text, " [default: %s]", flag->fallback);
         }
         if (!flag->no_environment) {
-            strbuf_printf(out, " [%s]", flag_variable(flag, variable));
+            strbuf_printf(&text, " [%s]", flag_variable(flag, variable));
         }
+        add_wrapped(out, strbuf_view(&text));
         strbuf_add_char(out, '\n');
     }
+    strbuf_deinit(&text);
 }

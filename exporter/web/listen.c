@@ -103,6 +103,29 @@ static char *bound_address(int fd) {
     return mem_printf("[%s]:%u", host, ntohs(bound.v6.sin6_port));
 }
 
+/* What to do differs from cause to cause. Return: r. */
+static int say_why_not(int r, const char *address, uint16_t port, struct error *err) {
+    char owner[128] = "another process";
+    switch (r) {
+    case -EADDRINUSE:
+        port_owner(port, owner, sizeof(owner));
+        return error_say(err, r,
+                         "cannot listen on '%.100s': the port is used by %s (choose another with "
+                         "--web.listen-address)",
+                         address, owner);
+    case -EADDRNOTAVAIL:
+        return error_say(err, r, "cannot listen on '%.100s': this machine has no such address",
+                         address);
+    case -EACCES:
+        return error_say(err, r,
+                         "cannot listen on '%.100s': this user may not use the port (those below "
+                         "1024 need CAP_NET_BIND_SERVICE)",
+                         address);
+    default:
+        return error_say(err, r, "cannot listen on '%.100s': %s", address, strerrordesc_np(-r));
+    }
+}
+
 static int tcp_open(const char *address, struct listener *ret, struct error *err) {
     char host[256];
     uint16_t port;
@@ -121,13 +144,8 @@ static int tcp_open(const char *address, struct listener *ret, struct error *err
         }
         fd = listen_on(&wanted, false);
     }
-    char owner[128];
-    if (fd == -EADDRINUSE && port_owner(port, owner, sizeof(owner)) == 0) {
-        return error_say(err, fd, "cannot listen on '%.100s': the port is used by %s", address,
-                         owner);
-    }
     if (fd < 0) {
-        return error_say(err, fd, "cannot listen on '%.100s': %s", address, strerrordesc_np(-fd));
+        return say_why_not(fd, address, port, err);
     }
     *ret = (struct listener){.fd = fd, .text = bound_address(fd)};
     return 0;
@@ -186,7 +204,7 @@ static int unix_open(const char *path, struct listener *ret, struct error *err) 
     if (r < 0) {
         close(fd);
         return error_say(err, r, "cannot listen on 'unix:%s': %s", path,
-                         r == -EADDRINUSE ? "the file is in use" : strerrordesc_np(-r));
+                         r == -EADDRINUSE ? "the file exists and is in use" : strerrordesc_np(-r));
     }
     *ret = (struct listener){.fd = fd,
                              .text = mem_printf("unix:%s", path),

@@ -122,6 +122,25 @@ static void every_command_has_its_own_help(void **state) {
     }
 }
 
+static void help_of_a_command_is_that_command_s_help(void **state) {
+    assert_outcome(RUN("help", "metrics"), 0, "Usage: dbvitals metrics [FLAGS]\n", "");
+    assert_outcome(RUN("help", "run"), 7, "run [--help]", "");
+    assert_outcome(RUN("help", "rnu"), 1, "",
+                   "dbvitals: unknown command 'rnu' (did you mean 'run'?)\n");
+}
+
+static void help_fits_into_a_terminal(void **state) {
+    struct outcome outcome = RUN("help");
+    struct str rest = str_of(outcome.out);
+    while (rest.len > 0) {
+        struct str line = str_cut(&rest, '\n');
+        if (line.len > 80) {
+            fail_msg("too long: %.*s", (int)line.len, line.data);
+        }
+    }
+    outcome_deinit(&outcome);
+}
+
 static void runs_the_daemon_without_a_command(void **state) {
     assert_outcome(run((const char *const[]){NULL}), 7, "run", "");
     assert_outcome(RUN("--log.level=debug", "--x"), 7, "run [--log.level=debug] [--x]", "");
@@ -220,6 +239,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_lists_all_commands_and_flags),
         cmocka_unit_test(every_command_has_its_own_help),
+        cmocka_unit_test(help_of_a_command_is_that_command_s_help),
+        cmocka_unit_test(help_fits_into_a_terminal),
         cmocka_unit_test(runs_the_daemon_without_a_command),
         cmocka_unit_test(suggests_a_command),
         cmocka_unit_test(refuses_unknown_flags_of_commands),

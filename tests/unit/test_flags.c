@@ -161,7 +161,7 @@ static void suggests_what_a_misspelt_flag_may_have_meant(void **state) {
 
 static void says_what_is_wrong_with_a_value(void **state) {
     assert_refused("--config.file", "--config.file needs a value: --config.file=FILE");
-    assert_refused("--config.file=", "--config.file has no value");
+    assert_refused("--config.file=", "--config.file is empty: give it a value or leave it out");
     assert_refused("--log.format=xml",
                    "--log.format must be one of logfmt, json, console, journal, not 'xml'");
     assert_refused("--web.enable-lifecycle=maybe",
