@@ -91,6 +91,14 @@ static void die_first_when_memory_is_short(void) {
     }
 }
 
+/* _exit() skips what writes them at exit(). */
+static void write_coverage(void) {
+#ifdef DBVITALS_COVERAGE
+    extern void __gcov_dump(void);
+    __gcov_dump();
+#endif
+}
+
 _Noreturn void worker_child_run(const struct worker_request *request, int pipe_fd, pid_t parent,
                                 uint64_t max_memory_bytes) {
     (void)setpgid(0, 0);
@@ -102,7 +110,9 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     limit_memory(max_memory_bytes);
     die_first_when_memory_is_short();
-    _exit(request->work(request->input, PIPE_FD) & 0xff);
+    int code = request->work(request->input, PIPE_FD) & 0xff;
+    write_coverage();
+    _exit(code);
 }
 
 int worker_write(int fd, const void *data, size_t len) {
