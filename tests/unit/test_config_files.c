@@ -94,6 +94,31 @@ static void refuses_folders_and_devices(void **state) {
     assert_unreadable("/dev/zero", -EINVAL, "is neither a file nor a pipe");
 }
 
+static void says_who_may_not_read_a_file(void **state) {
+    if (geteuid() != 0) {
+        skip(); /* needs two users */
+    }
+    const char *path = put_text(*state, "c.yml", "targets: []\n");
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(seteuid(65534), 0);
+    struct config_files *files = NULL;
+    struct error err = {0};
+    int r = config_files_read(path, &files, &err);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(r, -EACCES);
+    assert_non_null(strstr(err.text, "may not be read by user id 65534"));
+}
+
+static void says_why_a_file_cannot_be_opened(void **state) {
+    char first[] = "/tmp/dbvitals-loop-XXXXXX", second[64];
+    assert_non_null(mkdtemp(first));
+    snprintf(second, sizeof(second), "%s/loop", first);
+    assert_int_equal(symlink(second, second), 0);
+    assert_unreadable(second, -ELOOP, "cannot be opened: Too many levels of symbolic links");
+    unlink(second);
+    rmdir(first);
+}
+
 static void refuses_a_huge_file_without_reading_it(void **state) {
     const char *path = put_text(*state, "c.yml", "");
     assert_int_equal(truncate(path, (off_t)1 << 40), 0); /* sparse: reading it would take hours */
@@ -460,6 +485,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_which_file_is_missing_and_what_to_do),
         cmocka_unit_test(refuses_folders_and_devices),
+        cmocka_unit_test(says_why_a_file_cannot_be_opened),
+        WITH_FILES(says_who_may_not_read_a_file),
         WITH_FILES(refuses_a_huge_file_without_reading_it),
         WITH_FILES(reads_a_file_of_exactly_the_limit),
         cmocka_unit_test(reads_a_pipe),

@@ -111,6 +111,49 @@ static void an_empty_host_means_every_address(void **state) {
     listener_close(&listener);
 }
 
+static void listens_on_ipv6_alone(void **state) {
+    struct error error = {0};
+    struct listener listener;
+    int r = listener_open("[::1]:0", &listener, &error);
+    if (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT) {
+        skip(); /* this machine has no IPv6 */
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(strncmp(listener.text, "[::1]:", 6), 0);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+                                   .sin6_port = htons(port_of(&listener)),
+                                   .sin6_addr = in6addr_loopback};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    close(fd);
+    listener_close(&listener);
+}
+
+static void an_address_of_another_machine_is_said(void **state) {
+    struct error error = {0};
+    struct listener listener;
+    assert_int_equal(listener_open("192.0.2.1:0", &listener, &error), -EADDRNOTAVAIL);
+    assert_string_equal(error.text,
+                        "cannot listen on '192.0.2.1:0': this machine has no such address");
+}
+
+static void a_busy_port_comes_with_the_way_out(void **state) {
+    struct error error = {0};
+    struct listener first, second;
+    assert_int_equal(listener_open("127.0.0.1:0", &first, &error), 0);
+    assert_int_equal(listener_open(first.text, &second, &error), -EADDRINUSE);
+    assert_non_null(strstr(error.text, "(choose another with --web.listen-address)"));
+    listener_close(&first);
+}
+
+static void a_socket_in_a_missing_folder_is_said(void **state) {
+    struct error error = {0};
+    struct listener listener;
+    assert_int_equal(listener_open("unix:/nowhere/web.sock", &listener, &error), -ENOENT);
+    assert_string_equal(error.text,
+                        "cannot listen on 'unix:/nowhere/web.sock': No such file or directory");
+}
+
 static void an_unknown_host_is_said(void **state) {
     struct error error = {0};
     struct listener listener;
@@ -191,6 +234,10 @@ int main(void) {
         cmocka_unit_test(a_port_in_use_names_the_process),
         cmocka_unit_test(the_owner_of_a_free_port_is_unknown),
         cmocka_unit_test(an_empty_host_means_every_address),
+        cmocka_unit_test(listens_on_ipv6_alone),
+        cmocka_unit_test(an_address_of_another_machine_is_said),
+        cmocka_unit_test(a_busy_port_comes_with_the_way_out),
+        cmocka_unit_test(a_socket_in_a_missing_folder_is_said),
         cmocka_unit_test(an_unknown_host_is_said),
         cmocka_unit_test(a_unix_socket_is_private_and_removed_at_the_end),
         cmocka_unit_test(a_stale_socket_file_is_replaced_and_a_living_one_is_not),
