@@ -29,11 +29,14 @@ struct rules_options {
 
     /* An event; called while the rules are evaluated, must not call back. */
     void (*event)(void *userdata, const struct alert_event *event);
+    /* Whether the pages of a target have series of this name. NULL: all may. */
+    bool (*has_metric)(void *userdata, const char *target, struct str metric);
     /* The state has changed in a way that should be on disk soon. */
     void (*state_changed)(void *userdata);
     /* Evaluates elsewhere; exactly one rules_evaluated() answers, never from inside. NULL: all in
      * the loop. */
     void (*submit)(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket);
+    int64_t subquery_step_ms; /* of [5m:]: the default interval of rules */
     void *userdata;
 };
 
@@ -59,6 +62,10 @@ struct rule_sample {
     size_t n_labels;
     double value;
 };
+/* The samples of a result (instant vector or scalar), in the arena; names and values are borrowed
+ * from the result. Return: how many. */
+size_t rules_samples_of(const struct eval_result *result, struct arena *arena,
+                        struct rule_sample **ret);
 void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sample *samples,
                      size_t n_samples, const struct error *err);
 
