@@ -132,7 +132,9 @@ static bool evaluate_here(struct group_state *group, struct rule_state *state) {
     bool too_much = (r == EVAL_E_TOO_MANY || r == EVAL_E_TIMEOUT) && rules->options.submit != NULL;
     uint64_t used = rules->options.now_usec() - group->rule_begin_usec;
     state->expensive = rules->options.submit != NULL && (too_much || used > LOOP_EXPENSIVE_USEC);
-    if (r == 0) {
+    if (r == 0 && result.type != VALUE_VECTOR && result.type != VALUE_SCALAR) {
+        rule_fail(group, state, "rule result is not a vector or scalar");
+    } else if (r == 0) {
         size_t n = rules_samples_of(&result, &rules->arena, &samples);
         rule_take(group, state, samples, n);
     } else if (!too_much) {
