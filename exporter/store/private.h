@@ -56,6 +56,7 @@ struct store_feed {
 
 struct store_source {
     struct store *store;
+    char *hidden_name;  /* of a hidden one, instead of all below; owned */
     struct label *lent; /* target, cluster, extra, instance, job; none is empty or there twice */
     size_t n_lent;
     size_t n_exposed;         /* the first ones, up to extra: they stand on the joined page */
@@ -93,11 +94,15 @@ struct store {
     bool families_stale;
     struct store_source **sources; /* in name order of targets */
     size_t n_sources, sources_capacity;
+    struct store_source **hidden;
+    size_t n_hidden, hidden_capacity;
     struct store_source **ended; /* that only wait for their series to expire */
     size_t n_ended, ended_capacity;
     struct series **scratch; /* the previous list of the feed that is being committed */
     size_t scratch_capacity;
     struct arena arena; /* what the making of one series needs */
+
+    uint64_t series_generation;
 
     struct store_numbers numbers; /* bytes without the label pool */
     size_t head_bytes;            /* HELP and TYPE of all families with live series */
@@ -111,8 +116,13 @@ struct store {
 /* The family of that name, made if there is room. Return: NULL when there is none. */
 struct family *store_family(struct store *store, const struct batch_metric *metric);
 
+struct family *store_find_family(const struct store *store, struct str name);
+
 /* Makes family->order right for all families. */
 void store_sort_families(struct store *store);
+
+/* Visits all sources, hidden and ended ones too. Return: NULL at the end. */
+struct store_source *store_nth_source(const struct store *store, size_t index);
 
 /* --- source.c: a source's series; none of these publishes --- */
 
@@ -143,6 +153,11 @@ struct source_family **source_sorted_families(struct store_source *source);
 
 void source_copy_labels(struct store_source *source, const struct source_labels *labels);
 bool source_has_labels(const struct store_source *source, const struct source_labels *labels);
+
+/* --- select.c --- */
+
+void postings_add(struct series *series);
+void postings_remove(struct series *series);
 
 /* --- feed.c --- */
 

@@ -45,8 +45,9 @@ struct series {
     enum metric_suffix suffix;
     uint32_t position; /* in the feed's last commit */
     uint32_t place;    /* number of its hot part within the source */
+    uint32_t posting;  /* place among all series of its name */
     uint32_t own_text_len;
-    char own_text[]; /* own labels as exposed: a="b",c="d" */
+    char own_text[]; /* own labels as exposed: a="b",c="d"; unusual names are quoted, too */
 };
 
 /* The bit pattern that Prometheus uses for "this series has ended" (a NaN with payload 2). Compare
