@@ -4,8 +4,9 @@
  *
  * A series belongs to one source (target) and one family. It is live while its newest sample is a
  * number, and stale after the marker; a stale one leaves every exposition and is freed when its
- * past has expired. The hot parts of a source lie side by side in slabs of 64 bytes each, so that
- * a round touches few pages (a forked worker's copy-on-write counts each of them). */
+ * past has expired. The hot parts of a source lie side by side in slabs, 64 bytes each and as many
+ * again for the writer of its past while history is kept, so that a round touches few pages (a
+ * forked worker's copy-on-write counts each of them). */
 #pragma once
 
 #include <stdbool.h>

@@ -204,6 +204,23 @@ static void make_labels(struct store_source *source, struct series *series) {
 
 /* --- Places in slabs --- */
 
+static size_t place_size(const struct store_source *source) {
+    return source->store->history.retention_ms > 0 ? sizeof(struct hot_place)
+                                                   : sizeof(struct series_hot);
+}
+
+static struct series_hot *place_at(const struct store_source *source, uint32_t place) {
+    char *places = source->slabs[place / SLAB_PLACES].places;
+    return (struct series_hot *)(void *)(places + place % SLAB_PLACES * place_size(source));
+}
+
+/* The writers among the bytes of a slab belong to the history. */
+static void fill_slab(struct store_source *source, struct hot_slab *slab) {
+    const size_t size = place_size(source);
+    slab->places = mem_aligned(sizeof(struct series_hot), SLAB_PLACES * size);
+    source->store->history.writer_bytes += SLAB_PLACES * (size - sizeof(struct series_hot));
+}
+
 static void take_place(struct store_source *source, struct series *series) {
     size_t at = source->free_slab;
     while (at < source->n_slabs && source->slabs[at].used == UINT64_MAX) {
@@ -217,17 +234,17 @@ static void take_place(struct store_source *source, struct series *series) {
     }
     struct hot_slab *slab = &source->slabs[at];
     if (slab->places == NULL) {
-        slab->places =
-            mem_aligned(sizeof(struct series_hot), SLAB_PLACES * sizeof(struct series_hot));
+        fill_slab(source, slab);
         source->store->numbers.bytes += SLAB_PLACES * sizeof(struct series_hot);
     }
     unsigned place = (unsigned)__builtin_ctzll(~slab->used);
     slab->used |= UINT64_C(1) << place;
     series->place = (uint32_t)(at * SLAB_PLACES + place);
-    series->hot = &slab->places[place];
+    series->hot = place_at(source, series->place);
     *series->hot = (struct series_hot){.t_ms = INT64_MIN};
 }
 
+/* The writer has been emptied before. */
 static void release_place(struct store_source *source, const struct series *series) {
     size_t at = series->place / SLAB_PLACES;
     struct hot_slab *slab = &source->slabs[at];
@@ -236,10 +253,32 @@ static void release_place(struct store_source *source, const struct series *seri
         free(slab->places);
         slab->places = NULL;
         source->store->numbers.bytes -= SLAB_PLACES * sizeof(struct series_hot);
+        source->store->history.writer_bytes -=
+            SLAB_PLACES * (place_size(source) - sizeof(struct series_hot));
     }
     if (at < source->free_slab) {
         source->free_slab = at;
     }
+}
+
+void source_change_writers(struct store_source *source) {
+    struct hot_slab *slabs = mem_array(source->n_slabs, sizeof(*slabs));
+    struct series *series;
+    for (size_t i = 0; i < source->n_slabs; i++) {
+        slabs[i] = source->slabs[i];
+        if (slabs[i].places != NULL) {
+            fill_slab(source, &source->slabs[i]);
+        }
+    }
+    for (size_t cursor = 0; (series = hash_map_next(&source->series, &cursor)) != NULL;) {
+        struct series_hot *to = place_at(source, series->place);
+        *to = *series->hot;
+        series->hot = to;
+    }
+    for (size_t i = 0; i < source->n_slabs; i++) {
+        free(slabs[i].places);
+    }
+    free(slabs);
 }
 
 /* --- Lists --- */
@@ -421,6 +460,7 @@ void source_free_series(struct series *series) {
     hash_map_remove(&source->series, series->hash, series);
     leave_group(source, series->group);
     postings_remove(series);
+    history_forget(series);
     release_place(source, series);
     label_set_free(store->pool, series->labels);
     free(series->joined_text);

@@ -50,6 +50,7 @@ static void destroy_source(struct store_source *source) {
         source_free_series(source->stale_first);
     }
     drop_pages(source);
+    history_forget_log(source);
     source->store->numbers.bytes -= sizeof(*source) + source->joined_labels.len;
     hash_map_deinit(&source->series);
     hash_map_deinit(&source->families);
@@ -88,6 +89,7 @@ struct store *store_free(struct store *store) {
     cached_page_clear(&store->joined);
     hash_map_deinit(&store->families_by_name);
     free(store->families);
+    history_deinit(&store->history);
     free(store->sources);
     free(store->hidden);
     free(store->ended);
@@ -283,15 +285,21 @@ void store_publish(struct store_source *source) {
     source->changed = false;
 }
 
+/* A series outlives its past. */
 static void expire_source(struct store_source *source, int64_t now_ms) {
-    const int64_t retention_ms = source->store->options.retention_ms;
+    const struct store *store = source->store;
+    const int64_t retention_ms = store->options.retention_ms > store->history.retention_ms
+                                     ? store->options.retention_ms
+                                     : store->history.retention_ms;
+    const int64_t until_ms = now_ms < INT64_MIN + retention_ms ? INT64_MIN : now_ms - retention_ms;
     struct series *oldest;
-    while ((oldest = source->stale_first) != NULL && oldest->hot->t_ms <= now_ms - retention_ms) {
+    while ((oldest = source->stale_first) != NULL && oldest->hot->t_ms <= until_ms) {
         source_free_series(oldest);
     }
 }
 
 void store_expire(struct store *store, int64_t now_ms) {
+    history_expire(store, now_ms);
     for (size_t i = 0; i < store->n_sources; i++) {
         expire_source(store->sources[i], now_ms);
     }
