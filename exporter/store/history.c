@@ -218,6 +218,10 @@ static size_t log_bytes(const struct time_log *log) {
 static bool find_tick(struct history *history, struct time_log *log, int64_t t_ms,
                       struct chunk_sample *sample) {
     const uint32_t next = log->next;
+    if (next != log->first && time_log_time(log, next - 1) == t_ms) { /* all but a round's first */
+        sample->tick = next - 1;
+        return true;
+    }
     const size_t bytes = log_bytes(log);
     if (!time_log_find(log, t_ms, &sample->tick, &sample->offset)) {
         return false;
