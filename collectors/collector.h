@@ -75,6 +75,7 @@ struct column {
     const struct word *words; /* NULL: numbers, and t, f, true, false, on, off, yes, no */
     uint8_t group;            /* labels of group g go to metrics of group g */
     enum fact fact;           /* of FACT */
+    bool null_is_nan;         /* of a metric: the exporter that made the name shows NULL as NaN */
 };
 
 enum option_type { OPTION_BOOL, OPTION_UNSIGNED, OPTION_DURATION, OPTION_TEXT };

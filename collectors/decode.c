@@ -217,7 +217,9 @@ static void decode_rule(struct decoder *decoder, size_t row, size_t i) {
             emit(decoder, row, rule, 1);
         }
     } else if (cell.data == NULL) {
-        return;
+        if (rule->null_is_nan && decoder->places[i] != NOT_THERE) {
+            emit(decoder, row, rule, (double)NAN);
+        }
     } else if (rule->kind == FACT) {
         keep_fact(decoder, rule, cell);
     } else if (value_of(decoder, rule, cell, &value)) {

@@ -43,8 +43,8 @@ class Family:
         return {k for _, labels in self.series for k, _ in labels}
 
 
-def families(page):
-    """{name: Family} of a harness.Page."""
+def families(page, unlike=()):
+    """{name: Family} of a harness.Page, without the labels that `unlike` names; see compare()."""
     found = {}
     for name, labels, value in page.samples:
         family = name
@@ -54,6 +54,9 @@ def families(page):
                 family = base
         if family not in found:
             found[family] = Family(page.types.get(family, "untyped"))
+        for rule in unlike:
+            if re.fullmatch(rule.family, family) is not None and rule.label in labels:
+                labels = {**labels, rule.label: "(not compared)"}
         found[family].add(name, labels, value)
     return found
 
@@ -141,17 +144,20 @@ def compare_family(name, theirs, ours):
         findings.append(Finding("type", first.kind, here.kind))
     names = [set().union(*(p[name].label_names() for p in pages if name in p))
              for pages in (theirs, ours)]
-    if names[0] != names[1]:
+    # With a series in common, those that are not say it more exactly: perhaps only the connection
+    # of one of the programs has the label.
+    if names[0] != names[1] and not anywhere(theirs, name) & anywhere(ours, name):
         findings.append(Finding("labels", ",".join(sorted(names[0])) or "none",
                                 ",".join(sorted(names[1])) or "none"))
         return findings
     return findings + list(compare_series(name, first.kind, theirs, ours))
 
 
-def compare(theirs, ours):
+def compare(theirs, ours, unlike=()):
     """{family: findings} over all families that the exporter shows in each of its pages. theirs and
-    ours are lists of harness.Page, one more of theirs."""
-    theirs, ours = [families(p) for p in theirs], [families(p) for p in ours]
+    ours are lists of harness.Page, one more of theirs. `unlike` has rules with a family (a regular
+    expression) and a label that both must have there, each with a value of its own."""
+    theirs, ours = [families(p, unlike) for p in theirs], [families(p, unlike) for p in ours]
     lasting = set.intersection(*(set(page) for page in theirs))
     return {name: compare_family(name, theirs, ours)
             for name in sorted(lasting) if not INTERNAL.match(name)}

@@ -19,6 +19,14 @@ class Explained:
                         for name, pattern in self.labels.items()))
 
 
+class Unlike:
+    """A label that both have and whose values differ; the series are compared without it, so no two
+    of a page may differ by it alone."""
+
+    def __init__(self, family, label, reason):
+        self.family, self.label, self.reason = family, label, reason
+
+
 SERIES = ("series missing", "series only here")
 
 EXCEPTIONS = [
@@ -58,11 +66,13 @@ EXCEPTIONS = [
               "the exporter shows what its driver has set for its own session", kinds=("value",)),
 
     # Where the exporter is wrong or vague.
-    Explained("pg_stat_replication_.*",
-              "slot_name is the sender's process number there; here it is the slot's name when "
-              "there is one, so that the series outlives a reconnection", kinds=SERIES,
-              labels={"slot_name": ".+"}),
     Explained("redis_db_keys|redis_db_keys_expiring",
               "a Sentinel has no databases; the exporter shows sixteen empty ones",
               kinds=("missing",), servers=("sentinel",)),
+]
+
+UNLIKE = [
+    Unlike("pg_stat_replication_.*", "slot_name",
+           "the sender's process number there; here the slot's name when there is one, so that the "
+           "series outlives a reconnection"),
 ]

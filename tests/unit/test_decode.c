@@ -74,6 +74,24 @@ static const struct column plain[] = {
     {0},
 };
 
+static const struct column as_nan[] = {
+    {"a", GAUGE, "test_a", "A.", .null_is_nan = true},
+    {"z", GAUGE, "test_z", "Z.", .null_is_nan = true},
+    {0},
+};
+
+static void null_is_nan_where_its_row_says_so_and_the_column_is_there(void **state) {
+    static const char *const names[] = {"a"};
+    static const struct str cells[] = {NONE, CELL("3")};
+    struct bench *bench = *state;
+    const struct collector collector = {.name = "t", .columns = as_nan};
+    assert_int_equal(decode(bench, &collector, names, cells, 1, 2), 0);
+    assert_int_equal(bench->batch.n_samples, 2);
+    assert_true(isnan(bench->batch.samples[0].value));
+    assert_int_equal(bench->batch.skipped_cells, 0);
+    has_sample(bench, 1, "test_a", "", 3);
+}
+
 static void null_is_no_sample_and_no_fault(void **state) {
     static const char *const names[] = {"name", "a", "b"};
     static const struct str cells[] = {CELL("x"), NONE, CELL("2")};
@@ -356,6 +374,7 @@ static void a_tally_merges_what_is_above_its_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(null_is_no_sample_and_no_fault),
+        TEST(null_is_nan_where_its_row_says_so_and_the_column_is_there),
         TEST(garbage_is_skipped_and_counted),
         TEST(a_column_that_the_server_lacks_is_left_out),
         TEST(of_two_equal_columns_the_first_counts),
