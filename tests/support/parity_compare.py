@@ -13,11 +13,15 @@ SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_co
 # Here a value that stands still in one page and not in the other is wrong.
 SETTINGS = re.compile(r"pg_settings_|redis_config_|pgbouncer_config_")
 
+# Rows that stand for what is going on at the moment: each page has others.
+MOMENTARY = re.compile(r"pg_stat_activity_")
+
 # How far a gauge may be from what the exporter saw, by its name; the first that fits counts.
 # (pattern, absolute, relative, also if the exporter saw it stand still). Both programs are clients
 # with buffers, each sees the other only now and then, and they look at the same moment of a second
 # each time; all else that stands still must be equal.
 TOLERANCES = [(re.compile(row[0]), *row[1:]) for row in [
+    (r"_hz$|_instantaneous_", 2, 0.6, False),
     (r"clients|connections|backends|activity|locks_count|servers", 2, 0, True),
     (r"lag_seconds|seconds_ago|_age$|uptime|idle|maxwait", 2, 0, True),
     (r"memory_used|_mem_|allocator_.*bytes", 65536, 0.05, True),
@@ -123,7 +127,8 @@ def anywhere(pages, name):
 def compare_series(name, kind, theirs, ours):
     """Findings about single series of a family that both have."""
     lasting = everywhere(theirs, name)
-    for key in sorted(lasting - everywhere(ours, name), key=series_text):
+    here = anywhere if MOMENTARY.match(name) else everywhere
+    for key in sorted(lasting - here(ours, name), key=series_text):
         yield Finding("series missing", series_text(key), "", dict(key[1]))
     for key in sorted(everywhere(ours, name) - anywhere(theirs, name), key=series_text):
         yield Finding("series only here", "", series_text(key), dict(key[1]))
