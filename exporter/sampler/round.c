@@ -87,7 +87,11 @@ static void run_decode(struct collector_run *run) {
     }
     if (r < 0) {
         error_say(&err, r, "the answer could not be read");
-        run_refused(run, r == -E2BIG ? REASON_TOO_LARGE : REASON_PROTOCOL, &err);
+        run_refused(run,
+                    r == -E2BIG        ? REASON_TOO_LARGE
+                    : r == -EOPNOTSUPP ? REASON_UNSUPPORTED
+                                       : REASON_PROTOCOL,
+                    &err);
         return;
     }
     run_good(run, &facts);
