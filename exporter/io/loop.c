@@ -39,7 +39,8 @@ struct loop_io {
 };
 
 struct loop_deferred {
-    sd_event_source *source;
+    sd_event *event;
+    sd_event_source *source; /* NULL: never armed */
     void (*run)(void *userdata);
     void *userdata;
 };
@@ -243,15 +244,21 @@ static int on_deferred(sd_event_source *source, void *userdata) {
 struct loop_deferred *loop_deferred_new(struct loop *loop, void (*run)(void *userdata),
                                         void *userdata) {
     struct loop_deferred *deferred = mem_alloc(sizeof(*deferred));
-    *deferred = (struct loop_deferred){.run = run, .userdata = userdata};
-    must(sd_event_add_defer(loop->event, &deferred->source, on_deferred, deferred),
-         "adding a deferred call");
-    must(sd_event_source_set_enabled(deferred->source, SD_EVENT_OFF), "disarming a deferred call");
+    *deferred = (struct loop_deferred){.event = loop->event, .run = run, .userdata = userdata};
     return deferred;
 }
 
+/* A source of sd-event is pending from its making on and keeps that place in the queue even while
+ * it is switched off: armed again and again it would always come first, and nobody else would have
+ * a turn. A new one queues up behind those that wait. */
 void loop_deferred_arm(struct loop_deferred *deferred) {
-    must(sd_event_source_set_enabled(deferred->source, SD_EVENT_ONESHOT), "arming a deferred call");
+    if (deferred->source != NULL && sd_event_source_get_enabled(deferred->source, NULL) > 0) {
+        return;
+    }
+    sd_event_source_disable_unref(deferred->source);
+    deferred->source = NULL;
+    must(sd_event_add_defer(deferred->event, &deferred->source, on_deferred, deferred),
+         "arming a deferred call");
 }
 
 struct loop_deferred *loop_deferred_free(struct loop_deferred *deferred) {

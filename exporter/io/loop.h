@@ -55,7 +55,8 @@ void loop_io_set_events(struct loop_io *io, uint32_t events);
 struct loop_io *loop_io_free(struct loop_io *io);
 DEFINE_CLEANUP(struct loop_io, loop_io_free);
 
-/* Calls back once from the next turn of the loop, however it is woken. Freeing cancels it. */
+/* Calls back once from the next turn of the loop, however it is woken. Freeing cancels it. What
+ * waits already has its turn first, also when the callback arms it anew each time. */
 struct loop_deferred;
 struct loop_deferred *loop_deferred_new(struct loop *loop, void (*run)(void *userdata),
                                         void *userdata); /* unarmed */
