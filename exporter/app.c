@@ -387,6 +387,16 @@ static int build_web(struct app *app, struct error *err) {
     return web_new(&options, &sources, &app->web, err);
 }
 
+/* Until they are watched these would end us. SIGTERM and SIGINT may: nothing is lost yet. */
+static void hold_signals(void) {
+    sigset_t held;
+    (void)sigemptyset(&held);
+    (void)sigaddset(&held, SIGHUP);
+    (void)sigaddset(&held, SIGUSR1);
+    (void)sigaddset(&held, SIGUSR2);
+    (void)sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 static void build_signals(struct app *app) {
     app->signals[0] = loop_signal_new(app->loop, SIGTERM, stop_asked, app);
     app->signals[1] = loop_signal_new(app->loop, SIGINT, stop_asked, app);
@@ -423,6 +433,7 @@ int app_new(const struct flags *flags, bool serve, struct app **ret, struct erro
     app->serve = serve;
     config_init(&app->config);
     signal(SIGPIPE, SIG_IGN);
+    hold_signals();
     int r = build(app, err);
     if (r < 0) {
         return r;

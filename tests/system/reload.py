@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reloading: what did not change is untouched, what is wrong changes nothing, what left is gone."""
 import os
+import re
 import signal
 
-from harness import Daemon, Sandbox, eventually, run_tests
+from harness import Daemon, Sandbox, eventually, folder, run_tests
 
 sandbox = Sandbox(only="redis,redis-replica,sentinel")
 PORT = sandbox.servers["redis"]["port"]
@@ -120,6 +121,18 @@ def without_the_flag_nothing_can_be_changed():
     plain.end(0)
 
 
+def signals_that_come_before_it_is_ready_do_no_harm():
+    path = os.path.join(folder(), "dbvitals.yml")
+    os.mkfifo(path)
+    early = Daemon(config_file=path, wait=False)
+    with open(path, "w", encoding="utf-8") as file:  # waits until the daemon has begun to read
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            early.signal(number)
+        file.write(config(CACHE))
+    eventually(lambda: re.search("listens on", early.log()), what="the daemon listens")
+    early.end(0)
+
+
 def it_stops_cleanly():
     daemon.end(0)
 
@@ -136,5 +149,6 @@ run_tests([
     many_reloads_at_once_are_no_problem,
     the_log_level_changes_at_run_time,
     without_the_flag_nothing_can_be_changed,
+    signals_that_come_before_it_is_ready_do_no_harm,
     it_stops_cleanly,
 ])
