@@ -446,8 +446,9 @@ struct app *app_free(struct app *app) {
     if (app == NULL) {
         return NULL;
     }
-    app->n_waiters = 0;
     web_free(app->web);
+    /* Nobody hears it any more, but what the waiters hold is freed. */
+    reload_answer(app, false, "the daemon is stopping");
     sampler_free(app->sampler);
     loop_timer_free(app->housekeeping);
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {

@@ -4,6 +4,8 @@
 import os
 import re
 import signal
+import socket
+import time
 
 from harness import Daemon, Sandbox, eventually, folder, run_tests
 
@@ -133,6 +135,18 @@ def signals_that_come_before_it_is_ready_do_no_harm():
     early.end(0)
 
 
+def it_stops_while_a_reload_is_waited_for():
+    stuck = Daemon(config(CACHE), flags=["--web.enable-lifecycle"])
+    os.unlink(stuck.config_file)
+    os.mkfifo(stuck.config_file)
+    with socket.create_connection(stuck.address.rsplit(":", 1)) as client:
+        client.sendall(b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        eventually(lambda: stuck.logged("reload was asked for"), what="the reload has begun")
+        start = time.monotonic()
+        stuck.end(0)
+        assert time.monotonic() - start < 3
+
+
 def it_stops_cleanly():
     daemon.end(0)
 
@@ -150,5 +164,6 @@ run_tests([
     the_log_level_changes_at_run_time,
     without_the_flag_nothing_can_be_changed,
     signals_that_come_before_it_is_ready_do_no_harm,
+    it_stops_while_a_reload_is_waited_for,
     it_stops_cleanly,
 ])
