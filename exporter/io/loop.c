@@ -21,6 +21,8 @@ const double loop_lateness_bounds[LOOP_LATENESS_BUCKETS] = {
 
 struct loop {
     sd_event *event;
+    bool exits;
+    int exit_code;
     struct loop_lateness lateness;
 };
 
@@ -122,12 +124,21 @@ struct loop *loop_free(struct loop *loop) {
     return NULL;
 }
 
+/* Without sd_event_exit(), after which nothing may be armed: who is taken down later, with work
+ * under way, cancels it by arming a call. */
 int loop_run(struct loop *loop) {
-    return sd_event_loop(loop->event);
+    while (!loop->exits) {
+        int r = sd_event_run(loop->event, UINT64_MAX);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return loop->exit_code;
 }
 
 void loop_exit(struct loop *loop, int code) {
-    (void)sd_event_exit(loop->event, code);
+    loop->exits = true;
+    loop->exit_code = code;
 }
 
 int loop_run_once(struct loop *loop, uint64_t timeout_usec) {

@@ -22,7 +22,8 @@ int loop_new(struct loop **ret);
 struct loop *loop_free(struct loop *loop); /* all sources must have been freed before */
 DEFINE_CLEANUP(struct loop, loop_free);
 
-/* Runs until loop_exit(). Return: its code, or negative errno. */
+/* Runs until loop_exit(), which is called in a callback. Return: its code, or negative errno. What
+ * is armed after that is not run. */
 int loop_run(struct loop *loop);
 void loop_exit(struct loop *loop, int code);
 

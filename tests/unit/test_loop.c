@@ -253,6 +253,17 @@ static void runs_until_it_is_told_to_exit(void **state) {
     assert_int_equal(loop_run(world->loop), 7);
 }
 
+static void lets_calls_be_armed_after_its_end(void **state) {
+    struct world *world = *state;
+    world->deferred = loop_deferred_new(world->loop, leave, world);
+    loop_deferred_arm(world->deferred);
+    assert_int_equal(loop_run(world->loop), 7);
+    loop_deferred_arm(world->deferred);
+    world->victim = loop_timer_new(world->loop, leave, world);
+    loop_timer_set(world->victim, 0);
+    assert_int_equal(loop_run(world->loop), 7);
+}
+
 static void returns_nothing_when_nothing_happens(void **state) {
     struct world *world = *state;
     assert_int_equal(loop_run_once(world->loop, 1000), 0);
@@ -283,6 +294,7 @@ int main(void) {
         TEST(catches_a_signal_as_an_event),
         TEST(counts_how_late_a_stalled_loop_is),
         TEST(runs_until_it_is_told_to_exit),
+        TEST(lets_calls_be_armed_after_its_end),
         TEST(returns_nothing_when_nothing_happens),
         cmocka_unit_test(frees_nothing_for_null),
     };
