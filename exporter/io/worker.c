@@ -239,7 +239,11 @@ static void on_exit_of_child(void *userdata, uint32_t revents) {
 
 static void on_pipe(void *userdata, uint32_t revents) {
     struct worker_job *job = userdata;
+    size_t len = job->answer.len;
     for (int i = 0; i < READS_PER_TURN && read_some(job); i++) {}
+    if (!job->ended && job->answer.len > len && job->request.arrived != NULL) {
+        job->request.arrived(job->request.userdata, strbuf_view(&job->answer));
+    }
     if (job->ended) {
         settle(job);
     } else if (job->pipe_fd < 0 && job->pid_fd < 0) {

@@ -55,6 +55,9 @@ struct worker_request {
     const void *input; /* borrowed until done() is called */
     uint64_t deadline_usec;
     void (*done)(void *userdata, const struct worker_result *result);
+    /* May be NULL. More of the answer is there; answer is all of it so far, borrowed until this
+     * returns. Must not touch the pool or a job. Not called for what done() finds. */
+    void (*arrived)(void *userdata, struct str answer);
     void *userdata;
 };
 

@@ -32,7 +32,7 @@
 #define LONG (10 * USEC_PER_SEC)
 
 struct seen {
-    int calls;
+    int calls, arrivals;
     enum worker_status status;
     int code;
     char answer[256];
@@ -110,6 +110,45 @@ static void answers_with_what_the_child_wrote(void **state) {
     turn_until_quiet(loop);
     assert_int_equal(seen.calls, 1);
     assert_no_children();
+}
+
+static void note_arrival(void *userdata, struct str answer) {
+    struct seen *seen = userdata;
+    assert_int_equal(seen->calls, 0);
+    seen->len = answer.len;
+    seen->arrivals++;
+}
+
+/* Writes a word, and the next one when the parent has seen the first. */
+static int write_twice(const void *input, int fd) {
+    const volatile int *go_on = input;
+    (void)worker_write(fd, "first", 5);
+    for (int i = 0; i < 10000 && *go_on == 0; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    (void)worker_write(fd, " second", 7);
+    return 0;
+}
+
+static void shows_what_has_arrived_before_the_end(void **state) {
+    struct seen seen = {0};
+    int *go_on =
+        mmap(NULL, sizeof(*go_on), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(go_on, MAP_FAILED);
+    (void)worker_submit(pool, &(struct worker_request){
+                                  .work = write_twice,
+                                  .input = go_on,
+                                  .deadline_usec = loop_clock_usec() + LONG,
+                                  .done = done,
+                                  .arrived = note_arrival,
+                                  .userdata = &seen,
+                              });
+    assert_true(turn_until(loop, &seen.arrivals, 1));
+    assert_int_equal(seen.len, 5);
+    *go_on = 1;
+    assert_true(turn_until(loop, &seen.calls, 1));
+    assert_string_equal(seen.answer, "first second");
+    (void)munmap(go_on, sizeof(*go_on));
 }
 
 static int write_150000(const void *input, int fd) {
@@ -504,6 +543,7 @@ static void works_without_pidfds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(answers_with_what_the_child_wrote),
+        TEST(shows_what_has_arrived_before_the_end),
         TEST(reads_more_than_a_pipe_holds),
         TEST(kills_who_writes_too_much),
         TEST(reports_exit_status_and_signal),
