@@ -91,7 +91,7 @@ static void append(struct commit *commit, struct series *series, double value) {
     if (!was_live) {
         source_revive_series(series);
     } else if (!same) {
-        series->source->changed = true;
+        series_text_changes(series);
     }
 }
 

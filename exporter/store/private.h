@@ -33,11 +33,18 @@ struct joined_block {
     struct joined_part *parts; /* in name order of families */
 };
 
+/* Where a family stands in a rendered block. */
+struct slice {
+    uint32_t offset, len;
+};
+
 /* A family within a source. */
 struct source_family {
     struct family *family;
     struct series *first, *last; /* live ones */
     size_t n_series;             /* live and stale */
+    uint64_t changed;            /* the store's generation when its text last changed */
+    struct slice own, joined;    /* in the source's last blocks, if it stands there */
 };
 
 #define SLAB_PLACES 64
@@ -105,6 +112,13 @@ struct store {
     uint64_t boot_id; /* tells ETags of this process from those before a restart */
     struct cached_page joined;
 };
+
+/* The text of a series on the pages is about to change. What was rendered for a later generation of
+ * the source shows it already. */
+static inline void series_text_changes(const struct series *series) {
+    series->source->changed = true;
+    series->group->changed = series->source->store->generation;
+}
 
 /* --- store.c --- */
 

@@ -260,7 +260,7 @@ void source_revive_series(struct series *series) {
     leave_stale(source, series);
     list_append(&series->group->first, &series->group->last, series);
     source->n_live++;
-    source->changed = true;
+    series_text_changes(series);
     store->numbers.series++;
     if (series->family->n_live++ == 0) {
         store->head_bytes += series->family->head.len;
@@ -278,7 +278,7 @@ void source_end_series(struct series *series, int64_t t_ms) {
     list_remove(&series->group->first, &series->group->last, series);
     series->feed = NULL;
     source->n_live--;
-    source->changed = true;
+    series_text_changes(series);
     store->numbers.series--;
     if (--series->family->n_live == 0) {
         store->head_bytes -= series->family->head.len;
