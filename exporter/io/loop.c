@@ -3,11 +3,13 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <systemd/sd-event.h>
 
@@ -23,6 +25,7 @@ struct loop {
     sd_event *event;
     bool exits;
     int exit_code;
+    int statm; /* /proc/self/statm, or -1 */
     struct loop_lateness lateness;
 };
 
@@ -74,6 +77,12 @@ uint64_t loop_cpu_usec(void) {
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+uint64_t loop_mapped_bytes(const struct loop *loop) {
+    char text[64] = "";
+    ssize_t n = loop->statm >= 0 ? pread(loop->statm, text, sizeof(text) - 1, 0) : -1;
+    return n > 0 ? strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
 uint64_t loop_now_usec(const struct loop *loop) {
     uint64_t now;
     return sd_event_now(loop->event, CLOCK_BOOTTIME, &now) >= 0 ? now : loop_clock_usec();
@@ -112,6 +121,7 @@ int loop_new(struct loop **ret) {
     }
     struct loop *loop = mem_alloc(sizeof(*loop));
     loop->event = event;
+    loop->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     *ret = loop;
     return 0;
 }
@@ -119,6 +129,9 @@ int loop_new(struct loop **ret) {
 struct loop *loop_free(struct loop *loop) {
     if (loop != NULL) {
         sd_event_unref(loop->event);
+        if (loop->statm >= 0) {
+            (void)close(loop->statm);
+        }
         free(loop);
     }
     return NULL;

@@ -39,6 +39,9 @@ int64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_clock_usec(void);
 /* Processor time of this thread: to tell work from waiting. */
 uint64_t loop_cpu_usec(void);
+/* The address space of the process: to see what a library takes. Cheap, for its file stays open.
+ * Return: 0 when it is not known. */
+uint64_t loop_mapped_bytes(const struct loop *loop);
 
 /* A one-shot timer, unarmed at first; its callback may arm it again. */
 struct loop_timer *loop_timer_new(struct loop *loop, void (*fired)(void *userdata), void *userdata);

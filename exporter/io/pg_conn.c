@@ -85,7 +85,7 @@ bool pg_conn_is_busy(struct pg_conn *conn) {
 }
 
 void pg_conn_begin_turn(struct pg_conn *conn) {
-    pg_watch_begin(&conn->watch);
+    pg_watch_begin(&conn->watch, conn->loop);
 }
 
 const char *pg_conn_end_turn(struct pg_conn *conn) {
@@ -239,7 +239,7 @@ static const char *look_ahead(struct pg_conn *conn) {
  * lives only until the next poll. */
 static void poll_connection(struct pg_conn *conn) {
     conn->io = loop_io_free(conn->io);
-    pg_watch_begin(&conn->watch);
+    pg_watch_begin(&conn->watch, conn->loop);
     PostgresPollingStatusType status = PQconnectPoll(conn->handle);
     const char *why = pg_watch_end(&conn->watch);
     if (why != NULL) {

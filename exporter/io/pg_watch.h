@@ -12,14 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "io/loop.h"
+
 /* Before and after a piece of work with libpq. A zeroed one may not be ended. */
 struct pg_watch {
+    const struct loop *loop; /* borrowed */
     uint64_t mapped_bytes; /* 0: not known */
     uint64_t cpu_usec;
     bool slow; /* a call took long by the clock; whether it worked or was kept waiting is open */
 };
 
-void pg_watch_begin(struct pg_watch *watch);
+void pg_watch_begin(struct pg_watch *watch, const struct loop *loop);
 
 /* Notes how long a single call took. */
 void pg_watch_call(struct pg_watch *watch, uint64_t usec);

@@ -17,18 +17,16 @@
 #include "io/pg_watch.h"
 
 static void work_of_the_usual_size_is_fine(void **state) {
-    (void)state;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     pg_watch_call(&watch, 100);
     assert_null(pg_watch_end(&watch));
 }
 
 static void a_jump_of_the_address_space_is_not(void **state) {
-    (void)state;
     const size_t size = (size_t)64 * 1024 * 1024;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     void *room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(room, MAP_FAILED);
     assert_non_null(strstr(pg_watch_end(&watch), "too large"));
@@ -37,17 +35,15 @@ static void a_jump_of_the_address_space_is_not(void **state) {
 }
 
 static void a_call_that_was_kept_waiting_is_fine(void **state) {
-    (void)state;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     pg_watch_call(&watch, 1000000);
     assert_null(pg_watch_end(&watch));
 }
 
 static void a_call_that_worked_long_is_not(void **state) {
-    (void)state;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     uint64_t start = loop_cpu_usec();
     while (loop_cpu_usec() - start < 15000) {}
     assert_null(pg_watch_end(&watch)); /* many short calls */
@@ -84,6 +80,18 @@ static void nothing_waits_in_a_socket_that_is_none(void **state) {
     assert_int_equal(pg_watch_scram_iterations(-1), 0);
 }
 
+static int make_loop(void **state) {
+    struct loop *loop;
+    int r = loop_new(&loop);
+    *state = loop;
+    return r;
+}
+
+static int free_loop(void **state) {
+    loop_free(*state);
+    return 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_of_the_usual_size_is_fine),
@@ -93,5 +101,5 @@ int main(void) {
         cmocka_unit_test(reads_the_iterations_of_scram_and_takes_nothing),
         cmocka_unit_test(nothing_waits_in_a_socket_that_is_none),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_loop, free_loop);
 }
