@@ -538,7 +538,118 @@ static void works_without_pidfds(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* What a child may see from outside: shared with it. */
+static volatile int *go_on;
+
+static int share(void **state) {
+    go_on = mmap(NULL, sizeof(*go_on), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return go_on == MAP_FAILED ? -1 : set_up(state);
+}
+
+static int unshare_all(void **state) {
+    int r = tear_down(state);
+    assert_no_children();
+    return munmap((void *)(uintptr_t)go_on, sizeof(*go_on)) < 0 ? -1 : r;
+}
+
+/* Like a system call that hangs: nothing but our word ends it, or SIGKILL. */
+static int hang_until_told(const void *input, int fd) {
+    (void)worker_write(fd, "begun", 5);
+    while (*go_on == 0) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    (void)worker_write(fd, "more", 4);
+    return 0;
+}
+
+struct lingering {
+    struct seen seen; /* first */
+    int gone;
+};
+
+static void linger_gone(void *userdata) {
+    ((struct lingering *)userdata)->gone++;
+}
+
+static struct worker_job *submit_lingering(uint64_t patience_usec, struct lingering *lingering) {
+    return worker_submit(pool, &(struct worker_request){
+                                   .work = hang_until_told,
+                                   .deadline_usec = loop_clock_usec() + LONG,
+                                   .patience_usec = patience_usec,
+                                   .linger = true,
+                                   .done = done,
+                                   .gone = linger_gone,
+                                   .userdata = lingering,
+                               });
+}
+
+static void leaves_a_late_child_that_may_linger_until_it_ends(void **state) {
+    struct lingering late = {0};
+    struct seen other = {0};
+    worker_pool_free(pool);
+    pool = worker_pool_new(loop, &(struct worker_options){.max_running = 1});
+    (void)submit_lingering(50 * USEC_PER_MSEC, &late);
+    assert_true(turn_until(loop, &late.seen.calls, 1));
+    assert_int_equal(late.seen.status, WORKER_TIMEOUT);
+    assert_string_equal(late.seen.answer, "begun");
+    /* It still has its slot. */
+    (void)submit(pool, echo, "hello", LONG, &other);
+    turn_until_quiet(loop);
+    assert_int_equal(late.gone, 0);
+    assert_int_equal(other.calls, 0);
+    *go_on = 1;
+    assert_true(turn_until(loop, &late.gone, 1));
+    assert_true(turn_until(loop, &other.calls, 1));
+    assert_int_equal(other.status, WORKER_OK);
+    assert_int_equal(late.seen.calls, 1);
+    assert_int_equal(late.gone, 1);
+}
+
+static void leaves_a_cancelled_child_that_may_linger(void **state) {
+    struct lingering late = {0};
+    struct worker_job *job = submit_lingering(0, &late);
+    worker_cancel(job);
+    assert_true(turn_until(loop, &late.seen.calls, 1));
+    assert_int_equal(late.seen.status, WORKER_CANCELED);
+    turn_until_quiet(loop);
+    assert_int_equal(late.gone, 0);
+    *go_on = 1;
+    assert_true(turn_until(loop, &late.gone, 1));
+}
+
+static void kills_who_lingers_when_the_pool_ends(void **state) {
+    struct lingering late = {0};
+    (void)submit_lingering(50 * USEC_PER_MSEC, &late);
+    assert_true(turn_until(loop, &late.seen.calls, 1));
+    pool = worker_pool_free(pool);
+    assert_no_children();
+    assert_int_equal(late.gone, 0);
+}
+
+static int write_slowly(const void *input, int fd) {
+    for (int i = 0; i < 5; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
+        (void)worker_write(fd, "x", 1);
+    }
+    return 0;
+}
+
+static void has_patience_with_who_writes_on(void **state) {
+    struct seen seen = {0};
+    (void)worker_submit(pool, &(struct worker_request){
+                                  .work = write_slowly,
+                                  .deadline_usec = loop_clock_usec() + LONG,
+                                  .patience_usec = 400 * USEC_PER_MSEC,
+                                  .done = done,
+                                  .userdata = &seen,
+                              });
+    assert_true(turn_until(loop, &seen.calls, 1));
+    assert_int_equal(seen.status, WORKER_OK);
+    assert_string_equal(seen.answer, "xxxxx");
+}
+
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define SHARED(name) cmocka_unit_test_setup_teardown(name, share, unshare_all)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -562,6 +673,10 @@ int main(void) {
         TEST(submits_inside_an_answer),
         TEST(works_where_sigchld_is_ignored),
         TEST(answers_busy_when_no_process_can_be_made),
+        SHARED(leaves_a_late_child_that_may_linger_until_it_ends),
+        SHARED(leaves_a_cancelled_child_that_may_linger),
+        SHARED(kills_who_lingers_when_the_pool_ends),
+        TEST(has_patience_with_who_writes_on),
         cmocka_unit_test(works_without_pidfds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
