@@ -5,10 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "sampler/private.h"
 
 const char *const target_health_names[] = {"pending", "up", "down", NULL};
+
+static void kept_certificates(void *userdata, const struct error *why) {
+    log_warn("TLS: certificates cannot be renewed, those read before stay in use: %s", why->text);
+}
 
 struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct store *store,
                             const struct sampler_options *options) {
@@ -16,7 +21,7 @@ struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct
     sampler->loop = loop;
     sampler->resolver = resolver;
     sampler->store = store;
-    sampler->tls_contexts = tls_contexts_new();
+    sampler->tls_contexts = tls_contexts_new(kept_certificates, NULL);
     sampler->options = *options;
     return sampler;
 }

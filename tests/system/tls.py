@@ -72,7 +72,11 @@ for made in ("wrong", "renewed"):
     make_authority(made)
 make_signed("client", RIGHT_CA, RIGHT_KEY)
 make_signed("stranger", path("wrong.crt"), path("wrong.key"))
+make_signed("client-renewed", path("renewed.crt"), path("renewed.key"))
 put(path("wrong.crt"), "ca.pem")
+put(path("wrong.crt"), "pg-ca.pem")
+put(path("client.crt"), "renewing.crt")
+put(path("client.key"), "renewing.key")
 sandbox.redis("CONFIG", "SET", "tls-auth-clients", "yes", server=STRICT)
 mute = FakeServer(lambda peer: peer.recv(65536) and peer.sendall(b"-ERR what?\r\n"))
 
@@ -91,11 +95,13 @@ TARGETS = "".join([
     redis("not-tls", f"rediss://127.0.0.1:{mute.port}", "insecure_skip_verify: true"),
     redis("changing", URL, "ca_file: ca.pem"),
     strict("shown", f", cert_file: {path('client.crt')}, key_file: {path('client.key')}"),
+    strict("renewing", f", cert_file: {path('renewing.crt')}, key_file: {path('renewing.key')}"),
     strict("not-shown", ""),
     strict("stranger", f", cert_file: {path('stranger.crt')}, key_file: {path('stranger.key')}"),
     strict("other-key", f", cert_file: {path('client.crt')}, key_file: {path('stranger.key')}"),
     postgres("pg-right", f"host=localhost sslmode=verify-full sslrootcert={RIGHT_CA}"),
     postgres("pg-wrong-ca", f"host=localhost sslmode=verify-full sslrootcert={path('wrong.crt')}"),
+    postgres("pg-changing", f"host=localhost sslmode=verify-full sslrootcert={path('pg-ca.pem')}"),
     postgres("pg-wrong-name", "host=orders.example hostaddr=127.0.0.1 sslmode=verify-full "
              f"sslrootcert={RIGHT_CA}"),
 ])
@@ -161,6 +167,41 @@ def a_replaced_file_is_used_without_reload():
     daemon.wait_up("changing")
 
 
+def connects_again(target, server):
+    """Ends the server's connections and waits for a new one of the target."""
+    def opened():
+        return daemon.page(target).value("dbvitals_connections_opened_total")
+    before = opened()
+    sandbox.redis("CLIENT", "KILL", "TYPE", "normal", server=server)
+    eventually(lambda: opened() > before, what=f"{target} connects again")
+    daemon.wait_up(target)
+
+
+def a_certificate_of_ours_is_renewed_without_reload_and_half_a_file_changes_nothing():
+    daemon.wait_up("renewing")
+    with open(path("renewing.crt"), "r+", encoding="ascii") as file:
+        file.truncate(300)
+    connects_again("renewing", STRICT)
+    damaged = re.escape(path("renewing.crt"))
+    eventually(lambda: daemon.logged("certificates cannot be renewed, those read before stay in "
+                                     f"use: '{damaged}' holds no certificate"),
+               what="the log tells which file cannot be used")
+    # First the certificate, then the key: in between they do not belong together.
+    put(path("client-renewed.crt"), "renewing.crt")
+    connects_again("renewing", STRICT)
+    put(path("client-renewed.key"), "renewing.key")
+    # From now on the server trusts nobody who shows the old one.
+    sandbox.redis("CONFIG", "SET", "tls-ca-cert-file", path("renewed.crt"), server=STRICT)
+    connects_again("renewing", STRICT)
+    daemon.wait_down("shown")
+
+
+def a_file_of_libpq_is_read_for_each_connection():
+    says("pg-changing", "certificate verify failed")
+    put(RIGHT_CA, "pg-ca.pem")
+    daemon.wait_up("pg-changing")
+
+
 def a_renewed_certificate_needs_a_new_authority_and_keeps_what_is_connected():
     sandbox.redis("CONFIG", "SET", "tls-cert-file", path("renewed.crt"),
                   "tls-key-file", path("renewed.key"))
@@ -220,6 +261,8 @@ run_tests([
     a_certificate_of_ours_is_shown_when_asked_for,
     a_replaced_file_is_used_without_reload,
     postgres_checks_by_the_dsn,
+    a_file_of_libpq_is_read_for_each_connection,
+    a_certificate_of_ours_is_renewed_without_reload_and_half_a_file_changes_nothing,
     a_renewed_certificate_needs_a_new_authority_and_keeps_what_is_connected,
     a_plain_redis_says_nothing_to_a_handshake,
     no_secret_is_logged,
