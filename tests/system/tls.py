@@ -8,7 +8,7 @@ import subprocess
 
 from harness import Daemon, FakeServer, Sandbox, eventually, folder, run_tests, throughout
 
-sandbox = Sandbox(only="primary,redis,redis-replica")
+sandbox = Sandbox(only="primary,redis,redis-replica,sentinel")
 RIGHT_CA = os.path.join(sandbox.dir, "tls", "server.crt")
 RIGHT_KEY = os.path.join(sandbox.dir, "tls", "server.key")
 TLS_PORT = sandbox.servers["redis"]["tls_port"]
@@ -50,8 +50,8 @@ def put(source, name):
     os.rename(path(name + ".new"), path(name))
 
 
-def redis(name, url, tls="", password=None):
-    words = [f"name: {name}", "type: redis", f'url: "{url}"']
+def redis(name, url, tls="", password=None, kind="redis"):
+    words = [f"name: {name}", f"type: {kind}", f'url: "{url}"']
     words += [f"tls: {{{tls}}}"] if tls else []
     words += [f"password: {password!r}"] if password else []
     return "  - {" + ", ".join(words) + "}\n"
@@ -81,6 +81,7 @@ sandbox.redis("CONFIG", "SET", "tls-auth-clients", "yes", server=STRICT)
 mute = FakeServer(lambda peer: peer.recv(65536) and peer.sendall(b"-ERR what?\r\n"))
 
 URL = f"rediss://127.0.0.1:{TLS_PORT}"
+SENTINEL = f"rediss://localhost:{sandbox.servers['sentinel']['tls_port']}"
 HEAD = "global: {interval: 300ms, timeout: 2s}\ntargets:\n"
 TARGETS = "".join([
     redis("right", URL, f"ca_file: {RIGHT_CA}"),
@@ -91,6 +92,8 @@ TARGETS = "".join([
     redis("system-ca", URL),
     redis("wrong-name", URL, f"ca_file: {RIGHT_CA}, server_name: cache.example"),
     redis("wrong-address", URL, f"ca_file: {RIGHT_CA}, server_name: 127.0.0.2"),
+    redis("sentinel", SENTINEL, f"ca_file: {RIGHT_CA}", kind="sentinel"),
+    redis("sentinel-wrong-ca", SENTINEL, f"ca_file: {path('wrong.crt')}", kind="sentinel"),
     redis("no-file", URL, "ca_file: missing.pem"),
     redis("not-tls", f"rediss://127.0.0.1:{mute.port}", "insecure_skip_verify: true"),
     redis("changing", URL, "ca_file: ca.pem"),
@@ -144,6 +147,14 @@ def an_unknown_authority_is_refused():
 def another_name_is_refused():
     says("wrong-name", "is not accepted: hostname mismatch")
     says("wrong-address", "is not accepted: IP address mismatch")
+
+
+def a_sentinel_is_asked_over_tls_alike():
+    daemon.wait_up("sentinel")
+    page = daemon.page("sentinel")
+    assert page.value("redis_sentinel_masters") == 1, page.names()
+    assert page.value("redis_sentinel_master_slaves", master_name="cache") == 1, page.names()
+    says("sentinel-wrong-ca", r"certificate \(CN=localhost\) is not accepted: self-signed")
 
 
 def a_missing_file_is_named():
@@ -256,6 +267,7 @@ run_tests([
     an_unchecked_server_is_up,
     an_unknown_authority_is_refused,
     another_name_is_refused,
+    a_sentinel_is_asked_over_tls_alike,
     a_missing_file_is_named,
     a_server_without_tls_is_told,
     a_certificate_of_ours_is_shown_when_asked_for,
