@@ -40,7 +40,7 @@ static void run_succeeded(struct collector_run *run, int64_t t_ms) {
     struct store_commit_result result = store_feed_commit(run->feed, &run->batch, t_ms);
     target->duplicate_samples += result.duplicates;
     target->dropped_samples += result.over_limit + run->batch.dropped_samples;
-    run->last_good_ms = t_ms;
+    run->last_good_usec = target->round.start_usec;
     run->timed_out = false;
     backoff_reset(&run->backoff);
     run->next_due_usec = target->round.start_usec + run->settings->interval_usec;
@@ -52,7 +52,7 @@ static void run_did_fail(struct collector_run *run, int64_t t_ms) {
     uint64_t wait = run->settings->interval_usec;
     store_feed_end(run->feed, t_ms);
     run->facts = (struct facts){0};
-    run->last_good_ms = 0;
+    run->last_good_usec = 0;
     run->errors[run->view.failure.reason]++;
     run->timed_out = run->view.failure.reason == REASON_TIMEOUT;
     if (run->timed_out) {
@@ -73,14 +73,14 @@ static void run_was_idle(struct collector_run *run, int64_t t_ms) {
     if (interval < run->target->options.interval_usec) {
         interval = run->target->options.interval_usec;
     }
-    int64_t most_ms = (int64_t)(2 * interval / USEC_PER_MSEC);
-    if (run->settings->enabled && run->last_good_ms != 0 && t_ms - run->last_good_ms <= most_ms) {
+    uint64_t age_usec = run->target->round.start_usec - run->last_good_usec;
+    if (run->settings->enabled && run->last_good_usec != 0 && age_usec <= 2 * interval) {
         store_feed_repeat(run->feed, t_ms);
         return;
     }
     store_feed_end(run->feed, t_ms);
     run->facts = (struct facts){0};
-    run->last_good_ms = 0;
+    run->last_good_usec = 0;
 }
 
 static void commit_good(struct target *target, int64_t t_ms) {
@@ -112,7 +112,7 @@ static void commit_bad(struct target *target, int64_t t_ms) {
         struct collector_run *run = &target->runs[i];
         store_feed_end(run->feed, t_ms);
         run->facts = (struct facts){0};
-        run->last_good_ms = 0;
+        run->last_good_usec = 0;
         run->next_due_usec = 0;
     }
 }
@@ -176,7 +176,8 @@ void target_commit(struct target *target) {
     }
     gather_facts(target, good);
     remember_position(target, t_ms);
-    if (!lag_update(&target->lag, &target->view.facts, t_ms, &target->lag_seconds)) {
+    int64_t now_ms = (int64_t)(target->round.start_usec / USEC_PER_MSEC);
+    if (!lag_update(&target->lag, &target->view.facts, now_ms, &target->lag_seconds)) {
         target->lag_seconds = (double)NAN;
     }
     batch_clear(&target->self_batch);

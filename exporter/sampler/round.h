@@ -25,7 +25,7 @@ struct collector_run {
     bool timed_out;         /* last time: goes last */
     bool failing;           /* said so in the log */
     enum client_reason failing_reason;
-    int64_t last_good_ms;
+    uint64_t last_good_usec; /* start of the round; 0: its values do not stand */
     uint64_t errors[REASON_COUNT];
     uint64_t skipped_cells;
 
