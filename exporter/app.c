@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "io/descriptors.h"
 #include "io/log_writer.h"
 #include "self.h"
 #include "store/exposition.h"
@@ -148,6 +149,9 @@ static void reload_not_read(struct app *app, const struct worker_result *result)
         strbuf_add_str(&text, result->answer);
     } else if (result->status == WORKER_TIMEOUT) {
         strbuf_add_text(&text, "the configuration could not be read within 10s");
+    } else if (result->status == WORKER_BUSY) {
+        strbuf_add_text(&text, "no process could be made that reads the configuration: the limit "
+                               "of processes, memory or file descriptors is reached");
     } else {
         strbuf_printf(&text, "the worker that reads the configuration failed (%d, %d)",
                       (int)result->status, result->code);
@@ -434,6 +438,7 @@ int app_new(const struct flags *flags, bool serve, struct app **ret, struct erro
     config_init(&app->config);
     signal(SIGPIPE, SIG_IGN);
     hold_signals();
+    descriptors_raise_limit();
     int r = build(app, err);
     if (r < 0) {
         return r;

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 
 #include "base/mem.h"
+#include "io/descriptors.h"
 #include "io/pg_failure.h"
 #include "io/pg_hosts.h"
 #include "io/pg_watch.h"
@@ -281,6 +282,12 @@ static void end_unresolved(struct pg_conn *conn, enum client_reason reason,
 
 /* Runs from the loop, when all names are known. */
 static void begin(struct pg_conn *conn, const struct pg_params *params) {
+    struct error scarce = {0};
+    if (descriptors_are_scarce(&scarce)) {
+        conn->hosts = pg_hosts_free(conn->hosts);
+        end_unresolved(conn, REASON_LOCAL, &scarce);
+        return;
+    }
     conn->handle = PQconnectStartParams((const char *const *)params->keywords,
                                         (const char *const *)params->values, 0);
     conn->hosts = pg_hosts_free(conn->hosts); /* and the copy of the password with it */
@@ -308,7 +315,8 @@ static void on_hosts_known(void *userdata, const struct pg_params *params,
                            const struct error *err) {
     struct pg_conn *conn = userdata;
     if (params == NULL) {
-        end_unresolved(conn, err->code == -EINVAL ? REASON_LOCAL : REASON_DNS, err);
+        bool ours = err->code == -EINVAL || err->code == -EBUSY;
+        end_unresolved(conn, ours ? REASON_LOCAL : REASON_DNS, err);
         return;
     }
     begin(conn, params);

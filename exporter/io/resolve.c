@@ -240,7 +240,8 @@ static void take_missing(struct resolver *resolver, struct batch *batch,
             name->slow = true;
             resolver->n_new++;
         } else if (status == WORKER_BUSY) {
-            fail_name(resolver, name, -EBUSY, "too many lookups at the same time");
+            fail_name(resolver, name, -EBUSY,
+                      "no process could be made for the lookup, or too many wait for one");
         } else {
             fail_name(resolver, name, -EAGAIN, "the name server did not answer");
         }
