@@ -340,16 +340,28 @@ static int storage_open(struct app *app, struct error *err) {
 
 /* ---- life ---- */
 
+static void name_servers_changed(void *userdata, const char *host) {
+    if (host != NULL) {
+        log_warn("host '%s' cannot be looked up: the name server does not answer; addresses that "
+                 "are known from before are used as long as that lasts",
+                 host);
+    } else {
+        log_info("names can be looked up again");
+    }
+}
+
 static int build_io(struct app *app, struct error *err) {
     int r = loop_new(&app->loop);
     if (r < 0) {
         return error_say(err, r, "the event loop could not be made: %s", strerrordesc_np(-r));
     }
-    app->resolve_pool = worker_pool_new(app->loop, &(struct worker_options){.max_running = 4});
+    app->resolve_pool =
+        worker_pool_new(app->loop, &(struct worker_options){.max_running = RESOLVE_WORKERS});
     app->file_pool = worker_pool_new(
         app->loop,
         &(struct worker_options){.max_running = 1, .max_answer_bytes = CONFIG_MOST_PACKED});
     app->resolver = resolver_new(app->loop, app->resolve_pool);
+    resolver_configure(app->resolver, &(struct resolver_options){.silence = name_servers_changed});
     return 0;
 }
 
