@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 
+SO_RCVBUFFORCE = 33  # for all questions of a fleet at once
 TYPE_A = 1
 NAME_UNKNOWN = 3
 ETC = {
@@ -38,6 +39,7 @@ class NameServer:
         self.address = f"127.53.{random.randrange(256)}.{random.randrange(1, 255)}"
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
             self.socket.bind((self.address, 53))
         except OSError as e:
             self.socket.close()
