@@ -177,6 +177,12 @@ static int bytes_waiting(const struct pg_conn *conn) {
     return ioctl(PQsocket(conn->handle), FIONREAD, &count) == 0 ? count : 0;
 }
 
+/* Return: false when the connection is broken. */
+static bool consume(struct pg_conn *conn, int waiting) {
+    conn->received += (uint64_t)waiting;
+    return PQconsumeInput(conn->handle);
+}
+
 static void on_ready(void *userdata, uint32_t revents) {
     struct pg_conn *conn = userdata;
     if ((revents & EPOLLOUT) != 0 && !flush(conn)) {
@@ -186,12 +192,25 @@ static void on_ready(void *userdata, uint32_t revents) {
     if ((revents & ~(uint32_t)EPOLLOUT) == 0) {
         return;
     }
-    conn->received += (uint64_t)bytes_waiting(conn);
-    if (!PQconsumeInput(conn->handle)) {
+    if (!consume(conn, bytes_waiting(conn))) {
         end_connected(conn);
         return;
     }
     conn->events.readable(conn->events.userdata);
+}
+
+bool pg_conn_read_on(struct pg_conn *conn) {
+    int waiting = 0;
+    if (conn->ended || !conn->reading || !PQsslInUse(conn->handle) ||
+        (waiting = bytes_waiting(conn)) == 0) {
+        return false;
+    }
+    pg_watch_go_on(&conn->watch);
+    if (!consume(conn, waiting)) {
+        loop_deferred_arm(conn->deferred);
+        return false;
+    }
+    return true;
 }
 
 static void on_connect_ready(void *userdata, uint32_t revents);

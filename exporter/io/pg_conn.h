@@ -36,6 +36,10 @@ void pg_conn_open(struct pg_conn *conn);
 /* libpq's handle, or NULL before the connection was begun; non-blocking. */
 PGconn *pg_conn_handle(struct pg_conn *conn);
 
+/* Reads once more when libpq has left something in the socket: under TLS it takes one record at a
+ * time. Counts as a turn of its own. Return: false when there is nothing to read now. */
+bool pg_conn_read_on(struct pg_conn *conn);
+
 /* PQisBusy(): takes apart what has arrived. Return: false when there is a result to be taken. */
 bool pg_conn_is_busy(struct pg_conn *conn);
 

@@ -24,9 +24,15 @@ void pg_watch_call(struct pg_watch *watch, uint64_t usec) {
     watch->slow |= usec > MOST_CALL_USEC;
 }
 
-const char *pg_watch_end(const struct pg_watch *watch) {
-    if (watch->mapped_bytes != 0 &&
-        loop_mapped_bytes(watch->loop) > watch->mapped_bytes + MOST_GROWTH_BYTES) {
+void pg_watch_go_on(struct pg_watch *watch) {
+    watch->mapped_bytes = watch->seen_bytes;
+    watch->cpu_usec = loop_cpu_usec();
+    watch->slow = false;
+}
+
+const char *pg_watch_end(struct pg_watch *watch) {
+    watch->seen_bytes = loop_mapped_bytes(watch->loop);
+    if (watch->mapped_bytes != 0 && watch->seen_bytes > watch->mapped_bytes + MOST_GROWTH_BYTES) {
         return "a single message is too large: the connection was closed by us";
     }
     if (watch->slow && loop_cpu_usec() - watch->cpu_usec > MOST_CALL_USEC) {

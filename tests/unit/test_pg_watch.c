@@ -51,6 +51,26 @@ static void a_call_that_worked_long_is_not(void **state) {
     assert_non_null(strstr(pg_watch_end(&watch), "too long"));
 }
 
+static void going_on_forgets_what_was_fine(void **state) {
+    const size_t size = (size_t)30 * 1024 * 1024;
+    void *rooms[2];
+    struct pg_watch watch;
+    pg_watch_begin(&watch, *state);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t start = loop_cpu_usec();
+        while (loop_cpu_usec() - start < 6000) {}
+        rooms[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(rooms[i], MAP_FAILED);
+        pg_watch_call(&watch, 15000);
+        assert_null(pg_watch_end(&watch));
+        pg_watch_go_on(&watch);
+    }
+    assert_null(pg_watch_end(&watch));
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(munmap(rooms[i], size), 0);
+    }
+}
+
 static uint64_t iterations(const char *data, size_t len) {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
@@ -98,6 +118,7 @@ int main(void) {
         cmocka_unit_test(a_jump_of_the_address_space_is_not),
         cmocka_unit_test(a_call_that_was_kept_waiting_is_fine),
         cmocka_unit_test(a_call_that_worked_long_is_not),
+        cmocka_unit_test(going_on_forgets_what_was_fine),
         cmocka_unit_test(reads_the_iterations_of_scram_and_takes_nothing),
         cmocka_unit_test(nothing_waits_in_a_socket_that_is_none),
     };
