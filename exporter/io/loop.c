@@ -246,9 +246,12 @@ struct loop_io *loop_io_new(struct loop *loop, int fd, uint32_t events,
 
 void loop_io_set_events(struct loop_io *io, uint32_t events) {
     /* epoll reports errors and hang-ups unasked, again and again: nothing means switched off. */
-    must(sd_event_source_set_enabled(io->source, events != 0 ? SD_EVENT_ON : SD_EVENT_OFF),
-         "switching a descriptor");
+    if (events == 0) {
+        must(sd_event_source_set_enabled(io->source, SD_EVENT_OFF), "switching a descriptor off");
+        return;
+    }
     must(sd_event_source_set_io_events(io->source, events), "changing a descriptor's events");
+    must(sd_event_source_set_enabled(io->source, SD_EVENT_ON), "switching a descriptor on");
 }
 
 struct loop_io *loop_io_free(struct loop_io *io) {

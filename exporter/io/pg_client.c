@@ -110,8 +110,17 @@ static bool send_text(struct pg_client *client, enum pg_step_kind kind, const ch
     return true;
 }
 
+/* libpq before 17 sends whatever it has at each sync; pg_conn_cork() makes one packet of that. */
+static bool put_sync(PGconn *handle) {
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+    return PQsendPipelineSync(handle);
+#else
+    return PQpipelineSync(handle);
+#endif
+}
+
 static bool send_sync(struct pg_client *client, struct pg_request *request) {
-    if (!PQpipelineSync(handle_of(client))) {
+    if (!put_sync(handle_of(client))) {
         return false;
     }
     push_step(client, (struct pg_step){.kind = STEP_SYNC, .request = request});
@@ -184,25 +193,33 @@ static bool send_request(struct pg_client *client, struct pg_request *request) {
            send_sync(client, request);
 }
 
+/* The next request that is to be sent, from this one on. */
+static struct pg_request *next_unsent(struct pg_request *request) {
+    while (request != NULL && (request->sent || request->doom != PG_DOOM_NONE)) {
+        request = request->next;
+    }
+    return request;
+}
+
 static void flush(struct client *self) {
     struct pg_client *client = client_of(container_of(self, struct pg_base, client));
-    if (self->state != CLIENT_READY) {
+    struct pg_request *request = next_unsent(client->base.requests.first);
+    if (self->state != CLIENT_READY || request == NULL) {
         return;
     }
     bool sent = true;
     size_t count = 0;
-    for (struct pg_request *request = client->base.requests.first; request != NULL && sent;
-         request = request->next) {
-        if (!request->sent && request->doom == PG_DOOM_NONE) {
-            sent = send_request(client, request);
-            count++;
-        }
+    pg_conn_cork(client->base.conn, true);
+    for (; request != NULL && sent; request = next_unsent(request->next)) {
+        sent = send_request(client, request);
+        count++;
     }
     if (!sent) {
         pg_base_end_soon(&client->base, REASON_LOCAL, PQerrorMessage(handle_of(client)));
         return;
     }
     pg_conn_flush(client->base.conn);
+    pg_conn_cork(client->base.conn, false);
     if (count >= RESTING_REQUESTS) {
         pg_conn_set_reading(client->base.conn, false);
         loop_timer_set(client->rest, loop_now_usec(client->base.loop) + REST_USEC);

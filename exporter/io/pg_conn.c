@@ -6,8 +6,11 @@
 #include "io/pg_conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "io/descriptors.h"
@@ -163,6 +166,11 @@ void pg_conn_flush(struct pg_conn *conn) {
     if (conn->connected && !conn->ended && !flush(conn)) {
         loop_deferred_arm(conn->deferred);
     }
+}
+
+void pg_conn_cork(struct pg_conn *conn, bool on) {
+    const int value = on;
+    (void)setsockopt(PQsocket(conn->handle), IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
 }
 
 void pg_conn_set_reading(struct pg_conn *conn, bool on) {

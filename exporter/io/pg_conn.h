@@ -51,6 +51,10 @@ const char *pg_conn_end_turn(struct pg_conn *conn);
 /* Sends what libpq has buffered, now and whenever the socket takes more. */
 void pg_conn_flush(struct pg_conn *conn);
 
+/* Holds back packets that are not full, until it is switched off: for pieces that are sent one by
+ * one and belong together. Where the socket or the machine cannot do that, nothing changes. */
+void pg_conn_cork(struct pg_conn *conn, bool on);
+
 /* Stops or resumes reading, so that libpq's buffer does not grow while its owner has a backlog. */
 void pg_conn_set_reading(struct pg_conn *conn, bool on);
 
