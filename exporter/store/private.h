@@ -194,13 +194,3 @@ bool page_walk_next(struct page_walk *walk, struct str *ret);
 /* --- exposition.c --- */
 
 void cached_page_clear(struct cached_page *page);
-
-/* A gzip stream at the level that pages are worth. Return: NULL when zlib refuses to start. */
-struct gzip_stream;
-struct gzip_stream *gzip_stream_new(void);
-struct gzip_stream *gzip_stream_free(struct gzip_stream *stream);
-
-/* Compresses from *in (which moves on) into out; last: nothing follows *in. *ret_ended tells that
- * all has been written. Return: bytes written. */
-size_t gzip_stream_step(struct gzip_stream *stream, struct str *in, bool last, char *out,
-                        size_t size, bool *ret_ended);
