@@ -250,6 +250,18 @@ static void a_fact_that_is_none_stays_unknown(void **state) {
     assert_int_equal(bench->batch.skipped_cells, 2);
 }
 
+static void a_number_is_no_role_unless_it_is_one(void **state) {
+    static const struct word roles[] = {{"master", ROLE_PRIMARY}, {NULL, 0}};
+    static const struct column columns[] = {{"x", FACT, .fact = FACT_ROLE, .words = roles}, {0}};
+    static const char *const names[] = {"x"};
+    static const struct str cells[] = {CELL("2"), CELL("3"), CELL("1e9"), CELL("-1")};
+    struct bench *bench = *state;
+    int64_t value;
+    decode(bench, &(struct collector){.columns = columns}, names, cells, 1, 4);
+    assert_true(facts_get(&bench->facts, FACT_ROLE, &value) && value == ROLE_REPLICA);
+    assert_int_equal(bench->batch.skipped_cells, 3);
+}
+
 static void labels_belong_to_their_group(void **state) {
     static const struct column columns[] = {
         {NULL, LABEL, "server", .group = 1},
@@ -388,6 +400,7 @@ int main(void) {
         TEST(names_fill_patterns),
         TEST(facts_are_kept_whole),
         TEST(a_fact_that_is_none_stays_unknown),
+        TEST(a_number_is_no_role_unless_it_is_one),
         TEST(labels_belong_to_their_group),
         TEST(the_server_label_is_added_when_asked_for),
         TEST(hostile_names_are_escaped),
