@@ -64,6 +64,12 @@ static inline int64_t fact_of(double value) {
     return isnan(value) ? 0 : (int64_t)value;
 }
 
+/* a - b, and the nearest number there is when that is none: facts are what servers say. */
+static inline int64_t fact_distance(int64_t a, int64_t b) {
+    int64_t distance;
+    return !__builtin_sub_overflow(a, b, &distance) ? distance : a < b ? INT64_MIN : INT64_MAX;
+}
+
 static inline bool facts_get(const struct facts *facts, enum fact fact, int64_t *ret) {
     if ((facts->known >> fact & 1) == 0) {
         return false;

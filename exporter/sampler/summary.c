@@ -58,7 +58,7 @@ static void forget_before_restart(struct summary_ring *ring, const struct facts 
     if (!facts_get(known, FACT_START_TIME_SECONDS, &start)) {
         return;
     }
-    int64_t moved = start - ring->start_time;
+    int64_t moved = fact_distance(start, ring->start_time);
     if (ring->start_time != 0 && (moved > START_TIME_JITTER || moved < -START_TIME_JITTER)) {
         summary_forget(ring);
     }
@@ -111,8 +111,8 @@ static bool rise_of(const struct summary_window *window, uint64_t now_usec, stru
     if (newest->t_usec <= oldest->t_usec) {
         return false;
     }
-    ret->first = (double)(newest->value[FIRST] - oldest->value[FIRST]);
-    ret->second = (double)(newest->value[SECOND] - oldest->value[SECOND]);
+    ret->first = (double)fact_distance(newest->value[FIRST], oldest->value[FIRST]);
+    ret->second = (double)fact_distance(newest->value[SECOND], oldest->value[SECOND]);
     ret->seconds = (double)(newest->t_usec - oldest->t_usec) / (double)USEC_PER_SEC;
     return true;
 }

@@ -260,7 +260,7 @@ static void add_lag(const struct target *target, struct batch *batch) {
         cluster->system_identifier != identifier) {
         return;
     }
-    int64_t behind = cluster->position - received;
+    int64_t behind = fact_distance(cluster->position, received);
     add(batch, LAG_BYTES, no_labels, behind > 0 ? (double)behind : 0);
 }
 

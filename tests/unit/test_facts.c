@@ -23,9 +23,19 @@ static void computed_numbers_are_cut_at_the_ends(void **state) {
     assert_true(fact_of((double)NAN) == 0);
 }
 
+static void distances_are_cut_at_the_ends(void **state) {
+    assert_true(fact_distance(5, 7) == -2);
+    assert_true(fact_distance(INT64_MAX, 1) == INT64_MAX - 1);
+    assert_true(fact_distance(INT64_MAX, -1) == INT64_MAX);
+    assert_true(fact_distance(0, INT64_MIN) == INT64_MAX);
+    assert_true(fact_distance(INT64_MIN, 1) == INT64_MIN);
+    assert_true(fact_distance(-1, INT64_MIN) == INT64_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(computed_numbers_are_cut_at_the_ends),
+        cmocka_unit_test(distances_are_cut_at_the_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
