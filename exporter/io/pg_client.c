@@ -244,7 +244,7 @@ static void begin(struct pg_base *base) {
 /* Return: false when the client has ended. */
 static bool set_guards(struct pg_client *client) {
     struct strbuf text = {0};
-    pg_guards_statement(&client->guards, client->base.options.guard_timeout_usec, false, &text);
+    pg_guards_statement(&client->guards, &client->base.options, false, &text);
     bool sent = send_text(client, STEP_GUARDS, text.data, NULL) && send_sync(client, NULL);
     strbuf_deinit(&text);
     if (!sent) {
@@ -267,8 +267,7 @@ static bool take_hello(struct pg_client *client, const PGresult *result) {
     if (!client->base.hello.pooler) {
         return set_guards(client);
     }
-    pg_guards_statement(&client->guards, client->base.options.guard_timeout_usec, true,
-                        &client->frame_settings);
+    pg_guards_statement(&client->guards, &client->base.options, true, &client->frame_settings);
     return true;
 }
 

@@ -95,6 +95,25 @@ static void connects_to_a_database_with_an_odd_name(void **state) {
     run_admin("DROP DATABASE \"\"\"\" WITH (FORCE)");
 }
 
+static void connects_to_the_database_of_the_options_whatever_it_is_called(void **state) {
+    static const char name[] = "host=evil '\"\\ dbname=x \xc3\xbc";
+    struct harness h;
+    struct pg_options options = {0};
+    run_admin("CREATE DATABASE \"host=evil '\"\"\\ dbname=x \xc3\xbc\"");
+    assert_int_equal(pg_options_parse(direct(), &options, NULL), 0);
+    options.database = mem_strdup(name);
+    options.statement_timeout_usec = 7000000;
+    harness_begin_options(&h, &options, false);
+    pg_options_deinit(&options);
+    client_open(h.client);
+    harness_wait(&h, &h.is_ready);
+    assert_string_equal(value_of(harness_ask(&h, "SELECT current_database()", true)), name);
+    assert_string_equal(value_of(harness_ask(&h, "SHOW statement_timeout", true)), "7s");
+    assert_string_equal(value_of(harness_ask(&h, "SHOW lock_timeout", true)), "300ms");
+    harness_end(&h);
+    run_admin("DROP DATABASE \"host=evil '\"\"\\ dbname=x \xc3\xbc\" WITH (FORCE)");
+}
+
 static void wrong_password_is_alive(void **state) {
     struct harness h;
     CLEANUP(mem_freep)
@@ -630,6 +649,7 @@ int main(void) {
         cmocka_unit_test(connects_over_a_unix_socket),
         cmocka_unit_test(resolves_names_and_tries_all_hosts),
         cmocka_unit_test(connects_to_a_database_with_an_odd_name),
+        cmocka_unit_test(connects_to_the_database_of_the_options_whatever_it_is_called),
         cmocka_unit_test(wrong_password_is_alive),
         cmocka_unit_test(missing_password_is_alive),
         cmocka_unit_test(missing_database_is_alive),
