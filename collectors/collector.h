@@ -104,6 +104,8 @@ struct sample_context {
     const struct facts *known;          /* of all collectors, as of the round before */
     struct facts *facts;                /* where FACT columns go */
     struct arena *arena;                /* of the round: for what decode() needs */
+    bool many_databases; /* of COLLECTOR_PER_DATABASE: others are asked too, so each series must
+                            say which one it is of */
 };
 
 struct answer {
@@ -130,6 +132,7 @@ enum collector_flag {
     COLLECTOR_VITAL = 1, /* the first of its kind: its answer decides whether the server is up */
     COLLECTOR_SERVER_LABEL = 2, /* its metrics carry the peers' label server */
     COLLECTOR_OFF = 4,          /* disabled unless configured */
+    COLLECTOR_PER_DATABASE = 8, /* knows only what is in the database of its connection */
 };
 
 struct collector {

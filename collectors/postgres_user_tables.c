@@ -102,6 +102,7 @@ const struct collector collector_postgres_user_tables = {
     .name = "user_tables",
     .help = "Reads, writes, dead rows and vacuums of the tables in the connection's database.",
     .kind = KIND_POSTGRES,
+    .flags = COLLECTOR_PER_DATABASE,
     /* A few dozen look-ups a table on the server. */
     .interval_usec = 30 * USEC_PER_SEC,
     .queries = queries,

@@ -182,6 +182,8 @@ static int read_setting(struct fixture *fixture, struct str line, const struct c
         context->now_ms = number;
     } else if (str_is(name, "databases") && is_number) {
         facts_set(&fixture->known, FACT_DATABASES, number);
+    } else if (str_is(name, "many-databases")) {
+        context->many_databases = str_is(line, "yes");
     } else if (str_is(name, "option")) {
         return read_option(fixture, line, collector, err);
     } else {

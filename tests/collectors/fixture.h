@@ -8,6 +8,7 @@
  *   server 127.0.0.1:5432
  *   now 1795254644000          (milliseconds)
  *   databases 16               (known from the round before)
+ *   many-databases yes         (asked of several, one after another)
  *   option limit 5
  *   >>> rows                   the reply as COPY's text format with a line of names: tabs, \N for
  *   datname\tcount             NULL, \t \n \\ \xNN for what cannot stand there itself
