@@ -96,6 +96,7 @@ void target_options_deinit(struct target_options *options) {
             free((void *)(uintptr_t)options->collectors[i].options[o].text);
         }
     }
+    database_options_deinit(&options->databases);
     if (options->pg.password != NULL) {
         explicit_bzero(options->pg.password, strlen(options->pg.password));
     }
@@ -112,6 +113,7 @@ void target_options_copy(const struct target_options *from, struct target_option
     copy.name = text_copy(from->name);
     copy.cluster = text_copy(from->cluster);
     copy.job = text_copy(from->job);
+    database_options_copy(&from->databases, &copy.databases);
     copy.pg = (struct pg_options){0};
     copy.redis = (struct redis_options){0};
     if (kind_is_pg(from->kind)) {
@@ -174,7 +176,8 @@ static bool same_settings(const struct collector_settings *a, const struct colle
 
 static bool same_schedule(const struct target_options *a, const struct target_options *b) {
     if (a->interval_usec != b->interval_usec || a->timeout_usec != b->timeout_usec ||
-        a->required != b->required || a->guessed != b->guessed) {
+        a->required != b->required || a->guessed != b->guessed ||
+        !database_options_equal(&a->databases, &b->databases)) {
         return false;
     }
     for (size_t i = 0; i < TARGET_MOST_COLLECTORS; i++) {

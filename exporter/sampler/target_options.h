@@ -11,6 +11,7 @@
 #include "collectors/collector.h"
 #include "io/pg_options.h"
 #include "io/redis_client.h"
+#include "sampler/database_options.h"
 
 #define TARGET_NAME_MOST       63
 #define TARGET_MOST_LABELS     16
@@ -48,6 +49,7 @@ struct target_options {
     bool required; /* down means /health is 503 */
     bool guessed;  /* found without a configuration: hidden until it answered once */
     struct collector_settings collectors[TARGET_MOST_COLLECTORS];
+    struct database_options databases; /* postgres */
 };
 
 /* Fills everything but name, kind and address with defaults: collectors as their tables say. */
@@ -62,6 +64,6 @@ void target_options_instance(const struct target_options *options, char *out, si
 enum target_difference {
     TARGET_CONNECTION = 1, /* kind, address, credentials: connect anew */
     TARGET_LABELS = 2,     /* cluster, job, labels: new series */
-    TARGET_SCHEDULE = 4,   /* interval, timeout, collectors, required, guessed */
+    TARGET_SCHEDULE = 4,   /* interval, timeout, collectors, databases, required, guessed */
 };
 unsigned target_options_compare(const struct target_options *a, const struct target_options *b);

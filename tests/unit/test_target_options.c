@@ -23,6 +23,8 @@ static void make(struct target_options *options, enum target_kind kind, const ch
     options->labels[0] = (struct target_label){mem_strdup("site"), mem_strdup("ams1")};
     options->labels[1] = (struct target_label){mem_strdup("tier"), mem_strdup("gold")};
     options->n_labels = 2;
+    options->databases.include.list[0] = mem_strdup("*");
+    options->databases.include.count = 1;
     if (kind == KIND_POSTGRES || kind == KIND_PGBOUNCER) {
         assert_int_equal(pg_options_parse(address, &options->pg, NULL), 0);
     } else {
@@ -130,6 +132,7 @@ static void a_copy_is_equal_and_independent(void **state) {
         assert_string_equal(copy.cluster, "orders");
         assert_string_equal(copy.job, "databases");
         assert_string_equal(copy.labels[1].value, "gold");
+        assert_string_equal(copy.databases.include.list[0], "*");
         assert_string_equal(i == 0 ? copy.pg.password : copy.redis.password, "pw");
         target_options_deinit(&copy);
     }
@@ -200,6 +203,9 @@ static void tells_schedules_apart(void **state) {
     b.collectors[i].options[0].number++;
     assert_int_equal(target_options_compare(&a, &b), TARGET_SCHEDULE);
     b.collectors[i].options[0].number--;
+    b.databases.given = true;
+    assert_int_equal(target_options_compare(&a, &b), TARGET_SCHEDULE);
+    b.databases.given = false;
     assert_int_equal(target_options_compare(&a, &b), 0);
     target_options_deinit(&a);
     target_options_deinit(&b);
