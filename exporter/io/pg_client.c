@@ -65,6 +65,7 @@ struct pg_client {
     struct pg_step *steps; /* a queue: [head, head + count) */
     size_t head, count, capacity;
     bool encoding_failed;    /* ends when nothing is outstanding */
+    bool flush_later;        /* at the next sync */
     struct loop_timer *rest; /* set while reading rests */
 };
 
@@ -201,10 +202,9 @@ static struct pg_request *next_unsent(struct pg_request *request) {
     return request;
 }
 
-static void flush(struct client *self) {
-    struct pg_client *client = client_of(container_of(self, struct pg_base, client));
+static void send_waiting(struct pg_client *client) {
     struct pg_request *request = next_unsent(client->base.requests.first);
-    if (self->state != CLIENT_READY || request == NULL) {
+    if (request == NULL) {
         return;
     }
     bool sent = true;
@@ -223,6 +223,19 @@ static void flush(struct client *self) {
     if (count >= RESTING_REQUESTS) {
         pg_conn_set_reading(client->base.conn, false);
         loop_timer_set(client->rest, loop_now_usec(client->base.loop) + REST_USEC);
+    }
+}
+
+/* After an error libpq skips the end of that query's results when another query is queued before
+ * the end was taken: what is asked for by an answer waits for the next sync. */
+static void flush(struct client *self) {
+    struct pg_client *client = client_of(container_of(self, struct pg_base, client));
+    if (self->state != CLIENT_READY) {
+        return;
+    }
+    client->flush_later = client->base.freed != NULL && client->count != 0;
+    if (!client->flush_later) {
+        send_waiting(client);
     }
 }
 
@@ -365,7 +378,14 @@ static bool take_sync(struct pg_client *client, struct pg_step step) {
         return false;
     }
     pop_step(client);
-    return step.request == NULL || finish_request(client, step.request);
+    if (step.request != NULL && !finish_request(client, step.request)) {
+        return false;
+    }
+    if (client->flush_later) {
+        client->flush_later = false;
+        send_waiting(client);
+    }
+    return true;
 }
 
 /* Return: false when the client is gone or has ended. */

@@ -600,6 +600,37 @@ static void abandoning_nothing_drains_at_once(void **state) {
     harness_end(&h);
 }
 
+/* A failure of preparing, of running, and a success. */
+static void an_answer_may_ask_for_more(const char *dsn) {
+    static const char *const texts[] = {"SELECT nonsense FROM pg_class",
+                                        "SELECT 1 / (1 - n) FROM "
+                                        "pg_catalog.generate_series(1, 1) AS n",
+                                        "SELECT 'fine'"};
+    struct harness h;
+    harness_connect(&h, dsn, false);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct answer *first = harness_submit(&h, texts[i], true);
+        struct answer *next = &h.answers[h.n_answers];
+        first->then = "SELECT 'next'";
+        client_flush(h.client);
+        harness_wait(&h, &first->done);
+        assert_int_equal(first->failed, i < 2);
+        harness_wait(&h, &next->done);
+        assert_string_equal(value_of(next), "next");
+        assert_string_equal(value_of(harness_ask(&h, "SELECT 'last'", true)), "last");
+    }
+    assert_false(h.is_ended);
+    harness_end(&h);
+}
+
+static void a_direct_answer_may_ask_for_more(void **state) {
+    an_answer_may_ask_for_more(direct());
+}
+
+static void an_answer_of_a_pooler_may_ask_for_more(void **state) {
+    an_answer_may_ask_for_more(pooled());
+}
+
 static void may_be_freed_by_an_answer(void **state) {
     struct harness h;
     harness_connect(&h, direct(), false);
@@ -676,6 +707,8 @@ int main(void) {
         cmocka_unit_test(terminated_while_busy),
         cmocka_unit_test(hung_backend_drains_when_it_comes_back),
         cmocka_unit_test(abandoning_nothing_drains_at_once),
+        cmocka_unit_test(a_direct_answer_may_ask_for_more),
+        cmocka_unit_test(an_answer_of_a_pooler_may_ask_for_more),
         cmocka_unit_test(may_be_freed_by_an_answer),
         cmocka_unit_test(freeing_answers_what_is_open),
         /* the last one stops a server: not in a sandbox that others use as well */
