@@ -20,7 +20,14 @@
 #include "collectors/facts.h"
 #include "store/batch.h"
 
-enum target_kind { KIND_POSTGRES, KIND_PGBOUNCER, KIND_REDIS, KIND_SENTINEL, KIND_COUNT };
+enum target_kind {
+    KIND_POSTGRES,
+    KIND_PGBOUNCER,
+    KIND_REDIS,
+    KIND_SENTINEL,
+    KIND_HOST,
+    KIND_COUNT
+};
 
 /* As in `type:` of a target; NULL-terminated, indexed by enum target_kind. */
 extern const char *const target_kind_names[];
@@ -29,17 +36,21 @@ extern const char *const target_kind_names[];
 enum shape {
     SHAPE_ROWS,  /* rows and columns: SQL, SHOW; in Redis a list of flat maps (SENTINEL MASTERS) */
     SHAPE_PAIRS, /* names and values, made into one row whose columns are the names: INFO,
-                    CONFIG GET, SHOW LISTS, SHOW CONFIG (its first two columns) */
+                    CONFIG GET, SHOW LISTS, SHOW CONFIG (its first two columns); files of lines
+                    of words as well, when the query names two columns for them */
     SHAPE_RECORDS, /* lines of INFO that begin with the query's record and hold a=b,c=d: a row each,
                       with the rest of the line's name in column "key" */
+    SHAPE_WORDS,   /* lines of a file, cut at blanks: a row each, with the columns that the query
+                      names; words beyond them are left out, missing ones are NULL */
     SHAPE_TREE,    /* as it came; needs decode() */
 };
 
 struct query {
     int min_version, max_version; /* server_version_num, inclusive; 0: open */
-    const char *text;             /* SQL, SHOW ..., or a Redis command with single spaces */
+    /* SQL, SHOW ..., a Redis command with single spaces, or what io/host_client.h knows. */
+    const char *text;
     enum shape shape;
-    const char *record; /* of SHAPE_RECORDS: "cmdstat_", "db", "slave" */
+    const char *record; /* of SHAPE_RECORDS: "cmdstat_", "db", "slave"; of words: "name value" */
 };
 
 enum column_kind {
@@ -106,6 +117,8 @@ struct sample_context {
     struct arena *arena;                /* of the round: for what decode() needs */
     bool many_databases; /* of COLLECTOR_PER_DATABASE: others are asked too, so each series must
                             say which one it is of */
+    /* What the collector wants to know in its next round; empty at first. NULL: nothing is kept. */
+    struct strbuf *kept;
 };
 
 struct answer {

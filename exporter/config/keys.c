@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "collectors/collector.h"
+#include "io/host_options.h"
 
 #define INTERVAL_LEAST (100 * USEC_PER_MSEC)
 #define INTERVAL_MOST  (3600 * USEC_PER_SEC)
@@ -66,6 +67,14 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                         .help = "How a redis or sentinel target whose url begins with rediss:// is "
                                 "checked. PostgreSQL and PgBouncer have sslmode, sslrootcert, "
                                 "sslcert and sslkey in their dsn."},
+    [TARGET_KEY_PROCFS] = {"procfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_PROCFS,
+                           .help = "Where the proc file system of a host target is mounted; "
+                                   "another place in a container."},
+    [TARGET_KEY_SYSFS] = {"sysfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_SYSFS,
+                          .help = "Where the sysfs of a host target is mounted."},
+    [TARGET_KEY_ROOTFS] = {"rootfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_ROOTFS,
+                           .help = "Where the root of a host target is mounted: its mount points "
+                                   "are looked for below it."},
     [TARGET_KEY_CLUSTER] = {"cluster", KEY_TEXT,
                             .help = "Servers that replicate each other carry the same name here; "
                                     "spelt like a target's name. It is the label 'cluster'."},

@@ -218,6 +218,12 @@ static void add_redis_address(struct strbuf *out, const struct redis_options *re
     }
 }
 
+static void add_host(struct strbuf *out, const struct host_options *host) {
+    add_text_line(out, "procfs", host->procfs != NULL ? host->procfs : HOST_DEFAULT_PROCFS);
+    add_text_line(out, "sysfs", host->sysfs != NULL ? host->sysfs : HOST_DEFAULT_SYSFS);
+    add_text_line(out, "rootfs", host->rootfs != NULL ? host->rootfs : HOST_DEFAULT_ROOTFS);
+}
+
 static void add_target(struct strbuf *out, const struct target_options *target) {
     bool pg = target->kind == KIND_POSTGRES || target->kind == KIND_PGBOUNCER;
     strbuf_add_text(out, "  - name: ");
@@ -226,6 +232,8 @@ static void add_target(struct strbuf *out, const struct target_options *target) 
     add_text_line(out, "type", target_kind_names[target->kind]);
     if (pg) {
         add_pg_address(out, &target->pg);
+    } else if (target->kind == KIND_HOST) {
+        add_host(out, &target->host);
     } else {
         add_redis_address(out, &target->redis);
     }

@@ -78,6 +78,7 @@ static void run_decode(struct collector_run *run) {
         .known = &target->view.facts,
         .facts = &facts,
         .arena = &target->round.arena,
+        .kept = &run->kept,
     };
     batch_clear(&run->batch);
     int r = collector_decode(run->view.collector, &context, &run->answer, &run->batch, &err);

@@ -20,6 +20,7 @@ struct collector_run {
     struct store_feed *feed;                   /* NULL while the target has no source */
     struct batch batch;
     struct facts facts; /* of its last good answer */
+    struct strbuf kept; /* the collector's own */
     uint64_t next_due_usec;
     struct backoff backoff; /* after time-outs */
     bool timed_out;         /* last time: goes last */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/host_probe.h"
 #include "sampler/private.h"
 
 const char *const target_health_names[] = {"pending", "up", "down", NULL};
@@ -38,6 +39,7 @@ struct sampler *sampler_free(struct sampler *sampler) {
         free(sampler->clusters[i].cluster);
     }
     tls_contexts_free(sampler->tls_contexts);
+    host_probe_free(sampler->host_probe);
     free(sampler->clusters);
     free(sampler->targets);
     free(sampler);

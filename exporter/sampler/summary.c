@@ -26,6 +26,7 @@ static const enum fact counters[KIND_COUNT][2][2] = {
     [KIND_PGBOUNCER] = {{NO_FACT, NO_FACT}, {FACT_QUERIES, FACT_QUERY_TIME_USEC}},
     [KIND_REDIS] = {{FACT_CACHE_HITS, FACT_CACHE_MISSES}, {FACT_EVICTED_KEYS, FACT_COMMANDS}},
     [KIND_SENTINEL] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
+    [KIND_HOST] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
 };
 
 static bool get(const struct facts *facts, enum fact fact, int64_t *ret) {
@@ -230,6 +231,7 @@ void summary_of(const struct summary_ring *ring, enum target_kind kind, const st
         sum_up_redis(ring, now_usec, ret);
         break;
     case KIND_SENTINEL:
+    case KIND_HOST:
     case KIND_COUNT:
         break;
     }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "io/host_client.h"
 #include "io/pg_client.h"
 #include "io/pgbouncer_client.h"
 #include "sampler/private.h"
@@ -437,7 +438,7 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
 }
 
 static struct client *client_new(struct target *target, struct target_slot *slot) {
-    const struct sampler *sampler = target->sampler;
+    struct sampler *sampler = target->sampler;
     struct client_events events = {
         .ready = client_is_ready,
         .drained = client_has_drained,
@@ -460,6 +461,12 @@ static struct client *client_new(struct target *target, struct target_slot *slot
     case KIND_SENTINEL:
         return redis_client_new(sampler->loop, sampler->resolver, sampler->tls_contexts,
                                 &target->options.redis, &events);
+    case KIND_HOST:
+        if (sampler->host_probe == NULL) {
+            sampler->host_probe = host_probe_new(sampler->loop, NULL);
+        }
+        return host_client_new(sampler->loop, sampler->host_probe, &target->options.host,
+                               target->options.timeout_usec, &events);
     case KIND_COUNT:
         break;
     }
@@ -496,6 +503,7 @@ static void close_connections(struct target *target) {
 static void runs_free(struct target *target) {
     for (size_t i = 0; i < target->n_runs; i++) {
         batch_deinit(&target->runs[i].batch);
+        strbuf_deinit(&target->runs[i].kept);
     }
     free(target->runs);
     target->runs = NULL;

@@ -128,11 +128,11 @@ const struct collector *const sampler_metric_tables[] = {
     NULL,
 };
 
+#define NO_UP_OF_ITS_OWN (-1)
+
 static const int up_rows[] = {
-    [KIND_POSTGRES] = UP_PG,
-    [KIND_PGBOUNCER] = UP_PGBOUNCER,
-    [KIND_REDIS] = UP_REDIS,
-    [KIND_SENTINEL] = UP_REDIS,
+    [KIND_POSTGRES] = UP_PG,    [KIND_PGBOUNCER] = UP_PGBOUNCER, [KIND_REDIS] = UP_REDIS,
+    [KIND_SENTINEL] = UP_REDIS, [KIND_HOST] = NO_UP_OF_ITS_OWN,
 };
 
 #define SAMPLING "sampling"
@@ -165,7 +165,9 @@ static void add_health(const struct target *target, struct batch *batch) {
     double up = view->health == TARGET_UP ? 1 : 0;
     int64_t role = ROLE_UNKNOWN;
     facts_get(&view->facts, FACT_ROLE, &role);
-    add(batch, up_rows[target->options.kind], no_labels, up);
+    if (up_rows[target->options.kind] != NO_UP_OF_ITS_OWN) {
+        add(batch, up_rows[target->options.kind], no_labels, up);
+    }
     add(batch, TARGET_IS_UP, no_labels, up);
     add(batch, INFORMATION,
         labels_of(batch, "type", target_kind_names[target->options.kind], "role",

@@ -105,6 +105,7 @@ void target_options_deinit(struct target_options *options) {
     }
     pg_options_deinit(&options->pg);
     redis_options_deinit(&options->redis);
+    host_options_deinit(&options->host);
     *options = (struct target_options){0};
 }
 
@@ -116,8 +117,11 @@ void target_options_copy(const struct target_options *from, struct target_option
     database_options_copy(&from->databases, &copy.databases);
     copy.pg = (struct pg_options){0};
     copy.redis = (struct redis_options){0};
+    copy.host = (struct host_options){0};
     if (kind_is_pg(from->kind)) {
         pg_options_copy(&from->pg, &copy.pg);
+    } else if (from->kind == KIND_HOST) {
+        host_options_copy(&from->host, &copy.host);
     } else {
         redis_options_copy(&from->redis, &copy.redis);
     }
@@ -136,6 +140,8 @@ void target_options_copy(const struct target_options *from, struct target_option
 void target_options_instance(const struct target_options *options, char *out, size_t size) {
     if (kind_is_pg(options->kind)) {
         pg_options_instance(&options->pg, out, size);
+    } else if (options->kind == KIND_HOST) {
+        host_options_instance(out, size);
     } else {
         redis_options_instance(&options->redis, out, size);
     }
@@ -144,6 +150,9 @@ void target_options_instance(const struct target_options *options, char *out, si
 static bool same_connection(const struct target_options *a, const struct target_options *b) {
     if (a->kind != b->kind) {
         return false;
+    }
+    if (a->kind == KIND_HOST) {
+        return host_options_equal(&a->host, &b->host);
     }
     return kind_is_pg(a->kind) ? pg_options_equal(&a->pg, &b->pg)
                                : redis_options_equal(&a->redis, &b->redis);

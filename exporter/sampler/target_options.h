@@ -9,13 +9,14 @@
 #include <stdint.h>
 
 #include "collectors/collector.h"
+#include "io/host_options.h"
 #include "io/pg_options.h"
 #include "io/redis_client.h"
 #include "sampler/database_options.h"
 
 #define TARGET_NAME_MOST       63
 #define TARGET_MOST_LABELS     16
-#define TARGET_MOST_COLLECTORS 64
+#define TARGET_MOST_COLLECTORS 72
 #define COLLECTOR_MOST_OPTIONS 8
 
 #define TARGET_DEFAULT_INTERVAL_USEC ((uint64_t)5 * 1000 * 1000)
@@ -39,8 +40,9 @@ struct collector_settings {
 struct target_options {
     char *name; /* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
     enum target_kind kind;
-    struct pg_options pg;                           /* postgres, pgbouncer */
-    struct redis_options redis;                     /* redis, sentinel */
+    struct pg_options pg;       /* postgres, pgbouncer */
+    struct redis_options redis; /* redis, sentinel */
+    struct host_options host;
     char *cluster;                                  /* or NULL */
     char *job;                                      /* NULL: the kind's name */
     struct target_label labels[TARGET_MOST_LABELS]; /* sorted by name */

@@ -13,6 +13,7 @@
  *   >>> rows                   the reply as COPY's text format with a line of names: tabs, \N for
  *   datname\tcount             NULL, \t \n \\ \xNN for what cannot stand there itself
  *   >>> info                   ... or the text of INFO
+ *   >>> file                   ... or the text of a file of /proc
  *   >>> tree                   ... or nested: a line per item, two spaces deeper inside a list;
  *   *                          '*' a list, '"text' a text, ':1' a number, '!ERR text' an error,
  *     "name                    '~' nothing

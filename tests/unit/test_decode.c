@@ -381,6 +381,35 @@ static void a_tally_merges_what_is_above_its_limit(void **state) {
     tally_deinit(&tally);
 }
 
+/* What the kernel says of one processor in a round, and what is shown of its idle and iowait. */
+static void see_cpu(struct bench *bench, const char *idle, const char *iowait, double shown_idle,
+                    double shown_iowait) {
+    static const char *const names[] = {"cpu", "user",    "nice",  "system", "idle",      "iowait",
+                                        "irq", "softirq", "steal", "guest",  "guest_nice"};
+    const struct str cells[] = {CELL("cpu0"), CELL("1"),      CELL("1"), CELL("1"),
+                                str_of(idle), str_of(iowait), CELL("1"), CELL("1"),
+                                CELL("1"),    CELL("1"),      CELL("1")};
+    extern const struct collector collector_host_cpu;
+    batch_clear(&bench->batch);
+    assert_int_equal(decode(bench, &collector_host_cpu, names, cells, 11, 1), 0);
+    has_sample(bench, 3, "node_cpu_seconds_total", "cpu=\"0\",mode=\"idle\"", shown_idle);
+    has_sample(bench, 4, "node_cpu_seconds_total", "cpu=\"0\",mode=\"iowait\"", shown_iowait);
+}
+
+static void times_of_processors_never_fall_a_little(void **state) {
+    struct bench *bench = *state;
+    struct strbuf kept = {0};
+    bench->context.kept = &kept;
+    see_cpu(bench, "10000", "500", 100, 5);
+    see_cpu(bench, "9990", "499", 100, 5);
+    see_cpu(bench, "10010", "510", 100.1, 5.1);
+    /* A processor that was switched off and on begins anew, whatever else it says. */
+    see_cpu(bench, "100", "3", 1, 0.03);
+    see_cpu(bench, "110", "4", 1.1, 0.04);
+    bench->context.kept = NULL;
+    strbuf_deinit(&kept);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -409,6 +438,7 @@ int main(void) {
         TEST(versions_are_read_from_words),
         TEST(lists_give_their_values_by_name),
         TEST(a_tally_merges_what_is_above_its_limit),
+        TEST(times_of_processors_never_fall_a_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
