@@ -35,11 +35,23 @@ static void log_working(struct collector_run *run) {
     }
 }
 
+static void log_dropping(struct collector_run *run, uint64_t dropped) {
+    const struct target *target = run->target;
+    if (dropped > 0 && !run->dropping) {
+        log_warn("target '%s': %llu samples of collector '%s' are left out, above the limit of a "
+                 "target",
+                 target->options.name, (unsigned long long)dropped, run->view.collector->name);
+    }
+    run->dropping = dropped > 0;
+}
+
 static void run_succeeded(struct collector_run *run, int64_t t_ms) {
     struct target *target = run->target;
     struct store_commit_result result = store_feed_commit(run->feed, &run->batch, t_ms);
     target->duplicate_samples += result.duplicates;
-    target->dropped_samples += result.over_limit + run->batch.dropped_samples;
+    uint64_t dropped = result.over_limit + run->batch.dropped_samples;
+    target->dropped_samples += dropped;
+    log_dropping(run, dropped);
     run->last_good_usec = target->round.start_usec;
     run->timed_out = false;
     backoff_reset(&run->backoff);

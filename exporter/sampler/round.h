@@ -25,6 +25,7 @@ struct collector_run {
     struct backoff backoff; /* after time-outs */
     bool timed_out;         /* last time: goes last */
     bool failing;           /* said so in the log */
+    bool dropping;          /* the same of samples that are left out */
     enum client_reason failing_reason;
     uint64_t last_good_usec; /* start of the round; 0: its values do not stand */
     uint64_t errors[REASON_COUNT];

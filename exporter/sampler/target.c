@@ -561,6 +561,7 @@ void target_attach(struct target *target) {
     };
     target->view.source = store_source_new(target->sampler->store, &labels);
     target->self_feed = store_feed_new(target->view.source, "target");
+    store_feed_set_vital(target->self_feed);
     for (size_t i = 0; i < target->n_runs; i++) {
         target->runs[i].feed =
             store_feed_new(target->view.source, target->runs[i].view.collector->name);

@@ -59,6 +59,7 @@ struct store_feed {
     char *name;
     struct series **series; /* in the order of the last commit; all live */
     size_t n_series, capacity;
+    bool vital; /* its series are taken above the limit, too */
 };
 
 struct store_source {
@@ -139,7 +140,8 @@ uint64_t series_key_hash(const struct series_key *key);
 struct series *source_find(const struct store_source *source, const struct series_key *key,
                            uint64_t hash);
 
-/* A new series in the stale list, without a sample. Return: NULL above the limits. */
+/* A new series in the stale list, without a sample; stale ones make room for it, that there may be
+ * a living one more is the caller's business. Return: NULL above the limit of families. */
 struct series *source_add_series(struct store_source *source, const struct batch_metric *metric,
                                  const struct series_key *key, uint64_t hash);
 
