@@ -39,7 +39,7 @@ struct worker_job {
     int pid_fd, pipe_fd;
     struct loop_io *pid_io, *pipe_io;
     struct loop_timer *timer;
-    uint64_t heard_usec; /* when it wrote last, or began */
+    uint64_t heard_usec; /* when it wrote last; 0: not yet */
     struct strbuf answer;
 };
 
@@ -130,7 +130,8 @@ static bool reap(struct worker_job *job) {
 /* When the child counts as late. */
 static uint64_t due_usec(const struct worker_job *job) {
     uint64_t silent = job->heard_usec + job->request.patience_usec;
-    bool sooner = job->request.patience_usec != 0 && silent < job->request.deadline_usec;
+    bool sooner = job->request.patience_usec != 0 && job->heard_usec != 0 &&
+                  silent < job->request.deadline_usec;
     return sooner ? silent : job->request.deadline_usec;
 }
 
@@ -176,6 +177,7 @@ static void answer(struct worker_job *job) {
     const struct worker_result result = {
         .status = job->status,
         .code = job->code,
+        .lingers = job->pid > 0 && !pool->freed,
         .answer = strbuf_view(&job->answer),
     };
     job->answered = true;
@@ -300,7 +302,6 @@ static void watch_child(struct worker_job *job, int pipe_fd) {
     if (job->pid_fd >= 0) {
         job->pid_io = loop_io_new(pool->loop, job->pid_fd, EPOLLIN, on_exit_of_child, job);
     }
-    job->heard_usec = loop_now_usec(pool->loop);
     loop_timer_set(job->timer, due_usec(job));
 }
 

@@ -35,6 +35,7 @@ struct seen {
     int calls, arrivals;
     enum worker_status status;
     int code;
+    bool lingers;
     char answer[256];
     size_t len;
     struct worker_pool **free_pool; /* in done() */
@@ -78,6 +79,7 @@ static void done(void *userdata, const struct worker_result *result) {
     seen->calls++;
     seen->status = result->status;
     seen->code = result->code;
+    seen->lingers = result->lingers;
     seen->len = result->answer.len;
     size_t len = seen->len < sizeof(seen->answer) - 1 ? seen->len : sizeof(seen->answer) - 1;
     memcpy(seen->answer, result->answer.data, len);
@@ -592,6 +594,7 @@ static void leaves_a_late_child_that_may_linger_until_it_ends(void **state) {
     assert_true(turn_until(loop, &late.seen.calls, 1));
     assert_int_equal(late.seen.status, WORKER_TIMEOUT);
     assert_string_equal(late.seen.answer, "begun");
+    assert_true(late.seen.lingers);
     /* It still has its slot. */
     (void)submit(pool, echo, "hello", LONG, &other);
     turn_until_quiet(loop);
@@ -601,6 +604,7 @@ static void leaves_a_late_child_that_may_linger_until_it_ends(void **state) {
     assert_true(turn_until(loop, &late.gone, 1));
     assert_true(turn_until(loop, &other.calls, 1));
     assert_int_equal(other.status, WORKER_OK);
+    assert_false(other.lingers);
     assert_int_equal(late.seen.calls, 1);
     assert_int_equal(late.gone, 1);
 }
