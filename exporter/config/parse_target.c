@@ -253,6 +253,9 @@ int config_read_target(struct reader *reader, const struct yaml_node *node,
     if (r == 0) {
         r = config_read_collectors(reader, values[TARGET_KEY_COLLECTORS].node, &target);
     }
+    if (r == 0) {
+        r = config_read_databases(reader, values[TARGET_KEY_DATABASES].node, &target);
+    }
     if (r < 0) {
         target_options_deinit(&target);
         return r;

@@ -114,6 +114,7 @@ struct store_numbers {
 };
 struct store_numbers store_numbers(const struct store *store);
 size_t store_source_series(const struct store_source *source); /* live ones */
+size_t store_most_series(const struct store *store);           /* of one source */
 
 /* The pool that the label sets of all series belong to. */
 const struct label_pool *store_label_pool(const struct store *store);
