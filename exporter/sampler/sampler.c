@@ -94,6 +94,9 @@ void sampler_apply(struct sampler *sampler, const struct target_options *targets
     for (size_t i = 0; i < sampler->n_targets; i++) {
         target_free(sampler->targets[i], now_ms);
     }
+    for (size_t i = 0; i < count; i++) {
+        target_set_in_step(list[i], count <= SCHEDULE_MOST_IN_STEP);
+    }
     free(sampler->targets);
     sampler->targets = list;
     sampler->n_targets = count;

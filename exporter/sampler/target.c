@@ -209,7 +209,7 @@ static void round_begin(struct target *target) {
 
 static void schedule_tick(struct target *target) {
     uint64_t now = loop_now_usec(target->sampler->loop);
-    set_tick(target, schedule_next(&target->schedule, now, random_unit()));
+    set_tick(target, schedule_next(&target->schedule, now));
 }
 
 static void ticked(void *userdata) {
@@ -575,12 +575,22 @@ static void runs_assign(struct target *target, int64_t t_ms) {
     }
 }
 
+static void set_phase(struct target *target) {
+    const char *key = target->in_step ? "" : target->options.name;
+    schedule_init(&target->schedule, str_of(key), target->options.interval_usec);
+}
+
 static void options_take(struct target *target, const struct target_options *options) {
     target_options_deinit(&target->options);
     target_options_copy(options, &target->options);
     target->view.options = &target->options;
     target_options_instance(&target->options, target->view.instance, sizeof(target->view.instance));
-    schedule_init(&target->schedule, str_of(target->options.name), target->options.interval_usec);
+    set_phase(target);
+}
+
+void target_set_in_step(struct target *target, bool in_step) {
+    target->in_step = in_step;
+    set_phase(target); /* from the next tick but one */
 }
 
 void target_attach(struct target *target) {

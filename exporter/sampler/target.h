@@ -39,6 +39,7 @@ struct target {
     struct sampler *sampler;
     struct target_options options;
     struct schedule schedule;
+    bool in_step; /* with the others: their phase is the same */
     struct breaker breaker;
     struct loop_timer *tick;
     struct loop_timer *deadline;
@@ -76,6 +77,9 @@ struct target *target_free(struct target *target, int64_t now_ms);
 /* Takes over changed options (target_options_compare() said what differs). */
 void target_change(struct target *target, const struct target_options *options,
                    unsigned difference);
+
+/* Whether its rounds begin at the same moments as those of others with the interval. */
+void target_set_in_step(struct target *target, bool in_step);
 
 /* Starts a round now unless one is running. */
 void target_sample_now(struct target *target);
