@@ -98,6 +98,10 @@ class Program:
         finally:
             client.close()
 
+    def families(self):
+        return {line.split()[2] for line in (self.text() or "").splitlines()
+                if line.startswith("# TYPE ")}
+
     def value(self, metric):
         """{series: value} of a metric on the program's page."""
         rows = [line for line in (self.text() or "").splitlines()
