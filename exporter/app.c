@@ -58,17 +58,29 @@ struct app {
     struct self_sources self_sources;
 
     bool reloading, reload_again;
+    bool only_secrets;    /* what is being read is no reload */
+    bool has_secrets;     /* the configuration names files of passwords */
+    uint64_t fingerprint; /* of the configuration's text */
     struct reload_waiter waiters[MOST_RELOAD_WAITERS];
     size_t n_waiters;
 };
 
 /* ---- configuration ---- */
 
-static int read_and_parse(const char *path, struct config *ret, struct error *err) {
+static void note_files(struct app *app, const struct config_files *files) {
+    app->fingerprint = config_files_fingerprint(files);
+    app->has_secrets = config_files_have_secrets(files);
+}
+
+static int read_and_parse(struct app *app, const char *path, struct error *err) {
     CLEANUP(config_files_freep)
     struct config_files *files = NULL;
     int r = config_files_read(path, &files, err);
-    return r < 0 ? r : config_parse(files, ret, err);
+    if (r == 0) {
+        note_files(app, files);
+        r = config_parse(files, &app->config, err);
+    }
+    return r;
 }
 
 static int load_first(struct app *app, struct error *err) {
@@ -79,7 +91,7 @@ static int load_first(struct app *app, struct error *err) {
     }
     path = path != NULL ? path : CONFIG_DEFAULT_FILE;
     app->config_path = mem_strdup(path);
-    return read_and_parse(path, &app->config, err);
+    return read_and_parse(app, path, err);
 }
 
 static void reload_answer(struct app *app, bool ok, const char *text) {
@@ -137,7 +149,22 @@ static void reload_parse(struct app *app, struct str packed) {
         reload_failed(app, error_format(&err, text, sizeof(text)));
         return;
     }
+    note_files(app, files);
     reload_take(app, &config);
+}
+
+/* Passwords that were rotated count without a reload; nothing else that changed meanwhile does. */
+static void secrets_parse(struct app *app, struct str packed) {
+    CLEANUP(config_files_freep)
+    struct config_files *files = NULL;
+    struct config config;
+    if (config_files_unpack(packed, &files, NULL) == 0 &&
+        config_files_fingerprint(files) == app->fingerprint &&
+        config_parse(files, &config, NULL) == 0) {
+        config_deinit(&app->config);
+        app->config = config;
+        sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+    }
 }
 
 static void reload_start(struct app *app);
@@ -162,7 +189,8 @@ static void reload_not_read(struct app *app, const struct worker_result *result)
 
 static void reload_read(void *userdata, const struct worker_result *result) {
     struct app *app = userdata;
-    app->reloading = false;
+    bool only_secrets = app->only_secrets;
+    app->reloading = app->only_secrets = false;
     if (result->status == WORKER_CANCELED) {
         return;
     }
@@ -171,12 +199,29 @@ static void reload_read(void *userdata, const struct worker_result *result) {
         reload_start(app);
         return;
     }
+    if (only_secrets) {
+        if (result->status == WORKER_OK) {
+            secrets_parse(app, result->answer);
+        }
+        return;
+    }
     if (result->status == WORKER_OK) {
         reload_parse(app, result->answer);
     } else {
         reload_not_read(app, result);
     }
     sd_notify(0, "READY=1");
+}
+
+static void read_files(struct app *app) {
+    app->reloading = true;
+    worker_submit(app->file_pool, &(struct worker_request){
+                                      .work = read_in_worker,
+                                      .input = app->config_path,
+                                      .deadline_usec = loop_now_usec(app->loop) + RELOAD_DEADLINE,
+                                      .done = reload_read,
+                                      .userdata = app,
+                                  });
 }
 
 static void reload_start(struct app *app) {
@@ -188,15 +233,23 @@ static void reload_start(struct app *app) {
         app->reload_again = true;
         return;
     }
-    app->reloading = true;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)loop_clock_usec());
-    worker_submit(app->file_pool, &(struct worker_request){
-                                      .work = read_in_worker,
-                                      .input = app->config_path,
-                                      .deadline_usec = loop_now_usec(app->loop) + RELOAD_DEADLINE,
-                                      .done = reload_read,
-                                      .userdata = app,
-                                  });
+    read_files(app);
+}
+
+/* A password that is refused may have been rotated. */
+static void look_for_new_secrets(struct app *app) {
+    if (app->reloading || !app->has_secrets) {
+        return;
+    }
+    for (size_t i = 0; i < sampler_targets(app->sampler); i++) {
+        const struct target_view *target = sampler_target(app->sampler, i);
+        if (target->health == TARGET_DOWN && target->last_failure.reason == REASON_AUTH) {
+            app->only_secrets = true;
+            read_files(app);
+            return;
+        }
+    }
 }
 
 static void reload_asked(void *userdata,
@@ -249,6 +302,7 @@ static void keep_house(void *userdata) {
     if (app->log_writer != NULL) {
         log_writer_check(app->log_writer);
     }
+    look_for_new_secrets(app);
     refresh_self(app);
     store_expire(app->store, loop_now_ms(app->loop));
     exposition_drop_idle(app->store, now, IDLE_PAGE_USEC);

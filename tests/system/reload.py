@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from harness import Daemon, Sandbox, eventually, folder, run_tests
+from harness import Daemon, Sandbox, eventually, folder, run_tests, throughout
 
 sandbox = Sandbox(only="redis,redis-replica,sentinel")
 PORT = sandbox.servers["redis"]["port"]
@@ -123,6 +123,35 @@ def without_the_flag_nothing_can_be_changed():
     plain.end(0)
 
 
+def a_rotated_password_needs_no_reload():
+    path = os.path.join(folder(), "password")
+
+    def rotate(password):
+        sandbox.redis("ACL", "SETUSER", "rotated", "on", "resetpass", ">" + password, "+@all")
+
+    def write(password):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(password + "\n")
+    rotate("first")
+    write("first")
+    rotated = Daemon(config(f'name: rotated, type: redis, url: "redis://rotated@127.0.0.1:{PORT}", '
+                            f'password_file: "{path}"'))
+    rotated.wait_up("rotated")
+    rotate("second")
+    sandbox.redis("CLIENT", "KILL", "USER", "rotated")
+    rotated.wait_down("rotated")
+    assert rotated.page("rotated").find("dbvitals_target_errors_total", reason="auth")
+    write("second")
+    # Whatever else has changed in the meantime has to wait for a reload.
+    with open(rotated.config_file, encoding="utf-8") as file:
+        text = file.read()
+    rotated.write_config(text + "  - {" + CACHE + "}\n")
+    throughout(lambda: rotated.up("rotated") == 0, 11, "a changed file is not taken over")
+    rotated.write_config(text)
+    rotated.wait_up("rotated", seconds=30)
+    rotated.end(0)
+
+
 def signals_that_come_before_it_is_ready_do_no_harm():
     path = os.path.join(folder(), "dbvitals.yml")
     os.mkfifo(path)
@@ -163,6 +192,7 @@ run_tests([
     many_reloads_at_once_are_no_problem,
     the_log_level_changes_at_run_time,
     without_the_flag_nothing_can_be_changed,
+    a_rotated_password_needs_no_reload,
     signals_that_come_before_it_is_ready_do_no_harm,
     it_stops_while_a_reload_is_waited_for,
     it_stops_cleanly,
