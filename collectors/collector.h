@@ -160,7 +160,8 @@ struct collector {
     /* NULL: collector_decode_table(). Return: 0 or negative errno with *err; what is in the batch
      * then is dropped. -EREMOTEIO says that a follow-up command was refused which the collector
      * cannot do without: the collector then failed for the reason that the server gave;
-     * -EOPNOTSUPP that the server does not have what the collector is about. */
+     * -EOPNOTSUPP that the server does not have what the collector is about; -EACCES that a right
+     * is missing. */
     int (*decode)(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err);
 

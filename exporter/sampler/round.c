@@ -63,6 +63,13 @@ static void run_good(struct collector_run *run, const struct facts *facts) {
     }
 }
 
+static enum client_reason reason_of_decoding(int r) {
+    return r == -E2BIG        ? REASON_TOO_LARGE
+           : r == -EOPNOTSUPP ? REASON_UNSUPPORTED
+           : r == -EACCES     ? REASON_PERMISSION
+                              : REASON_PROTOCOL;
+}
+
 int collector_run_decode(struct collector_run *run, struct arena *arena, int64_t now_ms,
                          struct facts *ret_facts, struct error *err) {
     const struct target *target = run->target;
@@ -96,11 +103,7 @@ static void run_decode(struct collector_run *run) {
     }
     if (r < 0) {
         error_say(&err, r, "the answer could not be read");
-        run_refused(run,
-                    r == -E2BIG        ? REASON_TOO_LARGE
-                    : r == -EOPNOTSUPP ? REASON_UNSUPPORTED
-                                       : REASON_PROTOCOL,
-                    &err);
+        run_refused(run, reason_of_decoding(r), &err);
         return;
     }
     run_good(run, &facts);
