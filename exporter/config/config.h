@@ -48,6 +48,10 @@ int config_files_read(const char *path, struct config_files **ret, struct error 
 struct config_files *config_files_free(struct config_files *files); /* wipes secrets */
 DEFINE_CLEANUP(struct config_files, config_files_free);
 
+/* A number that differs when the text of the file differs; secrets do not count. */
+uint64_t config_files_fingerprint(const struct config_files *files);
+bool config_files_have_secrets(const struct config_files *files);
+
 /* To carry them from a worker to the daemon, in at most CONFIG_MOST_PACKED bytes. The caller wipes
  * what was packed. */
 void config_files_pack(const struct config_files *files, struct strbuf *out);

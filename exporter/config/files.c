@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "config/read_file.h"
 
@@ -42,6 +43,14 @@ struct config_files *config_files_free(struct config_files *files) {
     free(files->secrets);
     free(files);
     return NULL;
+}
+
+uint64_t config_files_fingerprint(const struct config_files *files) {
+    return hash_bytes(files->text, files->length);
+}
+
+bool config_files_have_secrets(const struct config_files *files) {
+    return files->n_secrets > 0;
 }
 
 static const struct config_secret *find_secret(const struct config_files *files, const char *path) {

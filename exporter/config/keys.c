@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "collectors/collector.h"
+#include "io/host_options.h"
 
 #define INTERVAL_LEAST (100 * USEC_PER_MSEC)
 #define INTERVAL_MOST  (3600 * USEC_PER_SEC)
@@ -66,6 +67,14 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                         .help = "How a redis or sentinel target whose url begins with rediss:// is "
                                 "checked. PostgreSQL and PgBouncer have sslmode, sslrootcert, "
                                 "sslcert and sslkey in their dsn."},
+    [TARGET_KEY_PROCFS] = {"procfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_PROCFS,
+                           .help = "Where the proc file system of a host target is mounted; "
+                                   "another place in a container."},
+    [TARGET_KEY_SYSFS] = {"sysfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_SYSFS,
+                          .help = "Where the sysfs of a host target is mounted."},
+    [TARGET_KEY_ROOTFS] = {"rootfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_ROOTFS,
+                           .help = "Where the root of a host target is mounted: its mount points "
+                                   "are looked for below it."},
     [TARGET_KEY_CLUSTER] = {"cluster", KEY_TEXT,
                             .help = "Servers that replicate each other carry the same name here; "
                                     "spelt like a target's name. It is the label 'cluster'."},
@@ -85,6 +94,18 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                .help = "What is asked of this target, by the collectors' names "
                                        "('dbvitals metrics' lists them). '<name>: false' is short "
                                        "for '<name>: {enabled: false}'."},
+    [TARGET_KEY_DATABASES] = {"databases", KEY_MAP,
+                              .help = "Which databases of a postgres target are visited for what "
+                                      "can only be seen from inside (tables, indexes). Without "
+                                      "this key only that of the dsn is."},
+};
+
+static const struct key databases_keys[DATABASES_KEY_COUNT] = {
+    [DATABASES_KEY_INCLUDE] = {"include", KEY_LIST, .inherits = "[\"*\"]",
+                               .help = "Patterns of names to visit, as a shell has them: '*', '?', "
+                                       "'[a-z]'; at most 32."},
+    [DATABASES_KEY_EXCLUDE] = {"exclude", KEY_LIST, .inherits = "[template0, template1]",
+                               .help = "Patterns of names to leave out, at most 32."},
 };
 
 static const struct key tls_keys[TLS_KEY_COUNT] = {
@@ -116,20 +137,23 @@ static const struct key collector_keys[COLLECTOR_KEY_COUNT] = {
     [COLLECTOR_KEY_TIMEOUT] = {"timeout", KEY_DURATION, KEY_MAY_BE_ZERO, TIMEOUT_LEAST,
                                TIMEOUT_MOST, .inherits = "0s",
                                .help = "How long its answer may take before it counts as failed; "
-                                       "0s is as long as the round."},
+                                       "0s is as long as the round. One of a postgres target that "
+                                       "is above a third of the round's runs beside the rounds."},
 };
 
 const struct key_section key_section_top = {"", top_keys, TOP_KEY_COUNT};
 const struct key_section key_section_global = {"global", global_keys, GLOBAL_KEY_COUNT};
 const struct key_section key_section_target = {"targets[]", target_keys, TARGET_KEY_COUNT};
 const struct key_section key_section_tls = {"targets[].tls", tls_keys, TLS_KEY_COUNT};
+const struct key_section key_section_databases = {"targets[].databases", databases_keys,
+                                                  DATABASES_KEY_COUNT};
 const struct key_section key_section_collector = {"targets[].collectors.<name>", collector_keys,
                                                   COLLECTOR_KEY_COUNT};
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
     &key_section_top, &key_section_global,    &key_section_target,
-    &key_section_tls, &key_section_collector,
+    &key_section_tls, &key_section_databases, &key_section_collector,
 };
 
 static const char *const type_names[] = {

@@ -59,6 +59,9 @@ enum {
     TARGET_KEY_PASSWORD,
     TARGET_KEY_PASSWORD_FILE,
     TARGET_KEY_TLS,
+    TARGET_KEY_PROCFS,
+    TARGET_KEY_SYSFS,
+    TARGET_KEY_ROOTFS,
     TARGET_KEY_CLUSTER,
     TARGET_KEY_JOB,
     TARGET_KEY_LABELS,
@@ -66,6 +69,7 @@ enum {
     TARGET_KEY_TIMEOUT,
     TARGET_KEY_REQUIRED,
     TARGET_KEY_COLLECTORS,
+    TARGET_KEY_DATABASES,
     TARGET_KEY_COUNT
 };
 extern const struct key_section key_section_target;
@@ -79,6 +83,9 @@ enum {
     TLS_KEY_COUNT
 };
 extern const struct key_section key_section_tls;
+
+enum { DATABASES_KEY_INCLUDE, DATABASES_KEY_EXCLUDE, DATABASES_KEY_COUNT };
+extern const struct key_section key_section_databases;
 
 enum { COLLECTOR_KEY_ENABLED, COLLECTOR_KEY_INTERVAL, COLLECTOR_KEY_TIMEOUT, COLLECTOR_KEY_COUNT };
 extern const struct key_section key_section_collector;

@@ -17,6 +17,10 @@ int config_read_target(struct reader *reader, const struct yaml_node *node,
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);
 
+/* The databases map of a target whose kind is known; map may be NULL. */
+int config_read_databases(struct reader *reader, const struct yaml_node *map,
+                          struct target_options *target);
+
 /* The collectors map of a target whose kind is known. */
 int config_read_collectors(struct reader *reader, const struct yaml_node *map,
                            struct target_options *target);

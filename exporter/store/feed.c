@@ -32,6 +32,10 @@ struct store_feed *store_feed_new(struct store_source *source, const char *name)
     return feed;
 }
 
+void store_feed_set_vital(struct store_feed *feed) {
+    feed->vital = true;
+}
+
 void feed_forget(struct store_feed *feed) {
     struct store_source *source = feed->source;
     *(feed->prev != NULL ? &feed->prev->next : &source->feeds) = feed->next;
@@ -91,7 +95,7 @@ static void append(struct commit *commit, struct series *series, double value) {
     if (!was_live) {
         source_revive_series(series);
     } else if (!same) {
-        series->source->changed = true;
+        series_text_changes(series);
     }
 }
 
@@ -119,7 +123,11 @@ static struct series *look_up(struct commit *commit, const struct batch_sample *
     };
     uint64_t hash = series_key_hash(&key);
     struct series *series = source_find(source, &key, hash);
-    return series != NULL ? series : source_add_series(source, &sample->metric, &key, hash);
+    bool room = source->n_live < source->store->options.max_series_per_source;
+    if (series == NULL && (room || commit->feed->vital)) {
+        series = source_add_series(source, &sample->metric, &key, hash);
+    }
+    return series;
 }
 
 static void add_to_feed(struct store_feed *feed, struct series *series) {
