@@ -4,8 +4,7 @@
  *
  * What RE2 does not know (look-around, back-references, possessive quantifiers, repeats above 1000,
  * ...) is refused with its column, so that a pattern means here what it means in Prometheus or is
- * an error. '.' matches newlines too. Texts are bytes that should be UTF-8; one that is not matches
- * nothing. */
+ * an error. Texts are bytes that should be UTF-8; one that is not matches nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,8 +16,10 @@
 struct regex;
 
 enum regex_mode {
-    REGEX_WHOLE,  /* the whole text must match: label matchers, label_replace */
-    REGEX_SEARCH, /* anywhere in the text: match and reReplaceAll of templates */
+    /* The whole text must match, and '.' matches newlines: label matchers, label_replace. */
+    REGEX_WHOLE,
+    /* Anywhere in the text: match and reReplaceAll of templates. */
+    REGEX_SEARCH,
 };
 
 /* Return: 0, or -EINVAL with *err (text only; at.column is the byte of the pattern, from 1). */
@@ -46,10 +47,12 @@ int regex_find(const struct regex *regex, struct str text, size_t from,
 void regex_expand(const struct regex *regex, const struct regex_groups *groups,
                   struct str replacement, struct strbuf *out);
 
-/* Every match replaced. Return: 0 or -E2BIG. */
+/* Every match replaced. Return: 0, or -E2BIG (and out is as it was) when a limit of the matcher was
+ * hit or the outcome would have more than 16 MiB. */
 int regex_replace_all(const struct regex *regex, struct str text, struct str replacement,
                       struct strbuf *out);
 
 /* The texts that alone match when the pattern is a literal or an alternation of literals (a|b|c).
- * Return: how many, in ret_set (borrowed from regex); 0 when it is anything else. Of REGEX_WHOLE. */
+ * Return: how many, in ret_set (borrowed from regex); 0 when it is anything else. Of REGEX_WHOLE.
+ */
 size_t regex_literals(const struct regex *regex, const struct str **ret_set);
