@@ -93,6 +93,27 @@ static size_t sort_labels(const struct label *labels, size_t count, struct label
     return n;
 }
 
+static bool is_plain_name(struct str name) {
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+              (i > 0 && c >= '0' && c <= '9'))) {
+            return false;
+        }
+    }
+    return name.len > 0;
+}
+
+void batch_write_name(struct strbuf *out, struct str name) {
+    if (is_plain_name(name)) {
+        strbuf_add_str(out, name);
+        return;
+    }
+    strbuf_add_char(out, '"');
+    add_value(out, name, SIZE_MAX);
+    strbuf_add_char(out, '"');
+}
+
 struct batch_labels batch_add_labels(struct batch *batch, const struct label *labels,
                                      size_t count) {
     struct label sorted[BATCH_MAX_LABELS];
@@ -103,7 +124,7 @@ struct batch_labels batch_add_labels(struct batch *batch, const struct label *la
         if (i > 0) {
             strbuf_add_char(&batch->text, ',');
         }
-        strbuf_add_str(&batch->text, sorted[i].name);
+        batch_write_name(&batch->text, sorted[i].name);
         strbuf_add(&batch->text, "=\"", 2);
         add_value(&batch->text, sorted[i].value, most);
         strbuf_add_char(&batch->text, '"');
@@ -197,6 +218,18 @@ void batch_add_summary(struct batch *batch, struct batch_metric metric, const st
 static bool may_stand_in_name(char c, bool first) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':' ||
            (!first && c >= '0' && c <= '9');
+}
+
+const char *batch_keep_any_name(struct batch *batch, struct str name) {
+    struct strbuf text = {0};
+    strbuf_add_utf8(&text, name);
+    const struct str view = strbuf_view(&text);
+    char *copy = arena_alloc(&batch->names, view.len + 1);
+    for (size_t i = 0; i < view.len; i++) {
+        copy[i] = view.data[i] != '\0' ? view.data[i] : '_';
+    }
+    strbuf_deinit(&text);
+    return copy;
 }
 
 const char *batch_keep_name(struct batch *batch, struct str name) {

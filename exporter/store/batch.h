@@ -59,8 +59,8 @@ void batch_deinit(struct batch *batch);
 void batch_clear(struct batch *batch);
 
 /* Adds a label set: sorted by name, values escaped, zero bytes and bytes that are no UTF-8
- * replaced, empty values left out. Names must be valid label names; of two equal names the first
- * one counts. At most BATCH_MAX_LABELS; the rest is left out. */
+ * replaced, empty values left out. Names must be valid label names unless the source is hidden; of
+ * two equal names the first one counts. At most BATCH_MAX_LABELS; the rest is left out. */
 #define BATCH_MAX_LABELS 32
 struct batch_labels batch_add_labels(struct batch *batch, const struct label *labels, size_t count);
 
@@ -83,6 +83,13 @@ void batch_add_summary(struct batch *batch, struct batch_metric metric, const st
 /* A copy of a name that lives until batch_clear(), for metrics whose names come from a server.
  * Characters that metric names cannot have become '_', and it is cut at 255 bytes. */
 const char *batch_keep_name(struct batch *batch, struct str name);
+
+/* The same for series of hidden sources: any characters and any length; "" is no name. */
+const char *batch_keep_any_name(struct batch *batch, struct str name);
+
+/* A label's name as it stands in label sets: between quotes and escaped unless it is a usual one.
+ */
+void batch_write_name(struct strbuf *out, struct str name);
 
 static inline struct str batch_labels_text(const struct batch *batch, struct batch_labels labels) {
     return (struct str){labels.len != 0 ? batch->text.data + labels.offset : "", labels.len};

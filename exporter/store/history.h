@@ -34,7 +34,7 @@ struct sample_buffer {
 void sample_buffer_deinit(struct sample_buffer *buffer);
 
 /* Sets *out to all samples with from_ms < t_ms <= to_ms, oldest first, stale markers among them.
- * Return: how many. */
+ * The newest one is always there; of a round that is just too old some may be. Return: how many. */
 size_t series_read(const struct series *series, int64_t from_ms, int64_t to_ms,
                    struct sample_buffer *out);
 

@@ -49,6 +49,15 @@ static bool string_has_text(const void *entry, const void *key) {
     return str_equal((struct str){string->text, string->len}, *(const struct str *)key);
 }
 
+bool label_pool_find(const struct label_pool *pool, struct str text, uint32_t *ret_id) {
+    uint64_t hash = hash_bytes(text.data, text.len);
+    const struct pool_string *string = hash_map_get(&pool->by_text, hash, string_has_text, &text);
+    if (string != NULL) {
+        *ret_id = string->id;
+    }
+    return string != NULL;
+}
+
 static uint32_t take_id(struct label_pool *pool) {
     if (pool->n_free > 0) {
         return pool->free_ids[--pool->n_free];

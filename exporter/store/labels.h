@@ -36,6 +36,9 @@ void label_set_free(struct label_pool *pool, struct label_set *set);
 
 bool label_set_equal(const struct label_set *a, const struct label_set *b);
 
+/* Return: false when the text is in no set. */
+bool label_pool_find(const struct label_pool *pool, struct str text, uint32_t *ret_id);
+
 /* The text of an interned string; valid while a set with it lives. */
 struct str label_pool_text(const struct label_pool *pool, uint32_t id);
 

@@ -17,6 +17,7 @@ extern const char *const metric_type_names[];
 
 /* What follows the family's name in the name of the series. */
 enum metric_suffix { SUFFIX_NONE, SUFFIX_BUCKET, SUFFIX_SUM, SUFFIX_COUNT };
+#define N_METRIC_SUFFIXES 4
 
 /* "", "_bucket", "_sum", "_count". */
 extern const char *const metric_suffix_names[];

@@ -10,8 +10,10 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "store/chunk.h"
 #include "store/exposition.h"
 #include "store/store.h"
+#include "store/time_log.h"
 
 /* A body with its compressed form, which is made on demand. */
 struct cached_page {
@@ -40,10 +42,27 @@ struct source_family {
     size_t n_series;             /* live and stale */
 };
 
+/* The second half of a series' hot bytes, which is there while history is kept. A step of 0 in
+ * chunk: nothing was written yet. Blocks have numbers; 0 is none. */
+struct series_writer {
+    struct chunk_writer chunk;
+    uint32_t first_block, last_block;
+};
+
+struct hot_place {
+    struct series_hot hot;
+    struct series_writer writer;
+};
+_Static_assert(sizeof(struct hot_place) == 128, "what a round writes fills two cache lines");
+
+static inline struct series_writer *series_writer(const struct series *series) {
+    return &container_of(series->hot, struct hot_place, hot)->writer;
+}
+
 #define SLAB_PLACES 64
 struct hot_slab {
-    struct series_hot *places; /* SLAB_PLACES; NULL while none is used */
-    uint64_t used;             /* a bit each */
+    char *places;  /* SLAB_PLACES; NULL while none is used */
+    uint64_t used; /* a bit each */
 };
 
 struct store_feed {
@@ -54,8 +73,21 @@ struct store_feed {
     size_t n_series, capacity;
 };
 
+/* Blocks and their limits; see history.c. */
+struct history {
+    int64_t retention_ms; /* 0: none is kept, and series have no writers */
+    size_t most_bytes;
+    struct history_slab *slabs;
+    size_t n_slabs, slabs_capacity;
+    size_t free_slab;        /* none before it has a free block */
+    uint32_t oldest, newest; /* sealed blocks */
+    size_t n_slabs_used, n_blocks, log_bytes, writer_bytes;
+    uint64_t samples, evicted_blocks;
+};
+
 struct store_source {
     struct store *store;
+    char *hidden_name;  /* of a hidden one, instead of all below; owned */
     struct label *lent; /* target, cluster, extra, instance, job; none is empty or there twice */
     size_t n_lent;
     size_t n_exposed;         /* the first ones, up to extra: they stand on the joined page */
@@ -75,6 +107,7 @@ struct store_source {
     size_t n_slabs, slabs_capacity;
     size_t free_slab; /* none before it has a free place */
 
+    struct time_log log; /* of its series' past */
     uint64_t round;      /* counts commits */
     uint64_t generation; /* of what is visible */
     bool changed;        /* since then */
@@ -93,11 +126,16 @@ struct store {
     bool families_stale;
     struct store_source **sources; /* in name order of targets */
     size_t n_sources, sources_capacity;
+    struct store_source **hidden;
+    size_t n_hidden, hidden_capacity;
     struct store_source **ended; /* that only wait for their series to expire */
     size_t n_ended, ended_capacity;
     struct series **scratch; /* the previous list of the feed that is being committed */
     size_t scratch_capacity;
     struct arena arena; /* what the making of one series needs */
+
+    struct history history;
+    uint64_t series_generation;
 
     struct store_numbers numbers; /* bytes without the label pool */
     size_t head_bytes;            /* HELP and TYPE of all families with live series */
@@ -111,8 +149,13 @@ struct store {
 /* The family of that name, made if there is room. Return: NULL when there is none. */
 struct family *store_family(struct store *store, const struct batch_metric *metric);
 
+struct family *store_find_family(const struct store *store, struct str name);
+
 /* Makes family->order right for all families. */
 void store_sort_families(struct store *store);
+
+/* Visits all sources, hidden and ended ones too. Return: NULL at the end. */
+struct store_source *store_nth_source(const struct store *store, size_t index);
 
 /* --- source.c: a source's series; none of these publishes --- */
 
@@ -138,11 +181,32 @@ void source_end_series(struct series *series, int64_t t_ms);
 /* Frees a stale series. */
 void source_free_series(struct series *series);
 
+/* Gives all series writers or takes them away, after store->history.retention_ms began or ended to
+ * be 0. */
+void source_change_writers(struct store_source *source);
+
 /* The families of the source in name order; some may have no live series. */
 struct source_family **source_sorted_families(struct store_source *source);
 
 void source_copy_labels(struct store_source *source, const struct source_labels *labels);
 bool source_has_labels(const struct store_source *source, const struct source_labels *labels);
+
+/* --- history.c --- */
+
+/* Keeps a sample that is newer than the series' newest one; newest are the bits of that one. */
+void history_append(struct series *series, int64_t t_ms, uint64_t newest, uint64_t bits);
+
+/* Before a series or a source is freed. */
+void history_forget(struct series *series);
+void history_forget_log(struct store_source *source);
+
+void history_expire(struct store *store, int64_t now_ms);
+void history_deinit(struct history *history);
+
+/* --- select.c --- */
+
+void postings_add(struct series *series);
+void postings_remove(struct series *series);
 
 /* --- feed.c --- */
 

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "store/private.h"
+
 #define STALE_BITS UINT64_C(0x7ff0000000000002)
 
 static uint64_t bits_of(double value) {
@@ -33,7 +35,11 @@ int series_append(struct series *series, int64_t t_ms, double value) {
     if (t_ms <= hot->t_ms) {
         return SERIES_E_OUT_OF_ORDER;
     }
-    if (bits != bits_of(hot->value)) {
+    const uint64_t newest = bits_of(hot->value);
+    if (series->source->store->history.retention_ms > 0) {
+        history_append(series, t_ms, newest, bits);
+    }
+    if (bits != newest) {
         hot->text_len = 0;
     }
     hot->t_ms = t_ms;

@@ -4,8 +4,9 @@
  *
  * A series belongs to one source (target) and one family. It is live while its newest sample is a
  * number, and stale after the marker; a stale one leaves every exposition and is freed when its
- * past has expired. The hot parts of a source lie side by side in slabs of 64 bytes each, so that
- * a round touches few pages (a forked worker's copy-on-write counts each of them). */
+ * past has expired. The hot parts of a source lie side by side in slabs, 64 bytes each and as many
+ * again for the writer of its past while history is kept, so that a round touches few pages (a
+ * forked worker's copy-on-write counts each of them). */
 #pragma once
 
 #include <stdbool.h>
@@ -45,8 +46,9 @@ struct series {
     enum metric_suffix suffix;
     uint32_t position; /* in the feed's last commit */
     uint32_t place;    /* number of its hot part within the source */
+    uint32_t posting;  /* place among all series of its name */
     uint32_t own_text_len;
-    char own_text[]; /* own labels as exposed: a="b",c="d" */
+    char own_text[]; /* own labels as exposed: a="b",c="d"; unusual names are quoted, too */
 };
 
 /* The bit pattern that Prometheus uses for "this series has ended" (a NaN with payload 2). Compare

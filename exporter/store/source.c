@@ -63,6 +63,10 @@ static struct str move_text(char **to, struct str text) {
 }
 
 void source_copy_labels(struct store_source *source, const struct source_labels *labels) {
+    if (labels->hidden) {
+        source->hidden_name = mem_strndup(labels->target.data, labels->target.len);
+        return;
+    }
     char *to = source->lent_text = mem_alloc(collect_lent(source, labels));
     for (size_t i = 0; i < source->n_lent; i++) {
         source->lent[i].name = move_text(&to, source->lent[i].name);
@@ -77,6 +81,10 @@ void source_copy_labels(struct store_source *source, const struct source_labels 
 
 bool source_has_labels(const struct store_source *source, const struct source_labels *labels) {
     struct store_source other = {0};
+    if (labels->hidden || source->hidden_name != NULL) {
+        return labels->hidden && source->hidden_name != NULL &&
+               str_is(labels->target, source->hidden_name);
+    }
     collect_lent(&other, labels);
     bool same = other.n_lent == source->n_lent && other.n_exposed == source->n_exposed;
     for (size_t i = 0; same && i < source->n_lent; i++) {
@@ -87,18 +95,17 @@ bool source_has_labels(const struct store_source *source, const struct source_la
     return same;
 }
 
-/* Cuts one name="value" off *rest, both as they stand there. */
-static struct label cut_label(struct str *rest) {
-    struct label label = {.name = str_cut(rest, '=')};
+/* Cuts what stands between quotes off *rest, and the character behind it. */
+static struct str cut_quoted(struct str *rest) {
     size_t end = 1;
     while (end < rest->len && rest->data[end] != '"') {
         end += rest->data[end] == '\\' ? 2 : 1;
     }
-    label.value = (struct str){rest->data + 1, end - 1};
-    size_t used = end + 1 < rest->len ? end + 2 : rest->len; /* with the comma */
+    struct str text = {rest->data + 1, end - 1};
+    size_t used = end + 1 < rest->len ? end + 2 : rest->len;
     rest->data += used;
     rest->len -= used;
-    return label;
+    return text;
 }
 
 static struct str unescape(struct arena *arena, struct str text) {
@@ -115,6 +122,14 @@ static struct str unescape(struct arena *arena, struct str text) {
         out[len++] = c;
     }
     return (struct str){out, len};
+}
+
+/* Cuts one name="value" off *rest; the value stays as it stands there. */
+static struct label cut_label(struct arena *arena, struct str *rest) {
+    struct label label;
+    label.name = rest->data[0] == '"' ? unescape(arena, cut_quoted(rest)) : str_cut(rest, '=');
+    label.value = cut_quoted(rest);
+    return label;
 }
 
 /* A name that neither the source nor the series itself uses, as Prometheus makes it. */
@@ -148,7 +163,7 @@ static char *join_text(const struct label *own, size_t n_own) {
     struct strbuf text = {0};
     for (size_t i = 0; i < n_own; i++) {
         strbuf_add_text(&text, i > 0 ? "," : "");
-        strbuf_add_str(&text, own[i].name);
+        batch_write_name(&text, own[i].name);
         strbuf_add(&text, "=\"", 2);
         strbuf_add_str(&text, own[i].value);
         strbuf_add_char(&text, '"');
@@ -163,7 +178,7 @@ static void make_labels(struct store_source *source, struct series *series) {
     struct str rest = {series->own_text, series->own_text_len};
     size_t n_own = 0;
     while (rest.len > 0 && n_own < BATCH_MAX_LABELS) {
-        own[n_own++] = cut_label(&rest);
+        own[n_own++] = cut_label(arena, &rest);
     }
     if (resolve_clashes(arena, own, n_own, source->lent, source->n_exposed)) {
         series->joined_text = join_text(own, n_own);
@@ -189,6 +204,23 @@ static void make_labels(struct store_source *source, struct series *series) {
 
 /* --- Places in slabs --- */
 
+static size_t place_size(const struct store_source *source) {
+    return source->store->history.retention_ms > 0 ? sizeof(struct hot_place)
+                                                   : sizeof(struct series_hot);
+}
+
+static struct series_hot *place_at(const struct store_source *source, uint32_t place) {
+    char *places = source->slabs[place / SLAB_PLACES].places;
+    return (struct series_hot *)(void *)(places + place % SLAB_PLACES * place_size(source));
+}
+
+/* The writers among the bytes of a slab belong to the history. */
+static void fill_slab(struct store_source *source, struct hot_slab *slab) {
+    const size_t size = place_size(source);
+    slab->places = mem_aligned(sizeof(struct series_hot), SLAB_PLACES * size);
+    source->store->history.writer_bytes += SLAB_PLACES * (size - sizeof(struct series_hot));
+}
+
 static void take_place(struct store_source *source, struct series *series) {
     size_t at = source->free_slab;
     while (at < source->n_slabs && source->slabs[at].used == UINT64_MAX) {
@@ -202,17 +234,17 @@ static void take_place(struct store_source *source, struct series *series) {
     }
     struct hot_slab *slab = &source->slabs[at];
     if (slab->places == NULL) {
-        slab->places =
-            mem_aligned(sizeof(struct series_hot), SLAB_PLACES * sizeof(struct series_hot));
+        fill_slab(source, slab);
         source->store->numbers.bytes += SLAB_PLACES * sizeof(struct series_hot);
     }
     unsigned place = (unsigned)__builtin_ctzll(~slab->used);
     slab->used |= UINT64_C(1) << place;
     series->place = (uint32_t)(at * SLAB_PLACES + place);
-    series->hot = &slab->places[place];
+    series->hot = place_at(source, series->place);
     *series->hot = (struct series_hot){.t_ms = INT64_MIN};
 }
 
+/* The writer has been emptied before. */
 static void release_place(struct store_source *source, const struct series *series) {
     size_t at = series->place / SLAB_PLACES;
     struct hot_slab *slab = &source->slabs[at];
@@ -221,10 +253,32 @@ static void release_place(struct store_source *source, const struct series *seri
         free(slab->places);
         slab->places = NULL;
         source->store->numbers.bytes -= SLAB_PLACES * sizeof(struct series_hot);
+        source->store->history.writer_bytes -=
+            SLAB_PLACES * (place_size(source) - sizeof(struct series_hot));
     }
     if (at < source->free_slab) {
         source->free_slab = at;
     }
+}
+
+void source_change_writers(struct store_source *source) {
+    struct hot_slab *slabs = mem_array(source->n_slabs, sizeof(*slabs));
+    struct series *series;
+    for (size_t i = 0; i < source->n_slabs; i++) {
+        slabs[i] = source->slabs[i];
+        if (slabs[i].places != NULL) {
+            fill_slab(source, &source->slabs[i]);
+        }
+    }
+    for (size_t cursor = 0; (series = hash_map_next(&source->series, &cursor)) != NULL;) {
+        struct series_hot *to = place_at(source, series->place);
+        *to = *series->hot;
+        series->hot = to;
+    }
+    for (size_t i = 0; i < source->n_slabs; i++) {
+        free(slabs[i].places);
+    }
+    free(slabs);
 }
 
 /* --- Lists --- */
@@ -262,7 +316,7 @@ void source_revive_series(struct series *series) {
     source->n_live++;
     source->changed = true;
     store->numbers.series++;
-    if (series->family->n_live++ == 0) {
+    if (source->hidden_name == NULL && series->family->n_live++ == 0) {
         store->head_bytes += series->family->head.len;
     }
 }
@@ -280,7 +334,7 @@ void source_end_series(struct series *series, int64_t t_ms) {
     source->n_live--;
     source->changed = true;
     store->numbers.series--;
-    if (--series->family->n_live == 0) {
+    if (source->hidden_name == NULL && --series->family->n_live == 0) {
         store->head_bytes -= series->family->head.len;
     }
     enter_stale(source, series);
@@ -392,6 +446,7 @@ struct series *source_add_series(struct store_source *source, const struct batch
     make_labels(source, series);
     take_place(source, series);
     hash_map_add(&source->series, hash, series);
+    postings_add(series);
     enter_stale(source, series);
     store->numbers.bytes += series_bytes(series);
     return series;
@@ -404,6 +459,8 @@ void source_free_series(struct series *series) {
     leave_stale(source, series);
     hash_map_remove(&source->series, series->hash, series);
     leave_group(source, series->group);
+    postings_remove(series);
+    history_forget(series);
     release_place(source, series);
     label_set_free(store->pool, series->labels);
     free(series->joined_text);

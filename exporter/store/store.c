@@ -50,12 +50,14 @@ static void destroy_source(struct store_source *source) {
         source_free_series(source->stale_first);
     }
     drop_pages(source);
+    history_forget_log(source);
     source->store->numbers.bytes -= sizeof(*source) + source->joined_labels.len;
     hash_map_deinit(&source->series);
     hash_map_deinit(&source->families);
     free(source->sorted);
     free(source->slabs);
     free(source->lent);
+    free(source->hidden_name);
     free(source->lent_text);
     mem_freep(&source->joined_labels.data);
     free(source);
@@ -67,6 +69,9 @@ static void free_family(struct family *family) {
         mem_freep(&family->help);
     }
     mem_freep(&family->head.data);
+    for (size_t i = 0; i < N_METRIC_SUFFIXES; i++) {
+        free(family->postings[i].series);
+    }
     free(family);
 }
 
@@ -74,11 +79,9 @@ struct store *store_free(struct store *store) {
     if (store == NULL) {
         return NULL;
     }
-    for (size_t i = 0; i < store->n_sources; i++) {
-        destroy_source(store->sources[i]);
-    }
-    for (size_t i = 0; i < store->n_ended; i++) {
-        destroy_source(store->ended[i]);
+    struct store_source *source;
+    for (size_t i = 0; (source = store_nth_source(store, i)) != NULL; i++) {
+        destroy_source(source);
     }
     for (size_t i = 0; i < store->n_families; i++) {
         free_family(store->families[i]);
@@ -86,7 +89,9 @@ struct store *store_free(struct store *store) {
     cached_page_clear(&store->joined);
     hash_map_deinit(&store->families_by_name);
     free(store->families);
+    history_deinit(&store->history);
     free(store->sources);
+    free(store->hidden);
     free(store->ended);
     free(store->scratch);
     arena_deinit(&store->arena);
@@ -98,7 +103,12 @@ struct store *store_free(struct store *store) {
 /* --- Families --- */
 
 static bool family_has_name(const void *entry, const void *name) {
-    return strcmp(((const struct family *)entry)->name, name) == 0;
+    return str_is(*(const struct str *)name, ((const struct family *)entry)->name);
+}
+
+struct family *store_find_family(const struct store *store, struct str name) {
+    return hash_map_get(&store->families_by_name, hash_bytes(name.data, name.len), family_has_name,
+                        &name);
 }
 
 /* The HELP and TYPE lines, made once: pages copy them as they are. */
@@ -137,14 +147,13 @@ static struct family *new_family(const struct batch_metric *metric, uint64_t has
 }
 
 struct family *store_family(struct store *store, const struct batch_metric *metric) {
-    uint64_t hash = hash_bytes(metric->name, strlen(metric->name));
-    struct family *family =
-        hash_map_get(&store->families_by_name, hash, family_has_name, metric->name);
+    struct str name = str_of(metric->name);
+    struct family *family = store_find_family(store, name);
     if (family != NULL || store->n_families >= store->options.max_families) {
         return family;
     }
-    family = new_family(metric, hash);
-    hash_map_add(&store->families_by_name, hash, family);
+    family = new_family(metric, hash_bytes(name.data, name.len));
+    hash_map_add(&store->families_by_name, family->hash, family);
     store->families = mem_grow(store->families, store->n_families, &store->families_capacity,
                                sizeof(struct family *));
     store->families[store->n_families++] = family;
@@ -170,6 +179,18 @@ void store_sort_families(struct store *store) {
 }
 
 /* --- Sources --- */
+
+struct store_source *store_nth_source(const struct store *store, size_t index) {
+    if (index < store->n_sources) {
+        return store->sources[index];
+    }
+    index -= store->n_sources;
+    if (index < store->n_hidden) {
+        return store->hidden[index];
+    }
+    index -= store->n_hidden;
+    return index < store->n_ended ? store->ended[index] : NULL;
+}
 
 static struct str target_of(const struct store_source *source) {
     return source->lent[0].value;
@@ -206,11 +227,26 @@ struct store_source *store_source_new(struct store *store, const struct source_l
         source_copy_labels(source, labels);
         store->numbers.bytes += sizeof(*source) + source->joined_labels.len;
     }
+    if (source->hidden_name != NULL) {
+        store->hidden = mem_grow(store->hidden, store->n_hidden, &store->hidden_capacity,
+                                 sizeof(struct store_source *));
+        store->hidden[store->n_hidden++] = source;
+        return source;
+    }
     /* Numbers are never used twice, so that a page of another source with the name is not taken
      * for one of this. */
     source->generation = ++store->generation;
     insert_in_order(store, source);
     return source;
+}
+
+static void remove_hidden(struct store *store, const struct store_source *source) {
+    for (size_t i = 0; i < store->n_hidden; i++) {
+        if (store->hidden[i] == source) {
+            store->hidden[i] = store->hidden[--store->n_hidden];
+            return;
+        }
+    }
 }
 
 static void remove_from_order(struct store *store, const struct store_source *source) {
@@ -227,8 +263,12 @@ static void remove_from_order(struct store *store, const struct store_source *so
 void store_source_free(struct store *store, struct store_source *source, int64_t t_ms) {
     end_feeds(source, t_ms);
     drop_pages(source);
-    remove_from_order(store, source);
-    store->generation++;
+    if (source->hidden_name != NULL) {
+        remove_hidden(store, source);
+    } else {
+        remove_from_order(store, source);
+        store->generation++;
+    }
     if (source->n_stale == 0) {
         destroy_source(source);
         return;
@@ -239,23 +279,32 @@ void store_source_free(struct store *store, struct store_source *source, int64_t
 }
 
 void store_publish(struct store_source *source) {
-    if (source->changed) {
+    if (source->changed && source->hidden_name == NULL) {
         source->generation = ++source->store->generation;
-        source->changed = false;
     }
+    source->changed = false;
 }
 
+/* A series outlives its past. */
 static void expire_source(struct store_source *source, int64_t now_ms) {
-    const int64_t retention_ms = source->store->options.retention_ms;
+    const struct store *store = source->store;
+    const int64_t retention_ms = store->options.retention_ms > store->history.retention_ms
+                                     ? store->options.retention_ms
+                                     : store->history.retention_ms;
+    const int64_t until_ms = now_ms < INT64_MIN + retention_ms ? INT64_MIN : now_ms - retention_ms;
     struct series *oldest;
-    while ((oldest = source->stale_first) != NULL && oldest->hot->t_ms <= now_ms - retention_ms) {
+    while ((oldest = source->stale_first) != NULL && oldest->hot->t_ms <= until_ms) {
         source_free_series(oldest);
     }
 }
 
 void store_expire(struct store *store, int64_t now_ms) {
+    history_expire(store, now_ms);
     for (size_t i = 0; i < store->n_sources; i++) {
         expire_source(store->sources[i], now_ms);
+    }
+    for (size_t i = 0; i < store->n_hidden; i++) {
+        expire_source(store->hidden[i], now_ms);
     }
     for (size_t i = 0; i < store->n_ended;) {
         struct store_source *source = store->ended[i];

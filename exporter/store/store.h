@@ -30,6 +30,12 @@ struct store_options {
     int64_t retention_ms;         /* how long a stale series is kept; 0: 1 h */
 };
 
+/* Series of one name in all sources, live and stale, in no order. */
+struct posting {
+    struct series **series;
+    size_t n, capacity;
+};
+
 struct family {
     const char *name; /* owned by the store unless constant */
     const char *help;
@@ -39,13 +45,16 @@ struct family {
     uint64_t hash;   /* of the name */
     size_t n_live;   /* live series, in all sources */
     struct str head; /* its HELP and TYPE lines; owned */
+    struct posting postings[N_METRIC_SUFFIXES];
 };
 
 struct store *store_new(const struct store_options *options);
 struct store *store_free(struct store *store);
 DEFINE_CLEANUP(struct store, store_free);
 
-/* What a source lends to its series. All views are copied. */
+/* What a source lends to its series. All views are copied. The series of a hidden one (what rules
+ * record, ALERTS) are found by store_select() and stand on no page; it lends nothing, and target is
+ * only its name. Their names and those of their labels may be any UTF-8. */
 struct source_labels {
     struct str target;   /* never empty */
     struct str cluster;  /* may be empty */
@@ -53,6 +62,7 @@ struct source_labels {
     struct str job;      /* stored, never exposed */
     const struct label *extra;
     size_t n_extra;
+    bool hidden;
 };
 
 /* Adds a source at its place in name order of targets. One that ended with the same labels and has

@@ -5,12 +5,20 @@
 
 #include "store_fixture.h"
 
+static struct store *store;
+
 static int set_up(void **state) {
     static struct series_hot hot;
     static struct series series;
+    store = store_new(&(struct store_options){0});
     hot = (struct series_hot){.t_ms = INT64_MIN};
-    series = (struct series){.hot = &hot};
+    series = (struct series){.hot = &hot, .source = add_source(store, "t", "")};
     *state = &series;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    store = store_free(store);
     return 0;
 }
 
@@ -77,11 +85,12 @@ static void text_is_kept_while_the_value_stays(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(marker_is_the_one_of_prometheus, set_up),
-        cmocka_unit_test_setup(times_strictly_increase, set_up),
-        cmocka_unit_test_setup(marker_ends_and_a_number_revives, set_up),
-        cmocka_unit_test_setup(marker_changes_nothing_where_there_is_nothing_to_end, set_up),
-        cmocka_unit_test_setup(text_is_kept_while_the_value_stays, set_up),
+        cmocka_unit_test_setup_teardown(marker_is_the_one_of_prometheus, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(times_strictly_increase, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(marker_ends_and_a_number_revives, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(marker_changes_nothing_where_there_is_nothing_to_end,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(text_is_kept_while_the_value_stays, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("series", tests, NULL, NULL);
 }

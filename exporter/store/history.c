@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Keeping the past: writers, blocks and what becomes of the oldest.
+ *
+ * A block is open while its writer adds to it, then sealed. Sealed blocks of all series stand in
+ * one queue by the time of sealing, so that expiry and the limit on bytes take from its beginning;
+ * within a series that is always its first block. When a series is freed its sealed blocks lose
+ * their owner and leave the queue when it is their turn. */
+#include "store/history.h"
+
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "base/mem.h"
+#include "store/private.h"
+
+#define NO_BLOCK     0 /* numbers of blocks begin with 1 */
+#define BLOCK_SIZE   128
+#define SLAB_BLOCKS  128
+#define LOG_OVERHEAD 32 /* of its allocation */
+
+struct history_block {
+    struct series *owner; /* NULL: of a series that was freed */
+    uint32_t next;        /* of the series, or free ones of the slab */
+    uint32_t next_sealed;
+    uint32_t first_tick;
+    uint16_t n_bits; /* when sealed */
+    uint8_t payload[CHUNK_PAYLOAD_SIZE];
+};
+_Static_assert(sizeof(struct history_block) == BLOCK_SIZE, "a block fills two cache lines");
+
+struct history_slab {
+    struct history_block *blocks; /* SLAB_BLOCKS; NULL while none is used */
+    uint32_t first_free, n_used;
+};
+
+/* --- Blocks --- */
+
+static struct history_block *get_block(const struct history *history, uint32_t number) {
+    return &history->slabs[(number - 1) / SLAB_BLOCKS].blocks[(number - 1) % SLAB_BLOCKS];
+}
+
+static size_t bytes_of(const struct history *history) {
+    return history->n_slabs_used * SLAB_BLOCKS * BLOCK_SIZE + history->log_bytes +
+           history->writer_bytes;
+}
+
+static void fill_slab(struct history *history, size_t at) {
+    struct history_slab *slab = &history->slabs[at];
+    slab->blocks = mem_aligned(64, SLAB_BLOCKS * sizeof(*slab->blocks));
+    slab->first_free = (uint32_t)(at * SLAB_BLOCKS) + 1;
+    slab->n_used = 0;
+    for (uint32_t i = 0; i + 1 < SLAB_BLOCKS; i++) {
+        slab->blocks[i].next = slab->first_free + i + 1;
+    }
+    history->n_slabs_used++;
+}
+
+/* Return: whether history->free_slab has a free block; else it is one behind the last slab. */
+static bool find_free(struct history *history) {
+    while (history->free_slab < history->n_slabs) {
+        const struct history_slab *slab = &history->slabs[history->free_slab];
+        if (slab->blocks != NULL && slab->first_free != NO_BLOCK) {
+            return true;
+        }
+        history->free_slab++;
+    }
+    return false;
+}
+
+/* Return: false when it would be above the limit. */
+static bool add_slab(struct history *history) {
+    size_t at = 0;
+    if (bytes_of(history) + SLAB_BLOCKS * BLOCK_SIZE > history->most_bytes) {
+        return false;
+    }
+    while (at < history->n_slabs && history->slabs[at].blocks != NULL) {
+        at++;
+    }
+    if (at == history->n_slabs) {
+        history->slabs =
+            mem_grow(history->slabs, at, &history->slabs_capacity, sizeof(*history->slabs));
+        history->slabs[history->n_slabs++] = (struct history_slab){0};
+    }
+    fill_slab(history, at);
+    history->free_slab = at;
+    return true;
+}
+
+static void release_block(struct history *history, uint32_t number) {
+    const size_t at = (number - 1) / SLAB_BLOCKS;
+    struct history_slab *slab = &history->slabs[at];
+    get_block(history, number)->next = slab->first_free;
+    slab->first_free = number;
+    history->n_blocks--;
+    if (--slab->n_used == 0) {
+        free(slab->blocks);
+        slab->blocks = NULL;
+        history->n_slabs_used--;
+    }
+    if (at < history->free_slab) {
+        history->free_slab = at;
+    }
+}
+
+/* Takes the oldest sealed block away from its series. */
+static void pop_sealed(struct history *history) {
+    const uint32_t number = history->oldest;
+    struct history_block *block = get_block(history, number);
+    history->oldest = block->next_sealed;
+    if (block->owner != NULL) {
+        struct series_writer *writer = series_writer(block->owner);
+        writer->first_block = block->next;
+        if (writer->last_block == number) {
+            writer->last_block = NO_BLOCK;
+        }
+    }
+    release_block(history, number);
+}
+
+static void evict(struct history *history) {
+    history->evicted_blocks += get_block(history, history->oldest)->owner != NULL;
+    pop_sealed(history);
+}
+
+/* Return: NO_BLOCK when the limit leaves none. */
+static uint32_t take_block(struct history *history) {
+    while (!find_free(history) && !add_slab(history)) {
+        if (history->oldest == NO_BLOCK) {
+            return NO_BLOCK;
+        }
+        evict(history);
+    }
+    struct history_slab *slab = &history->slabs[history->free_slab];
+    const uint32_t number = slab->first_free;
+    struct history_block *block = get_block(history, number);
+    slab->first_free = block->next;
+    slab->n_used++;
+    history->n_blocks++;
+    *block = (struct history_block){.next = NO_BLOCK, .next_sealed = NO_BLOCK};
+    return number;
+}
+
+/* --- Writing --- */
+
+static bool has_open_block(const struct series_writer *writer) {
+    return writer->chunk.flushed > 0;
+}
+
+/* Return: its payload, or NULL when the limit leaves none. */
+static uint8_t *open_block(struct history *history, struct series *series) {
+    struct series_writer *writer = series_writer(series);
+    const uint32_t number = take_block(history); /* may take one away from this series */
+    if (number == NO_BLOCK) {
+        return NULL;
+    }
+    struct history_block *block = get_block(history, number);
+    block->owner = series;
+    block->first_tick = writer->chunk.first_tick;
+    if (writer->last_block != NO_BLOCK) {
+        get_block(history, writer->last_block)->next = number;
+    } else {
+        writer->first_block = number;
+    }
+    writer->last_block = number;
+    return block->payload;
+}
+
+static void seal_block(struct history *history, struct series_writer *writer) {
+    const uint32_t number = writer->last_block;
+    struct history_block *block = get_block(history, number);
+    block->n_bits = (uint16_t)chunk_end(&writer->chunk, block->payload);
+    if (history->oldest == NO_BLOCK) {
+        history->oldest = number;
+    } else {
+        get_block(history, history->newest)->next_sealed = number;
+    }
+    history->newest = number;
+}
+
+static void write_sample(struct history *history, struct series *series,
+                         const struct chunk_sample *sample, uint64_t newest) {
+    struct series_writer *writer = series_writer(series);
+    uint8_t *payload =
+        has_open_block(writer) ? get_block(history, writer->last_block)->payload : NULL;
+    if (writer->chunk.step == 0) { /* its first sample */
+        chunk_begin(&writer->chunk, sample->tick);
+    }
+    for (;;) {
+        switch (chunk_append(&writer->chunk, sample, newest, payload)) {
+        case CHUNK_DONE:
+            return;
+        case CHUNK_NEEDS_PAYLOAD:
+            payload = open_block(history, series);
+            if (payload != NULL) {
+                break;
+            }
+            /* No room even for the newest: what the writer holds goes. */
+            chunk_begin(&writer->chunk, sample->tick);
+            break;
+        case CHUNK_FULL:
+            seal_block(history, writer);
+            chunk_begin(&writer->chunk, sample->tick);
+            payload = NULL;
+            break;
+        }
+    }
+}
+
+static int64_t before(int64_t t_ms, int64_t distance_ms) {
+    return t_ms < INT64_MIN + distance_ms ? INT64_MIN : t_ms - distance_ms;
+}
+
+static size_t log_bytes(const struct time_log *log) {
+    return log->capacity != 0 ? log->capacity * sizeof(*log->times) + LOG_OVERHEAD : 0;
+}
+
+static bool find_tick(struct history *history, struct time_log *log, int64_t t_ms,
+                      struct chunk_sample *sample) {
+    const uint32_t next = log->next;
+    if (next != log->first && time_log_time(log, next - 1) == t_ms) { /* all but a round's first */
+        sample->tick = next - 1;
+        return true;
+    }
+    const size_t bytes = log_bytes(log);
+    if (!time_log_find(log, t_ms, &sample->tick, &sample->offset)) {
+        return false;
+    }
+    history->log_bytes += log_bytes(log) - bytes;
+    if (log->next != next) {
+        time_log_trim(log, before(t_ms, history->retention_ms));
+    }
+    return true;
+}
+
+/* A sample that cannot be kept is not known to the writer: what follows begins anew. */
+static void interrupt(struct history *history, struct series *series) {
+    struct series_writer *writer = series_writer(series);
+    if (writer->chunk.step == 0) {
+        return;
+    }
+    if (has_open_block(writer) || open_block(history, series) != NULL) {
+        seal_block(history, writer);
+    }
+    chunk_begin(&writer->chunk, series->source->log.next);
+}
+
+void history_append(struct series *series, int64_t t_ms, uint64_t newest, uint64_t bits) {
+    struct store_source *source = series->source;
+    struct history *history = &source->store->history;
+    struct chunk_sample sample = {.bits = bits};
+    if (find_tick(history, &source->log, t_ms, &sample)) {
+        history->samples++;
+        write_sample(history, series, &sample, newest);
+    } else {
+        interrupt(history, series);
+    }
+}
+
+/* --- Forgetting --- */
+
+void history_forget(struct series *series) {
+    struct history *history = &series->source->store->history;
+    if (history->retention_ms == 0) {
+        return;
+    }
+    struct series_writer *writer = series_writer(series);
+    const uint32_t open = has_open_block(writer) ? writer->last_block : NO_BLOCK;
+    for (uint32_t number = writer->first_block; number != NO_BLOCK;) {
+        struct history_block *block = get_block(history, number);
+        const uint32_t next = block->next;
+        if (number == open) {
+            release_block(history, number);
+        } else {
+            block->owner = NULL;
+        }
+        number = next;
+    }
+    *writer = (struct series_writer){0};
+}
+
+void history_forget_log(struct store_source *source) {
+    source->store->history.log_bytes -= log_bytes(&source->log);
+    time_log_deinit(&source->log);
+}
+
+/* Whether all of the oldest sealed block is before its source's oldest time. The next block may
+ * begin with the same tick. */
+static bool is_expired(const struct history *history) {
+    const struct history_block *block = get_block(history, history->oldest);
+    if (block->owner == NULL) {
+        return true;
+    }
+    const struct series_writer *writer = series_writer(block->owner);
+    const uint32_t behind = block->next != NO_BLOCK ? get_block(history, block->next)->first_tick
+                                                    : writer->chunk.first_tick;
+    return (int32_t)(behind - block->owner->source->log.first) < 0;
+}
+
+/* Time logs and new series may have gone above it since. */
+static void keep_limit(struct history *history) {
+    while (history->oldest != NO_BLOCK && bytes_of(history) > history->most_bytes) {
+        evict(history);
+    }
+}
+
+void history_expire(struct store *store, int64_t now_ms) {
+    struct history *history = &store->history;
+    if (history->retention_ms == 0) {
+        return;
+    }
+    struct store_source *source;
+    for (size_t i = 0; (source = store_nth_source(store, i)) != NULL; i++) {
+        time_log_trim(&source->log, before(now_ms, history->retention_ms));
+    }
+    while (history->oldest != NO_BLOCK && is_expired(history)) {
+        pop_sealed(history);
+    }
+    keep_limit(history);
+}
+
+void history_deinit(struct history *history) {
+    for (size_t i = 0; i < history->n_slabs; i++) {
+        free(history->slabs[i].blocks);
+    }
+    free(history->slabs);
+    *history = (struct history){0};
+}
+
+void store_set_history(struct store *store, int64_t retention_ms, size_t history_bytes) {
+    struct history *history = &store->history;
+    struct store_source *source;
+    const bool had = history->retention_ms > 0, wanted = retention_ms > 0;
+    if (had && !wanted) {
+        const struct history kept = {.samples = history->samples,
+                                     .evicted_blocks = history->evicted_blocks};
+        history_deinit(history);
+        *history = kept;
+    }
+    history->retention_ms = wanted ? retention_ms : 0;
+    history->most_bytes = history_bytes;
+    for (size_t i = 0; had != wanted && (source = store_nth_source(store, i)) != NULL; i++) {
+        source_change_writers(source);
+        time_log_deinit(&source->log);
+    }
+    keep_limit(history);
+}
+
+struct history_numbers store_history_numbers(const struct store *store) {
+    const struct history *history = &store->history;
+    return (struct history_numbers){
+        .bytes = bytes_of(history),
+        .blocks = history->n_blocks,
+        .samples = history->samples,
+        .evicted_blocks = history->evicted_blocks,
+    };
+}
+
+/* --- Reading --- */
+
+/* What is asked for, as times and ticks. */
+struct window {
+    const struct time_log *log;
+    int64_t from_ms, to_ms;
+    uint32_t from, to; /* ticks whose times are wanted: from <= tick < to */
+    struct sample_buffer *out;
+};
+
+void sample_buffer_deinit(struct sample_buffer *buffer) {
+    free(buffer->t_ms);
+    free(buffer->values);
+    *buffer = (struct sample_buffer){0};
+}
+
+static void reserve(struct sample_buffer *out, size_t more) {
+    if (out->n + more > out->capacity) {
+        const size_t wanted = out->n + more;
+        out->capacity = out->capacity * 2 > wanted ? out->capacity * 2 : wanted;
+        out->t_ms = mem_resize(out->t_ms, out->capacity, sizeof(*out->t_ms));
+        out->values = mem_resize(out->values, out->capacity, sizeof(*out->values));
+    }
+}
+
+static void add_sample(struct sample_buffer *out, int64_t t_ms, double value) {
+    reserve(out, 1);
+    out->t_ms[out->n] = t_ms;
+    out->values[out->n++] = value;
+}
+
+/* A sample behind its tick; that tick may be before the window. */
+static void add_late(const struct window *window, const struct chunk_run *run) {
+    if ((int32_t)(run->tick - window->log->first) < 0) {
+        return;
+    }
+    const int64_t t_ms = time_log_time(window->log, run->tick) + run->offset;
+    if (t_ms > window->from_ms && t_ms <= window->to_ms) {
+        add_sample(window->out, t_ms, chunk_run_value(run, 0));
+    }
+}
+
+static void add_run(const struct window *window, const struct chunk_run *run) {
+    struct sample_buffer *out = window->out;
+    uint32_t index = 0;
+    const int32_t early = (int32_t)(window->from - run->tick);
+    if (early > 0) {
+        index = ((uint32_t)early + run->step - 1) / run->step;
+    }
+    if (index >= run->count) {
+        return;
+    }
+    const int32_t room = (int32_t)(window->to - (run->tick + index * run->step));
+    if (room <= 0) {
+        return;
+    }
+    uint32_t n = run->count - index;
+    const uint32_t fitting = ((uint32_t)room + run->step - 1) / run->step;
+    n = n < fitting ? n : fitting;
+    reserve(out, n);
+    for (uint32_t i = index; i < index + n; i++) {
+        out->t_ms[out->n] = time_log_time(window->log, run->tick + i * run->step);
+        out->values[out->n++] = chunk_run_value(run, i);
+    }
+}
+
+static void add_all(const struct window *window, struct chunk_reader *reader) {
+    struct chunk_run run;
+    while (chunk_next(reader, &run)) {
+        if (run.offset != 0) {
+            add_late(window, &run);
+        } else {
+            add_run(window, &run);
+        }
+    }
+}
+
+static void read_blocks(const struct history *history, const struct series_writer *writer,
+                        const struct window *window) {
+    struct chunk_reader reader;
+    const uint32_t open = has_open_block(writer) ? writer->last_block : NO_BLOCK;
+    for (uint32_t number = writer->first_block; number != NO_BLOCK && number != open;) {
+        const struct history_block *block = get_block(history, number);
+        number = block->next;
+        const uint32_t behind =
+            number != NO_BLOCK ? get_block(history, number)->first_tick : writer->chunk.first_tick;
+        if ((int32_t)(block->first_tick - window->to) >= 0) {
+            return;
+        }
+        /* Its last samples may stand behind the tick before the window. */
+        if ((int32_t)(behind - window->from) >= -1) {
+            chunk_reader_init(&reader, block->first_tick, block->payload, block->n_bits);
+            add_all(window, &reader);
+        }
+    }
+    chunk_reader_init_open(&reader, &writer->chunk,
+                           open != NO_BLOCK ? get_block(history, open)->payload : NULL);
+    add_all(window, &reader);
+}
+
+size_t series_read(const struct series *series, int64_t from_ms, int64_t to_ms,
+                   struct sample_buffer *out) {
+    const struct store_source *source = series->source;
+    const struct history *history = &source->store->history;
+    const struct series_hot *hot = series->hot;
+    out->n = 0;
+    if (history->retention_ms > 0 && series_writer(series)->chunk.step != 0) {
+        const struct window window = {
+            .log = &source->log,
+            .from_ms = from_ms,
+            .to_ms = to_ms,
+            .from = time_log_after(&source->log, from_ms),
+            .to = time_log_after(&source->log, to_ms),
+            .out = out,
+        };
+        read_blocks(history, series_writer(series), &window);
+    }
+    /* Without a past, or when it could not be kept. */
+    if (hot->t_ms != INT64_MIN && hot->t_ms > from_ms && hot->t_ms <= to_ms &&
+        (out->n == 0 || out->t_ms[out->n - 1] < hot->t_ms)) {
+        add_sample(out, hot->t_ms, hot->value);
+    }
+    return out->n;
+}
