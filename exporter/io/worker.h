@@ -4,7 +4,7 @@
  * runs in a child that sees a copy of our memory, and answers through a pipe.
  *
  * A pool has its own quota: at most max_running children; up to max_queued jobs wait for at most
- * queue_wait_usec. The child keeps only its pipe and stderr, has default signals, cannot dump core,
+ * queue_wait_usec. The child keeps only its pipe, stderr and a descriptor that it was given, has default signals, cannot dump core,
  * is the first to go when memory runs out, never execs, and ends with _exit(). At its deadline it
  * is killed, unless it may linger. Every submitted job is answered exactly once. */
 #pragma once
@@ -50,10 +50,14 @@ struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_optio
 struct worker_pool *worker_pool_free(struct worker_pool *pool);
 DEFINE_CLEANUP(struct worker_pool, worker_pool_free);
 
+/* Where the child finds worker_request.shared_fd. */
+#define WORKER_SHARED_FD 4
+
 struct worker_request {
     /* Runs in the child; writes its answer to fd. Return: exit status. */
     int (*work)(const void *input, int fd);
     const void *input; /* borrowed until done() is called */
+    int shared_fd;     /* stays open in the child, borrowed until done(); 0: none */
     uint64_t deadline_usec;
     void (*done)(void *userdata, const struct worker_result *result);
     /* May be NULL. More of the answer is there; answer is all of it so far, borrowed until this

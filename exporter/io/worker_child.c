@@ -33,10 +33,11 @@ static void close_from(int first) {
     }
 }
 
-/* Leaves /dev/null as 0 and 1, stderr, and the pipe as 3. */
-static int keep_only(int pipe_fd) {
-    int moved = fcntl(pipe_fd, F_DUPFD, PIPE_FD);
-    if (moved < 0) {
+/* Leaves /dev/null as 0 and 1, stderr, the pipe as 3, and what is shared as 4. */
+static int keep_only(int pipe_fd, int shared_fd) {
+    int moved = fcntl(pipe_fd, F_DUPFD, WORKER_SHARED_FD + 1);
+    int shared = shared_fd > 0 ? fcntl(shared_fd, F_DUPFD, WORKER_SHARED_FD + 1) : 0;
+    if (moved < 0 || shared < 0) {
         return -errno;
     }
     int null_fd = open("/dev/null", O_RDWR);
@@ -45,10 +46,10 @@ static int keep_only(int pipe_fd) {
     if (fcntl(STDERR_FILENO, F_GETFD) < 0) {
         (void)dup2(null_fd, STDERR_FILENO);
     }
-    if (dup2(moved, PIPE_FD) < 0) {
+    if (dup2(moved, PIPE_FD) < 0 || (shared > 0 && dup2(shared, WORKER_SHARED_FD) < 0)) {
         return -errno;
     }
-    close_from(PIPE_FD + 1);
+    close_from(shared > 0 ? WORKER_SHARED_FD + 1 : PIPE_FD + 1);
     return 0;
 }
 
@@ -104,7 +105,7 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     reset_signals();
-    if (getppid() != parent || keep_only(pipe_fd) < 0) {
+    if (getppid() != parent || keep_only(pipe_fd, request->shared_fd) < 0) {
         _exit(EXIT_NO_PIPE);
     }
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});

@@ -10,7 +10,7 @@
 #include "io/worker.h"
 
 /* With all signals blocked, in the child. pipe_fd is the only descriptor that is kept, besides
- * stderr; parent is who forked us: if it is gone already, so are we. */
+ * stderr and the request's shared_fd; parent is who forked us: if it is gone already, so are we. */
 _Noreturn void worker_child_run(const struct worker_request *request, int pipe_fd, pid_t parent,
                                 uint64_t max_memory_bytes);
 

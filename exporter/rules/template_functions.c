@@ -194,7 +194,7 @@ static int fn_index(struct template_run *run, const struct template_value *args,
 
 static int fn_slice(struct template_run *run, const struct template_value *args, size_t n,
                     struct template_value *ret) {
-    struct str text;
+    struct str text = {0};
     int64_t from = 0, to;
     if (want_text(run, &args[0], &text) < 0) {
         return -EINVAL;
@@ -482,7 +482,7 @@ static int fn_match(struct template_run *run, const struct template_value *args,
 
 static int map_bytes(struct template_run *run, const struct template_value *value,
                      char (*map)(char before, char c), struct template_value *ret) {
-    struct str text;
+    struct str text = {0};
     char before = ' ';
     if (want_text(run, value, &text) < 0) {
         return -EINVAL;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/random.h"
@@ -208,6 +209,12 @@ void web_answer_deinit(struct web_answer *answer) {
     buffer_unref(answer->body);
     if (answer->reader.free != NULL) {
         answer->reader.free(answer->reader.userdata);
+    }
+    if (answer->file.is_set && answer->file.fd >= 0) {
+        (void)close(answer->file.fd);
+    }
+    if (answer->file.sent != NULL) {
+        answer->file.sent(answer->file.userdata);
     }
     *answer = (struct web_answer){0};
 }

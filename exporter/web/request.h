@@ -16,6 +16,7 @@
 
 #define WEB_MOST_PARAMETERS 32
 #define WEB_MOST_BODY_BYTES ((size_t)64 * 1024)
+#define WEB_MOST_FORM_BYTES ((size_t)1024 * 1024) /* where forms hold whole queries */
 #define WEB_ID_SIZE         65
 
 /* A parameter or a header. */
@@ -74,7 +75,17 @@ struct web_reader {
     void *userdata;
 };
 
-/* Zeroed: 0 is no status, so a handler always sets one. The body is one of text, body, reader. */
+/* A body that lies in a file, sent from its beginning. */
+struct web_file {
+    bool is_set;
+    int fd; /* of is_set; owned */
+    uint64_t size;
+    void (*sent)(void *userdata); /* when the answer has ended, however; NULL: nobody asks */
+    void *userdata;
+};
+
+/* Zeroed: 0 is no status, so a handler always sets one. The body is one of text, body, reader,
+ * file. */
 struct web_answer {
     unsigned status;
     const char *content_type;  /* NULL: no body */
@@ -82,6 +93,7 @@ struct web_answer {
     struct strbuf text;        /* owned */
     struct buffer *body;       /* one reference, owned */
     struct web_reader reader;  /* owned */
+    struct web_file file;      /* owned */
     bool gzip;                 /* the body is compressed */
     bool varies;               /* by Accept-Encoding */
     bool later;                /* web_later_end() gives the answer: nothing else is set */

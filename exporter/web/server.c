@@ -24,7 +24,9 @@
 /* Bounds request line and headers of a request; the answer's headers lie there too. */
 #define CONNECTION_BYTES ((size_t)16 * 1024)
 /* A body above the limit is read to its end for a proper answer, but only up to here. */
-#define SWALLOWED_BYTES  ((size_t)1024 * 1024)
+#define SWALLOWED_BYTES  WEB_MOST_FORM_BYTES
+/* What the bodies of all open requests may hold together. */
+#define MOST_HELD_BYTES  ((size_t)16 * 1024 * 1024)
 #define READER_BYTES     ((size_t)32 * 1024)
 #define MOST_HEADERS     64
 #define LATER_USEC       (60 * USEC_PER_SEC)
@@ -54,15 +56,21 @@ struct exchange {
     struct web_later *later; /* NULL: nothing is awaited, or it is here */
     struct str target;       /* as sent */
     struct strbuf body;
+    size_t most_body; /* bytes of it that are taken */
     size_t swallowed; /* bytes of the body, with those that were thrown away */
     uint64_t began_usec;
     bool began;    /* the first call with headers has been */
     bool answered; /* the handler has been asked */
     bool suspended;
+    bool no_room; /* the bodies of others left none for this one */
 };
 
 struct web_later {
     struct exchange *exchange; /* NULL: nobody waits any more */
+    uint64_t patience_usec;
+    void (*gone)(void *userdata); /* NULL: nobody asks */
+    void *userdata;
+    struct loop_io *hangup_io;
 };
 
 struct server {
@@ -74,6 +82,7 @@ struct server {
     struct loop_deferred *again;
     struct connection_list connections;
     struct server_numbers numbers;
+    size_t held_bytes;   /* of the bodies of open requests */
     uint64_t timer_usec; /* when daemon_timer fires */
     int spare_fd;        /* given up to refuse a connection when descriptors have run out */
     bool said_refused;
@@ -102,8 +111,26 @@ struct web_later *web_later_new(const struct web_request *request) {
     struct exchange *exchange = request->exchange;
     struct web_later *later = mem_alloc(sizeof(*later));
     later->exchange = exchange;
+    later->patience_usec = LATER_USEC;
     exchange->later = later;
     return later;
+}
+
+void web_later_watch(struct web_later *later, uint64_t patience_usec, void (*gone)(void *userdata),
+                     void *userdata) {
+    later->patience_usec = patience_usec;
+    later->gone = gone;
+    later->userdata = userdata;
+}
+
+/* Nobody waits any more, or nobody needs to. */
+static void leave_later(struct exchange *exchange) {
+    struct web_later *later = exchange->later;
+    if (later != NULL) {
+        later->hangup_io = loop_io_free(later->hangup_io);
+        later->exchange = NULL;
+        exchange->later = NULL;
+    }
 }
 
 bool web_later_is_wanted(const struct web_later *later) {
@@ -114,7 +141,7 @@ bool web_later_is_wanted(const struct web_later *later) {
  * our loop by itself. */
 static void set_late_answer(struct exchange *exchange, const struct web_answer *answer) {
     exchange->late = *answer;
-    exchange->later = NULL;
+    leave_later(exchange);
     if (exchange->suspended) {
         exchange->suspended = false;
         MHD_resume_connection(exchange->client->mhd);
@@ -131,11 +158,37 @@ void web_later_end(struct web_later *later, struct web_answer *answer) {
     free(later);
 }
 
+/* Somebody waits no more, or no longer: the exchange ends with this answer, and whoever works for
+ * it is told. */
+static void abandon_later(struct exchange *exchange, struct web_answer *answer) {
+    void (*gone)(void *userdata) = exchange->later->gone;
+    void *userdata = exchange->later->userdata;
+    set_late_answer(exchange, answer);
+    if (gone != NULL) {
+        gone(userdata);
+    }
+}
+
 static void give_up_later(struct exchange *exchange) {
     struct web_answer answer = {0};
-    web_answer_error(&answer, 504, "this takes longer than a minute; it goes on, look again later");
-    exchange->later->exchange = NULL;
-    set_late_answer(exchange, &answer);
+    web_answer_error(&answer, 504, "this takes too long; it may go on, look again later");
+    abandon_later(exchange, &answer);
+}
+
+/* A client that has gone gets an answer like any other: the library then finds out by itself. Its
+ * status is the one that nginx has for it. */
+static void client_gone(void *userdata, uint32_t revents) {
+    struct web_answer answer = {0};
+    web_answer_error(&answer, 499, "the client has gone");
+    abandon_later(userdata, &answer);
+}
+
+static void watch_client(struct exchange *exchange) {
+    struct client *client = exchange->client;
+    if (exchange->later->gone != NULL) {
+        exchange->later->hangup_io = loop_io_new(client->server->options.loop, client->fd,
+                                                 EPOLLRDHUP, client_gone, exchange);
+    }
 }
 
 static void sweep(void *userdata) {
@@ -144,8 +197,9 @@ static void sweep(void *userdata) {
     struct connection_list *list = &server->connections;
     for (struct connection *one = list->first; one != NULL; one = one->next) {
         struct client *client = client_of(one);
+        const struct web_later *later = client->exchange != NULL ? client->exchange->later : NULL;
         bool waits = client->exchange != NULL && client->exchange->suspended;
-        if (waits && now > one->since_usec + LATER_USEC) {
+        if (later != NULL && waits && now > one->since_usec + later->patience_usec) {
             give_up_later(client->exchange);
         } else if (!waits && !one->closing && connection_is_late(list, one, now)) {
             log_debug("web: a client is too slow, closing its connection");
@@ -317,6 +371,11 @@ static void daemon_timeout(void *userdata) {
 
 /* Exchanges. */
 
+static size_t most_body_bytes(const struct server_options *options, struct str target) {
+    return options->most_body_bytes != NULL ? options->most_body_bytes(options->userdata, target)
+                                            : WEB_MOST_BODY_BYTES;
+}
+
 /* The request line is here: the only place where the library shows it as it was sent. */
 static void *begin_exchange(void *userdata, const char *target, struct MHD_Connection *mhd) {
     struct client *client =
@@ -325,6 +384,7 @@ static void *begin_exchange(void *userdata, const char *target, struct MHD_Conne
     exchange->client = client;
     exchange->began_usec = loop_clock_usec();
     exchange->target = arena_dup(&exchange->arena, str_of(target));
+    exchange->most_body = most_body_bytes(&client->server->options, exchange->target);
     exchange->request.arena = &exchange->arena;
     exchange->request.exchange = exchange;
     exchange->request.peer = client->peer;
@@ -340,9 +400,8 @@ static void end_exchange(void *userdata, struct MHD_Connection *mhd, void **cont
         return;
     }
     *context = NULL;
-    if (exchange->later != NULL) {
-        exchange->later->exchange = NULL;
-    }
+    leave_later(exchange);
+    exchange->client->server->held_bytes -= exchange->body.len;
     exchange->client->exchange = NULL;
     enter(exchange->client, CONNECTION_IDLE);
     web_answer_deinit(&exchange->answer);
@@ -374,9 +433,12 @@ static void take_headers(struct exchange *exchange) {
 
 /* Return: false to cut the connection. */
 static bool take_body(struct exchange *exchange, const char *data, size_t len) {
+    struct server *server = exchange->client->server;
     exchange->swallowed += len;
-    if (exchange->swallowed <= WEB_MOST_BODY_BYTES) {
+    exchange->no_room |= server->held_bytes + len > MOST_HELD_BYTES;
+    if (exchange->swallowed <= exchange->most_body && !exchange->no_room) {
         strbuf_add(&exchange->body, data, len);
+        server->held_bytes += len;
     }
     return exchange->swallowed <= SWALLOWED_BYTES;
 }
@@ -389,9 +451,14 @@ static void ask_handler(struct exchange *exchange) {
         web_answer_error(&exchange->answer, 400, "%s", error.text);
         return;
     }
-    if (exchange->swallowed > WEB_MOST_BODY_BYTES) {
+    if (exchange->swallowed > exchange->most_body) {
         web_answer_error(&exchange->answer, 413, "a body has at most %zu bytes",
-                         WEB_MOST_BODY_BYTES);
+                         exchange->most_body);
+        return;
+    }
+    if (exchange->no_room) {
+        web_answer_error(&exchange->answer, 503, "too many long bodies are being sent at once");
+        exchange->answer.retry_after = 1;
         return;
     }
     request->body = strbuf_view(&exchange->body);
@@ -427,6 +494,11 @@ static struct MHD_Response *make_response(struct web_answer *answer) {
         if (response == NULL) {
             free_reader(reader);
         }
+        return response;
+    }
+    if (answer->file.is_set) {
+        response = MHD_create_response_from_fd64(answer->file.size, answer->file.fd);
+        answer->file.fd = response != NULL ? -1 : answer->file.fd;
         return response;
     }
     if (answer->body == NULL) {
@@ -505,6 +577,7 @@ static enum MHD_Result answer_exchange(struct exchange *exchange) {
         enter(exchange->client, CONNECTION_ANSWERING);
         exchange->suspended = true;
         MHD_suspend_connection(exchange->client->mhd);
+        watch_client(exchange);
     } else {
         r = send_answer(exchange);
     }

@@ -34,6 +34,9 @@ struct server_options {
     unsigned idle_seconds;
     /* Fills the answer; request and answer end when it is sent. */
     void (*answer)(void *userdata, struct web_request *request, struct web_answer *ret);
+    /* How long a body may be that is sent to this target ("/path?..."), up to WEB_MOST_FORM_BYTES.
+     * NULL: WEB_MOST_BODY_BYTES. */
+    size_t (*most_body_bytes)(void *userdata, struct str target);
     void *userdata;
 };
 
@@ -56,6 +59,11 @@ struct server_numbers server_numbers(const struct server *server);
  * gone. */
 struct web_later;
 struct web_later *web_later_new(const struct web_request *request);
+
+/* Lets the client wait for another time than a minute, and calls gone() at most once when the
+ * client hangs up meanwhile: the answer must still be given. To be called inside answer(). */
+void web_later_watch(struct web_later *later, uint64_t patience_usec, void (*gone)(void *userdata),
+                     void *userdata);
 
 /* Whether somebody still waits for it. */
 bool web_later_is_wanted(const struct web_later *later);

@@ -153,6 +153,33 @@ static void shows_what_has_arrived_before_the_end(void **state) {
     (void)munmap(go_on, sizeof(*go_on));
 }
 
+static int write_to_shared(const void *input, int fd) {
+    return worker_write(WORKER_SHARED_FD, input, strlen(input)) < 0;
+}
+
+static void shares_the_descriptor_that_it_was_given(void **state) {
+    struct seen seen = {0}, alone = {0};
+    char text[8] = {0};
+    int fd = memfd_create("shared", MFD_CLOEXEC);
+    (void)worker_submit(pool, &(struct worker_request){
+                                  .work = write_to_shared,
+                                  .input = "shared",
+                                  .shared_fd = fd,
+                                  .deadline_usec = loop_clock_usec() + LONG,
+                                  .done = done,
+                                  .userdata = &seen,
+                              });
+    (void)submit(pool, write_to_shared, "no", LONG, &alone);
+    assert_true(turn_until(loop, &seen.calls, 1));
+    assert_true(turn_until(loop, &alone.calls, 1));
+    assert_int_equal(seen.status, WORKER_OK);
+    assert_int_equal(seen.len, 0);
+    assert_int_equal(alone.code, 1);
+    assert_int_equal(pread(fd, text, sizeof(text) - 1, 0), 6);
+    assert_string_equal(text, "shared");
+    (void)close(fd);
+}
+
 static int write_150000(const void *input, int fd) {
     char block[1000];
     memset(block, 'x', sizeof(block));
@@ -659,6 +686,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(answers_with_what_the_child_wrote),
         TEST(shows_what_has_arrived_before_the_end),
+        TEST(shares_the_descriptor_that_it_was_given),
         TEST(reads_more_than_a_pipe_holds),
         TEST(kills_who_writes_too_much),
         TEST(reports_exit_status_and_signal),
