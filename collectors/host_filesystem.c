@@ -32,6 +32,7 @@ const struct collector collector_host_filesystem = {
     .name = "filesystem",
     .help = "How full file systems are.",
     .kind = KIND_HOST,
+    .interval_usec = (uint64_t)15 * 1000 * 1000, /* by a worker, which costs more than all others */
     .queries = queries,
     .columns = columns,
 };

@@ -14,6 +14,8 @@ _Static_assert(SERIES_TEXT_SIZE >= NUMBER_TEXT_SIZE, "a number's text fits into 
 /* Memory of a finished page that is not used, in relation to what is. */
 #define SLACK_FRACTION 8
 
+#define GROUPS_AHEAD 8
+
 static char *put(char *to, const char *data, size_t len) {
     memcpy(to, data, len);
     return to + len;
@@ -95,6 +97,13 @@ static bool add_unchanged(struct strbuf *out, const struct source_family *group,
     return true;
 }
 
+/* Groups lie anywhere, and were last looked at a round ago. */
+static void fetch_ahead(struct source_family *const *groups, size_t at, size_t n_groups) {
+    if (at + GROUPS_AHEAD < n_groups) {
+        __builtin_prefetch(groups[at + GROUPS_AHEAD]);
+    }
+}
+
 static struct slice slice_since(const struct strbuf *text, size_t offset) {
     return (struct slice){(uint32_t)offset, (uint32_t)(text->len - offset)};
 }
@@ -131,6 +140,7 @@ static struct joined_block *render_joined(struct store_source *source) {
     for (size_t i = 0; i < n_groups; i++) {
         struct source_family *group = groups[i];
         const size_t offset = text.len;
+        fetch_ahead(groups, i, n_groups);
         if (group->first == NULL) {
             continue;
         }

@@ -219,7 +219,7 @@ static bool has_label(const struct list *labels, const char *name) {
 /* Whether a series of this name and with these labels may stand in the present family. */
 static bool belongs(const struct checker *checker, struct str name, const struct list *labels) {
     bool histogram = str_is(checker->type, "histogram"), summary = str_is(checker->type, "summary");
-    if (name.len < checker->family.len ||
+    if (checker->family.len == 0 || name.len < checker->family.len ||
         memcmp(name.data, checker->family.data, checker->family.len) != 0) {
         return false;
     }
