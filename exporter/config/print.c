@@ -274,6 +274,16 @@ void config_print(const struct config *config, struct strbuf *out) {
     add_duration(out, "\n  timeout", config->timeout_usec);
     strbuf_add_text(out, "\n  ");
     add_labels(out, config->labels, config->n_labels);
+    add_duration(out, "history:\n  retention", config->history_usec);
+    add_duration(out, "\n  max_retention", config->history_max_usec);
+    strbuf_printf(out, "\n  bytes: %llu\nrules:\n  files: [",
+                  (unsigned long long)config->history_bytes);
+    for (size_t i = 0; i < config->n_rule_patterns; i++) {
+        strbuf_add_text(out, i > 0 ? ", " : "");
+        add_text(out, str_of(config->rule_patterns[i]));
+    }
+    add_duration(out, "]\n  interval", config->rules_interval_usec);
+    strbuf_add_char(out, '\n');
     strbuf_add_text(out, config->n_targets != 0 ? "targets:\n" : "targets: []\n");
     for (size_t i = 0; i < config->n_targets; i++) {
         add_target(out, &config->targets[i]);

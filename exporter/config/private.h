@@ -30,5 +30,8 @@ int config_read_collectors(struct reader *reader, const struct yaml_node *map,
 int config_read_labels(struct reader *reader, const struct yaml_node *map,
                        struct target_label *labels, size_t *count);
 
+/* What `rules:` means when it does not say which files. */
+void config_default_rules(struct config *config);
+
 /* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
 bool config_is_name(struct str text);

@@ -165,8 +165,7 @@ static int run_load(struct case_reader *reader, struct str rest) {
 
 static struct expected_text cut_text(struct str rest) {
     if (str_starts_with(rest, "msg:")) {
-        return (struct expected_text){TEXT_IS,
-                                      str_trim((struct str){rest.data + 4, rest.len - 4})};
+        return (struct expected_text){TEXT_IS, str_trim((struct str){rest.data + 4, rest.len - 4})};
     }
     if (str_starts_with(rest, "regex:")) {
         return (struct expected_text){TEXT_REGEX,
@@ -230,8 +229,7 @@ static int parse_expected_series(struct case_reader *reader, struct eval_case *t
         case_parse_values(rest, &reader->arena, &series.values, &series.n_values, &err) < 0) {
         return fail(reader, "%s", err.text);
     }
-    test->series =
-        mem_grow(test->series, test->n_series, &test->capacity, sizeof(*test->series));
+    test->series = mem_grow(test->series, test->n_series, &test->capacity, sizeof(*test->series));
     test->series[test->n_series++] = series;
     return 0;
 }
@@ -288,9 +286,8 @@ static void apply_ordered(struct eval_case *test) {
 
 /* All but the first are older spellings of an expect line. */
 static const struct eval_form eval_forms[] = {
-    {"eval", apply_nothing},       {"eval_fail", apply_fail},
-    {"eval_warn", apply_warn},     {"eval_info", apply_info},
-    {"eval_ordered", apply_ordered},
+    {"eval", apply_nothing},   {"eval_fail", apply_fail},       {"eval_warn", apply_warn},
+    {"eval_info", apply_info}, {"eval_ordered", apply_ordered},
 };
 
 static bool parse_eval_head(struct str rest, struct eval_case *test) {
