@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "alerting.h"
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -47,6 +48,7 @@ struct app {
     uint64_t self_usec; /* when the daemon's own samples were made */
     int64_t self_ms;    /* their time: increasing, whatever the wall clock does */
     struct sampler *sampler;
+    struct alerting *alerting; /* NULL: one round only */
     struct web *web;
     struct config config;
     char *config_path;  /* NULL: no file, targets are guessed */
@@ -86,8 +88,10 @@ static int read_and_parse(struct app *app, const char *path, struct error *err) 
 static int load_first(struct app *app, struct error *err) {
     const char *path = app->flags->config_file;
     if (path == NULL && access(CONFIG_DEFAULT_FILE, F_OK) != 0) {
-        config_guess(&app->config);
-        return 0;
+        CLEANUP(config_files_freep)
+        struct config_files *files = NULL;
+        int r = config_files_guess(&files, err);
+        return r < 0 ? r : config_parse(files, &app->config, err);
     }
     path = path != NULL ? path : CONFIG_DEFAULT_FILE;
     app->config_path = mem_strdup(path);
@@ -111,10 +115,11 @@ static void reload_failed(struct app *app, const char *text) {
     reload_answer(app, false, text);
 }
 
-static void reload_take(struct app *app, struct config *config) {
+static void reload_take(struct app *app, struct config *config, struct rule_set *rules) {
     config_deinit(&app->config);
     app->config = *config;
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+    alerting_apply(app->alerting, rules, &app->config);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
     log_info("configuration '%s' is loaded: %zu targets", app->config_path, app->config.n_targets);
@@ -149,8 +154,14 @@ static void reload_parse(struct app *app, struct str packed) {
         reload_failed(app, error_format(&err, text, sizeof(text)));
         return;
     }
+    struct rule_set *rules = alerting_prepare(&config, &err);
+    if (rules == NULL) {
+        config_deinit(&config);
+        reload_failed(app, err.text);
+        return;
+    }
     note_files(app, files);
-    reload_take(app, &config);
+    reload_take(app, &config, rules);
 }
 
 /* Passwords that were rotated count without a reload; nothing else that changed meanwhile does. */
@@ -392,6 +403,30 @@ static int storage_open(struct app *app, struct error *err) {
     return 0;
 }
 
+/* ---- rules ---- */
+
+static void round_ended(void *userdata, const struct target_view *target) {
+    struct app *app = userdata;
+    if (app->alerting != NULL) {
+        alerting_round_ended(app->alerting, target, sampler_is_ready(app->sampler));
+    }
+}
+
+static int build_rules(struct app *app, struct error *err) {
+    struct rule_set *rules = alerting_prepare(&app->config, err);
+    if (rules == NULL) {
+        return -EINVAL;
+    }
+    app->alerting = alerting_new(&(struct alerting_options){
+        .loop = app->loop,
+        .store = app->store,
+        .storage_path = app->storage_path,
+        .external_url = app->flags->external_url,
+    });
+    alerting_apply(app->alerting, rules, &app->config);
+    return 0;
+}
+
 /* ---- life ---- */
 
 static void name_servers_changed(void *userdata, const char *host) {
@@ -484,9 +519,14 @@ static int build(struct app *app, struct error *err) {
     app->store = store_new(&(struct store_options){0});
     app->sampler =
         sampler_new(app->loop, app->resolver, app->store,
-                    &(struct sampler_options){.service_names = !app->flags->no_service_names});
+                    &(struct sampler_options){
+                        .service_names = !app->flags->no_service_names,
+                        .round_ended = round_ended,
+                        .userdata = app,
+                    });
     build_self(app);
-    if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_web(app, err)) < 0)) {
+    if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_rules(app, err)) < 0 ||
+                       (r = build_web(app, err)) < 0)) {
         return r;
     }
     build_signals(app);
@@ -521,6 +561,7 @@ struct app *app_free(struct app *app) {
     /* Nobody hears it any more, but what the waiters hold is freed. */
     reload_answer(app, false, "the daemon is stopping");
     sampler_free(app->sampler);
+    alerting_free(app->alerting);
     loop_timer_free(app->housekeeping);
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
         loop_signal_free(app->signals[i]);

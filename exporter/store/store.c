@@ -340,6 +340,39 @@ const struct label_pool *store_label_pool(const struct store *store) {
     return store->pool;
 }
 
+static bool is_group_of(const void *entry, const void *key) {
+    return ((const struct source_family *)entry)->family == key;
+}
+
+static bool source_has_family(const struct store_source *source, struct str name) {
+    const struct family *family = store_find_family(source->store, name);
+    const struct source_family *group =
+        family != NULL ? hash_map_get(&source->families, family->hash, is_group_of, family) : NULL;
+    return group != NULL && group->first != NULL;
+}
+
+static bool source_has_metric(const struct store_source *source, struct str metric) {
+    for (int suffix = SUFFIX_NONE; suffix <= SUFFIX_COUNT; suffix++) {
+        struct str ending = str_of(metric_suffix_names[suffix]);
+        struct str name = {metric.data, metric.len - ending.len};
+        if (metric.len > ending.len && memcmp(name.data + name.len, ending.data, ending.len) == 0 &&
+            source_has_family(source, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool store_has_metric(const struct store *store, const char *target, struct str metric) {
+    for (size_t i = 0; i < store->n_sources; i++) {
+        const struct store_source *source = store->sources[i];
+        if (str_is(target_of(source), target)) {
+            return source_has_metric(source, metric);
+        }
+    }
+    return false;
+}
+
 const struct series *store_find(const struct store_source *source, const char *name,
                                 const char *own_labels) {
     struct series_key key = {str_of(name), SUFFIX_NONE, str_of(own_labels)};

@@ -126,6 +126,10 @@ struct store_numbers store_numbers(const struct store *store);
 size_t store_source_series(const struct store_source *source); /* live ones */
 size_t store_most_series(const struct store *store);           /* of one source */
 
+/* Whether a source of this target that is not hidden has live series of a metric, suffixes of
+ * histograms and summaries included. */
+bool store_has_metric(const struct store *store, const char *target, struct str metric);
+
 /* The pool that the label sets of all series belong to. */
 const struct label_pool *store_label_pool(const struct store *store);
 

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "alerting.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/pack.h"
+#include "io/durable.h"
+#include "scrape_series.h"
+#include "store/history.h"
+
+#define STATE_FILE        "alerts.state"
+#define MOST_STATE_BYTES  ((size_t)64 * 1024 * 1024)
+#define SOON_USEC         USEC_PER_SEC        /* a change is on the disk after it */
+#define ALIVE_USEC        (10 * USEC_PER_SEC) /* how often the file says that we live */
+#define EVALUATION_USEC   (30 * USEC_PER_SEC) /* of an expensive rule */
+#define MOST_ANSWER_BYTES ((size_t)64 * 1024 * 1024)
+#define LEAST_SAMPLE_BYTES 16
+
+struct alerting {
+    struct alerting_options options;
+    struct rules *rules;
+    struct loop_timer *next, *save;
+    struct worker_pool *workers, *disk;
+    struct durable_file *state; /* NULL: not kept */
+    char *state_path;
+    uint64_t alive_usec; /* of the last write */
+    bool changed, started;
+    struct label *external_labels;
+    struct scrape_series *scrapes;
+};
+
+/* An evaluation on its way. */
+struct question {
+    struct alerting *alerting;
+    const struct rule *rule; /* for the child alone: a reload frees it here */
+    int64_t t_ms;
+    uint64_t ticket;
+};
+
+/* ---- expensive rules ---- */
+
+static void pack_samples(const struct rule_sample *samples, size_t n, struct strbuf *out) {
+    pack_u64(out, n);
+    for (size_t i = 0; i < n; i++) {
+        pack_double(out, samples[i].value);
+        pack_u64(out, samples[i].n_labels);
+        for (size_t k = 0; k < samples[i].n_labels; k++) {
+            pack_str(out, samples[i].labels[k].name);
+            pack_str(out, samples[i].labels[k].value);
+        }
+    }
+}
+
+/* In the child. */
+static int evaluate(const void *input, int fd) {
+    const struct question *question = input;
+    const struct alerting *alerting = question->alerting;
+    struct arena arena = {0};
+    struct eval_result result;
+    struct rule_sample *samples;
+    struct error err = {0};
+    struct strbuf out = {0};
+    struct eval_options options = {.start_ms = question->t_ms};
+    int r = promql_eval(&question->rule->expr, alerting->options.store, &options, &arena, &result,
+                        &err);
+    if (r != 0) {
+        const char *why = result.message != NULL ? result.message : err.text;
+        worker_write(fd, why, strlen(why));
+        return 1;
+    }
+    pack_samples(samples, rules_samples_of(&result, &arena, &samples), &out);
+    return worker_write(fd, out.data, out.len) < 0 ? 2 : 0;
+}
+
+static size_t unpack_samples(struct str answer, struct arena *arena, struct rule_sample **ret) {
+    struct unpacker in = {answer, false};
+    size_t n = unpack_count(&in, LEAST_SAMPLE_BYTES);
+    struct rule_sample *samples = arena_array(arena, n + 1, sizeof(*samples));
+    for (size_t i = 0; i < n && !in.bad; i++) {
+        samples[i].value = unpack_double(&in);
+        size_t n_labels = unpack_count(&in, LEAST_SAMPLE_BYTES);
+        struct label *labels = arena_array(arena, n_labels + 1, sizeof(*labels));
+        for (size_t k = 0; k < n_labels; k++) {
+            labels[k].name = unpack_str(&in);
+            labels[k].value = unpack_str(&in);
+        }
+        samples[i].labels = labels;
+        samples[i].n_labels = n_labels;
+    }
+    *ret = samples;
+    return in.bad ? 0 : n;
+}
+
+static void run_soon(struct alerting *alerting);
+
+static void evaluated(void *userdata, const struct worker_result *result) {
+    struct question *question = userdata;
+    struct alerting *alerting = question->alerting;
+    struct arena arena = {0};
+    struct rule_sample *samples = NULL;
+    struct error err = {0};
+    size_t n = 0;
+    uint64_t ticket = question->ticket;
+    free(question);
+    if (result->status == WORKER_CANCELED) {
+        return;
+    }
+    if (result->status == WORKER_OK) {
+        n = unpack_samples(result->answer, &arena, &samples);
+    } else if (result->status == WORKER_FAILED && result->code == 1) {
+        error_say(&err, -EINVAL, "%.*s", (int)result->answer.len, result->answer.data);
+    } else {
+        error_say(&err, -EIO, "%s",
+                  result->status == WORKER_TIMEOUT    ? "query timed out in expression evaluation"
+                  : result->status == WORKER_TOO_LONG ? "the result is too large"
+                  : result->status == WORKER_BUSY     ? "too many rules are being evaluated"
+                                                      : "the evaluation ended early: it needs more "
+                                                        "memory than it may have");
+    }
+    rules_evaluated(alerting->rules, ticket, samples, n, error_is_set(&err) ? &err : NULL);
+    arena_deinit(&arena);
+    run_soon(alerting);
+}
+
+static void submit(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket) {
+    struct alerting *alerting = userdata;
+    struct question *question = mem_alloc(sizeof(*question));
+    *question = (struct question){alerting, rule, t_ms, ticket};
+    worker_submit(alerting->workers,
+                  &(struct worker_request){
+                      .work = evaluate,
+                      .input = question,
+                      .deadline_usec = loop_now_usec(alerting->options.loop) + EVALUATION_USEC,
+                      .done = evaluated,
+                      .userdata = question,
+                  });
+}
+
+/* ---- state ---- */
+
+static void write_state(struct alerting *alerting) {
+    struct strbuf state = {0};
+    if (alerting->state == NULL || !alerting->started) {
+        return;
+    }
+    rules_save(alerting->rules, loop_now_ms(alerting->options.loop), &state);
+    durable_file_write(alerting->state, &state);
+    alerting->changed = false;
+    alerting->alive_usec = loop_now_usec(alerting->options.loop);
+}
+
+static void save_due(void *userdata) {
+    struct alerting *alerting = userdata;
+    uint64_t now = loop_now_usec(alerting->options.loop);
+    if (alerting->changed || now - alerting->alive_usec >= ALIVE_USEC) {
+        write_state(alerting);
+    }
+    loop_timer_set(alerting->save, now + SOON_USEC);
+}
+
+static void state_changed(void *userdata) {
+    struct alerting *alerting = userdata;
+    alerting->changed = true;
+}
+
+static void state_written(void *userdata, const struct error *err) {
+    if (error_is_set(err)) {
+        log_error("alert state: %s; it is tried again", err->text);
+    }
+}
+
+/* What cannot be trusted is kept beside, never used and never deleted. */
+static void set_state_aside(const char *path, const struct error *why) {
+    char name[PATH_MAX];
+    struct error err = {0};
+    if (durable_set_aside(path, name, &err) < 0) {
+        log_error("alert state '%s' is not used: %s; %s", path, why->text, err.text);
+    } else {
+        log_error("alert state '%s' is not used: %s; it is kept as '%s', and alerts begin anew",
+                  path, why->text, name);
+    }
+}
+
+static void load_state(struct alerting *alerting) {
+    struct strbuf state = {0};
+    struct error err = {0};
+    if (alerting->state == NULL) {
+        return;
+    }
+    int r = durable_read_now(alerting->state_path, MOST_STATE_BYTES, &state, &err);
+    if (r == 0) {
+        r = rules_load(alerting->rules, strbuf_view(&state), loop_now_ms(alerting->options.loop),
+                       &err);
+    }
+    if (r < 0 && r != -ENOENT) {
+        set_state_aside(alerting->state_path, &err);
+    }
+    strbuf_deinit(&state);
+}
+
+/* ---- events ---- */
+
+static void log_event(const struct alert_event *event) {
+    const struct alert_view *alert = event->alert;
+    struct strbuf labels = {0};
+    struct str name = str_of("");
+    for (size_t i = 0; i < alert->n_labels; i++) {
+        if (str_is(alert->labels[i].name, "alertname")) {
+            name = alert->labels[i].value;
+            continue;
+        }
+        strbuf_printf(&labels, "%s%.*s='%.*s'", labels.len > 0 ? ", " : "",
+                      (int)alert->labels[i].name.len, alert->labels[i].name.data,
+                      (int)alert->labels[i].value.len, alert->labels[i].value.data);
+    }
+    if (event->kind == ALERT_EVENT_FIRING) {
+        log_warn("alert '%.*s' fires: %s", (int)name.len, name.data,
+                 labels.data != NULL ? labels.data : "");
+    } else if (event->kind == ALERT_EVENT_RESOLVED) {
+        log_info("alert '%.*s' is over: %s", (int)name.len, name.data,
+                 labels.data != NULL ? labels.data : "");
+    }
+    strbuf_deinit(&labels);
+}
+
+static void rules_event(void *userdata, const struct alert_event *event) {
+    struct alerting *alerting = userdata;
+    log_event(event);
+    if (alerting->options.event != NULL) {
+        alerting->options.event(alerting->options.userdata, event);
+    }
+}
+
+static bool has_metric(void *userdata, const char *target, struct str metric) {
+    const struct alerting *alerting = userdata;
+    return store_has_metric(alerting->options.store, target, metric);
+}
+
+/* ---- the clock ---- */
+
+/* One rule a turn of the loop: what else is due comes between two of them. */
+static void run(void *userdata) {
+    struct alerting *alerting = userdata;
+    int64_t now_ms = loop_now_ms(alerting->options.loop);
+    int64_t next_ms = rules_run(alerting->rules, now_ms);
+    if (next_ms == INT64_MAX) {
+        return;
+    }
+    uint64_t wait = next_ms > now_ms ? (uint64_t)(next_ms - now_ms) * USEC_PER_MSEC : 0;
+    loop_timer_set(alerting->next, loop_now_usec(alerting->options.loop) + wait);
+}
+
+static void run_soon(struct alerting *alerting) {
+    loop_timer_set(alerting->next, loop_now_usec(alerting->options.loop));
+}
+
+void alerting_round_ended(struct alerting *alerting, const struct target_view *target, bool ready) {
+    int64_t now_ms = loop_now_ms(alerting->options.loop);
+    scrape_series_add(alerting->scrapes, target);
+    if (!alerting->started && ready) {
+        load_state(alerting);
+        alerting->started = true;
+        rules_start(alerting->rules, now_ms);
+        run_soon(alerting);
+    }
+    /* A target that went down or came back is news; a round as any other is not. */
+    if (alerting->started && target->health_since_ms == target->last_round_ms) {
+        rules_news(alerting->rules, target->options->name, now_ms);
+        run_soon(alerting);
+    }
+}
+
+/* ---- life ---- */
+
+struct rule_set *alerting_prepare(const struct config *config, struct error *err) {
+    struct error_list errors = {0};
+    struct str *names = mem_array(config->n_rule_files + 1, sizeof(*names));
+    struct str *texts = mem_array(config->n_rule_files + 1, sizeof(*texts));
+    for (size_t i = 0; i < config->n_rule_files; i++) {
+        names[i] = str_of(config->rule_files[i].path);
+        texts[i] = (struct str){config->rule_files[i].text, config->rule_files[i].length};
+    }
+    struct rule_options options = {
+        .interval_ms = (int64_t)(config->rules_interval_usec / USEC_PER_MSEC),
+        .is_reserved = metric_is_builtin,
+    };
+    struct rule_set *set =
+        rule_set_new(names, texts, config->n_rule_files, &options, &errors);
+    for (size_t i = 0; i < errors.n; i++) {
+        char text[512];
+        log_error("rules: %s", error_format(&errors.errors[i], text, sizeof(text)));
+        error_say(err, -EINVAL, "%s", text);
+    }
+    if (errors.more > 0) {
+        log_error("rules: and %zu more mistakes", errors.more);
+    }
+    error_list_deinit(&errors);
+    free(names);
+    free(texts);
+    return set;
+}
+
+void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config) {
+    uint64_t wanted = (uint64_t)(set->reach_ms > 0 ? set->reach_ms : 0) * USEC_PER_MSEC;
+    uint64_t kept = config->history_usec;
+    if (kept > 0 && wanted > kept) {
+        kept = wanted < config->history_max_usec ? wanted : config->history_max_usec;
+    }
+    store_set_history(alerting->options.store, (int64_t)(kept / USEC_PER_MSEC),
+                      config->history_bytes);
+    scrape_series_apply(alerting->scrapes, config->targets, config->n_targets,
+                        loop_now_ms(alerting->options.loop));
+    rules_set(alerting->rules, set, loop_now_ms(alerting->options.loop));
+    run_soon(alerting);
+}
+
+const struct rules *alerting_rules(const struct alerting *alerting) {
+    return alerting->rules;
+}
+
+struct alerting *alerting_new(const struct alerting_options *options) {
+    struct alerting *alerting = mem_alloc(sizeof(*alerting));
+    alerting->options = *options;
+    alerting->workers =
+        worker_pool_new(options->loop, &(struct worker_options){
+                                           .max_running = 1,
+                                           .max_queued = RULES_MOST_GROUPS,
+                                           .queue_wait_usec = EVALUATION_USEC,
+                                           .max_answer_bytes = MOST_ANSWER_BYTES,
+                                       });
+    alerting->disk = worker_pool_new(options->loop, &(struct worker_options){.max_running = 1});
+    alerting->rules = rules_new(&(struct rules_options){
+        .store = options->store,
+        .external_url = str_of(options->external_url != NULL ? options->external_url : ""),
+        .now_usec = loop_clock_usec,
+        .event = rules_event,
+        .has_metric = has_metric,
+        .state_changed = state_changed,
+        .submit = submit,
+        .userdata = alerting,
+    });
+    alerting->scrapes = scrape_series_new(options->store);
+    alerting->next = loop_timer_new(options->loop, run, alerting);
+    alerting->save = loop_timer_new(options->loop, save_due, alerting);
+    if (options->storage_path != NULL) {
+        alerting->state_path = mem_printf("%s/%s", options->storage_path, STATE_FILE);
+        alerting->state = durable_file_new(&(struct durable_options){
+            .loop = options->loop,
+            .pool = alerting->disk,
+            .path = alerting->state_path,
+            .written = state_written,
+            .userdata = alerting,
+        });
+        loop_timer_set(alerting->save, loop_now_usec(options->loop) + SOON_USEC);
+    }
+    return alerting;
+}
+
+struct alerting *alerting_free(struct alerting *alerting) {
+    if (alerting == NULL) {
+        return NULL;
+    }
+    struct strbuf state = {0};
+    struct error err = {0};
+    if (alerting->state != NULL && alerting->started) {
+        rules_save(alerting->rules, loop_now_ms(alerting->options.loop), &state);
+        if (durable_write_now(alerting->state_path, strbuf_view(&state), &err) < 0) {
+            log_error("alert state: %s", err.text);
+        }
+        strbuf_deinit(&state);
+    }
+    loop_timer_free(alerting->next);
+    loop_timer_free(alerting->save);
+    worker_pool_free(alerting->workers);
+    durable_file_free(alerting->state);
+    worker_pool_free(alerting->disk);
+    rules_free(alerting->rules);
+    scrape_series_free(alerting->scrapes);
+    free(alerting->external_labels);
+    free(alerting->state_path);
+    free(alerting);
+    return NULL;
+}

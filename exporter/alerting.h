@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The rules inside the daemon: when they run, where an expensive one is evaluated, how their state
+ * gets to the disk and back, and what a Prometheus would have recorded of a scrape. */
+#pragma once
+
+#include "base/error.h"
+#include "config/config.h"
+#include "io/loop.h"
+#include "rules/rules.h"
+#include "sampler/sampler.h"
+#include "store/store.h"
+
+struct alerting;
+
+struct alerting_options {
+    struct loop *loop;
+    struct store *store;
+    const char *storage_path; /* borrowed; NULL: state is not kept */
+    const char *external_url; /* borrowed; NULL: none */
+    /* Each event, besides its line in the log; NULL: nobody. */
+    void (*event)(void *userdata, const struct alert_event *event);
+    void *userdata;
+};
+
+struct alerting *alerting_new(const struct alerting_options *options);
+
+/* Brings the state to the disk; blocks for that. */
+struct alerting *alerting_free(struct alerting *alerting);
+DEFINE_CLEANUP(struct alerting, alerting_free);
+
+/* Reads the rule files of a configuration. Return: the set, or NULL with the first mistake in *err;
+ * all of them are in the log. */
+struct rule_set *alerting_prepare(const struct config *config, struct error *err);
+
+/* Makes a prepared set the one that is evaluated, and keeps as much history as it needs. The
+ * configuration must live as long as it is the current one. */
+void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config);
+
+/* After each round of a target. ready: every target has ended one. */
+void alerting_round_ended(struct alerting *alerting, const struct target_view *target, bool ready);
+
+const struct rules *alerting_rules(const struct alerting *alerting);

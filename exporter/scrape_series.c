@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "scrape_series.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+enum { UP, DURATION, SAMPLES, SAMPLES_AFTER, ADDED };
+
+static const struct batch_metric metrics[] = {
+    [UP] = {"up", "", METRIC_GAUGE, true},
+    [DURATION] = {"scrape_duration_seconds", "", METRIC_GAUGE, true},
+    [SAMPLES] = {"scrape_samples_scraped", "", METRIC_GAUGE, true},
+    [SAMPLES_AFTER] = {"scrape_samples_post_metric_relabeling", "", METRIC_GAUGE, true},
+    [ADDED] = {"scrape_series_added", "", METRIC_GAUGE, true},
+};
+
+struct scrape_target {
+    char *name;
+    struct store_source *source;
+    struct store_feed *feed;
+    size_t n_series; /* of the last round */
+};
+
+struct scrape_series {
+    struct store *store;
+    struct scrape_target *targets;
+    size_t n_targets, capacity;
+    struct batch batch;
+};
+
+struct scrape_series *scrape_series_new(struct store *store) {
+    struct scrape_series *scrapes = mem_alloc(sizeof(*scrapes));
+    scrapes->store = store;
+    return scrapes;
+}
+
+struct scrape_series *scrape_series_free(struct scrape_series *scrapes) {
+    if (scrapes != NULL) {
+        for (size_t i = 0; i < scrapes->n_targets; i++) {
+            free(scrapes->targets[i].name);
+        }
+        free(scrapes->targets);
+        batch_deinit(&scrapes->batch);
+        free(scrapes);
+    }
+    return NULL;
+}
+
+static struct scrape_target *find(struct scrape_series *scrapes, const char *name) {
+    for (size_t i = 0; i < scrapes->n_targets; i++) {
+        if (strcmp(scrapes->targets[i].name, name) == 0) {
+            return &scrapes->targets[i];
+        }
+    }
+    scrapes->targets = mem_grow(scrapes->targets, scrapes->n_targets, &scrapes->capacity,
+                                sizeof(*scrapes->targets));
+    struct scrape_target *target = &scrapes->targets[scrapes->n_targets++];
+    char *source = mem_printf("scrape;%s", name);
+    *target = (struct scrape_target){
+        .name = mem_strdup(name),
+        .source = store_source_new(
+            scrapes->store,
+            &(struct source_labels){.target = str_of(source), .hidden = true}),
+    };
+    target->feed = store_feed_new(target->source, "scrape");
+    free(source);
+    return target;
+}
+
+static size_t add_label(struct label *labels, size_t n, const char *name, const char *value) {
+    if (value == NULL || value[0] == '\0') {
+        return n;
+    }
+    labels[n] = (struct label){str_of(name), str_of(value)};
+    return n + 1;
+}
+
+void scrape_series_add(struct scrape_series *scrapes, const struct target_view *view) {
+    const struct target_options *options = view->options;
+    struct label labels[TARGET_MOST_LABELS + 4];
+    size_t n = 0;
+    if (view->source == NULL) {
+        return;
+    }
+    struct scrape_target *target = find(scrapes, options->name);
+    size_t series = store_source_series(view->source);
+    n = add_label(labels, n, "instance", view->instance);
+    n = add_label(labels, n, "job",
+                  options->job != NULL ? options->job : target_kind_names[options->kind]);
+    n = add_label(labels, n, "target", options->name);
+    n = add_label(labels, n, "cluster", options->cluster);
+    for (size_t i = 0; i < options->n_labels; i++) {
+        n = add_label(labels, n, options->labels[i].name, options->labels[i].value);
+    }
+    batch_clear(&scrapes->batch);
+    struct batch_labels own = batch_add_labels(&scrapes->batch, labels, n);
+    size_t added = series > target->n_series ? series - target->n_series : 0;
+    batch_add(&scrapes->batch, metrics[UP], own, 1);
+    batch_add(&scrapes->batch, metrics[DURATION], own, view->last_round_seconds);
+    batch_add(&scrapes->batch, metrics[SAMPLES], own, (double)series);
+    batch_add(&scrapes->batch, metrics[SAMPLES_AFTER], own, (double)series);
+    batch_add(&scrapes->batch, metrics[ADDED], own, (double)added);
+    target->n_series = series;
+    store_feed_commit(target->feed, &scrapes->batch, view->last_round_ms);
+    store_publish(target->source);
+}
+
+void scrape_series_apply(struct scrape_series *scrapes, const struct target_options *targets,
+                         size_t count, int64_t t_ms) {
+    size_t kept = 0;
+    for (size_t i = 0; i < scrapes->n_targets; i++) {
+        bool found = false;
+        for (size_t k = 0; !found && k < count; k++) {
+            found = strcmp(scrapes->targets[i].name, targets[k].name) == 0;
+        }
+        if (found) {
+            scrapes->targets[kept++] = scrapes->targets[i];
+        } else {
+            store_source_free(scrapes->store, scrapes->targets[i].source, t_ms);
+            free(scrapes->targets[i].name);
+        }
+    }
+    scrapes->n_targets = kept;
+}
+
+static bool table_has(const struct column *columns, struct str name) {
+    for (size_t i = 0; columns != NULL && columns[i].kind != COLUMN_END; i++) {
+        const struct column *column = &columns[i];
+        bool is_metric = column->kind != LABEL && column->kind != NAME && column->kind != FACT;
+        if (is_metric && column->metric != NULL && str_is(name, column->metric)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool metric_is_builtin(struct str name) {
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
+        if (str_is(name, metrics[i].name)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; collector_list[i] != NULL; i++) {
+        if (table_has(collector_list[i]->columns, name) ||
+            table_has(collector_list[i]->also, name)) {
+            return true;
+        }
+    }
+    return false;
+}
