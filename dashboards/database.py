@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dashboard 'Database Performance': PostgreSQL and PgBouncer. See grafana.py for the table."""
+"""The dashboard 'Database Performance': PostgreSQL, PgBouncer and their hosts. See grafana.py for the table."""
 from grafana import graph, number, servers
 
 UID = "dbvitals-database"
 FILE = "database-performance.json"
 TITLE = "Database Performance"
-DESCRIPTION = "PostgreSQL and PgBouncer as dbvitals sees them."
-TYPES = "postgres|pgbouncer"
+DESCRIPTION = "PostgreSQL, PgBouncer and their hosts as dbvitals sees them."
+TYPES = "postgres|pgbouncer|host"
 
 TRANSACTIONS = ('(rate(pg_stat_database_xact_commit{@,datname!~"template.*|"}[$__rate_interval])'
                 ' + rate(pg_stat_database_xact_rollback{@,datname!~"template.*|"}'
@@ -186,6 +186,28 @@ ROWS = [
                " + pgbouncer_pools_client_waiting_connections{@})"
                " / on (instance, target) (pgbouncer_config_max_client_connections{@} > 0)",
                "{{target}}"), limits=[("PgBouncerClientLimit", 0.9, "red")]),
+    ]),
+    ("Hosts", [
+        graph("Processors", "Share of the time in which processors were busy; waiting for a disk is "
+              "not.", "percentunit",
+              ("1 - avg without (cpu) (sum without (mode)"
+               ' (rate(node_cpu_seconds_total{@,mode=~"idle|iowait"}[$__rate_interval])))',
+               "{{target}}"), limits=[("HostCpuSaturated", 0.8, "orange")]),
+        graph("Memory", "Share that can still be had without swapping.", "percentunit",
+              ("node_memory_MemAvailable_bytes{@} / node_memory_MemTotal_bytes{@}", "{{target}}")),
+        graph("Load", "Processes that run, could run or wait for a disk, over a minute.", "none",
+              ("node_load1{@}", "{{target}}")),
+        graph("Space left", "Of file systems, for ordinary users.", "percentunit",
+              ("node_filesystem_avail_bytes{@} / node_filesystem_size_bytes{@}",
+               "{{target}} {{mountpoint}}")),
+        graph("Disks busy", "Share of the time in which a disk had something to do.", "percentunit",
+              ("rate(node_disk_io_time_seconds_total{@}[$__rate_interval])",
+               "{{target}} {{device}}")),
+        graph("Network", "Bytes a second, received and sent.", "Bps",
+              ('rate(node_network_receive_bytes_total{@,device!="lo"}[$__rate_interval])',
+               "{{target}} {{device}} in"),
+              ('rate(node_network_transmit_bytes_total{@,device!="lo"}[$__rate_interval])',
+               "{{target}} {{device}} out")),
     ]),
     ("dbvitals", [
         graph("Time of a round", "How long it takes to ask a server everything.", "s",

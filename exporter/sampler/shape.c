@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "base/macros.h"
 #include "io/redis_info.h"
 
 /* Every field of a map is looked for among them; SENTINEL MASTERS has some 40. */
