@@ -121,6 +121,9 @@ struct store_numbers {
 struct store_numbers store_numbers(const struct store *store);
 size_t store_source_series(const struct store_source *source); /* live ones */
 
+/* All families in name order, store_numbers().families of them; valid until one is added. */
+const struct family *store_family_at(struct store *store, size_t index);
+
 /* The pool that the label sets of all series belong to. */
 const struct label_pool *store_label_pool(const struct store *store);
 
