@@ -20,7 +20,14 @@
 #include "collectors/facts.h"
 #include "store/batch.h"
 
-enum target_kind { KIND_POSTGRES, KIND_PGBOUNCER, KIND_REDIS, KIND_SENTINEL, KIND_COUNT };
+enum target_kind {
+    KIND_POSTGRES,
+    KIND_PGBOUNCER,
+    KIND_REDIS,
+    KIND_SENTINEL,
+    KIND_HOST,
+    KIND_COUNT
+};
 
 /* As in `type:` of a target; NULL-terminated, indexed by enum target_kind. */
 extern const char *const target_kind_names[];
@@ -29,17 +36,21 @@ extern const char *const target_kind_names[];
 enum shape {
     SHAPE_ROWS,  /* rows and columns: SQL, SHOW; in Redis a list of flat maps (SENTINEL MASTERS) */
     SHAPE_PAIRS, /* names and values, made into one row whose columns are the names: INFO,
-                    CONFIG GET, SHOW LISTS, SHOW CONFIG (its first two columns) */
+                    CONFIG GET, SHOW LISTS, SHOW CONFIG (its first two columns); files of lines
+                    of words as well, when the query names two columns for them */
     SHAPE_RECORDS, /* lines of INFO that begin with the query's record and hold a=b,c=d: a row each,
                       with the rest of the line's name in column "key" */
+    SHAPE_WORDS,   /* lines of a file, cut at blanks: a row each, with the columns that the query
+                      names; words beyond them are left out, missing ones are NULL */
     SHAPE_TREE,    /* as it came; needs decode() */
 };
 
 struct query {
     int min_version, max_version; /* server_version_num, inclusive; 0: open */
-    const char *text;             /* SQL, SHOW ..., or a Redis command with single spaces */
+    /* SQL, SHOW ..., a Redis command with single spaces, or what io/host_client.h knows. */
+    const char *text;
     enum shape shape;
-    const char *record; /* of SHAPE_RECORDS: "cmdstat_", "db", "slave" */
+    const char *record; /* of SHAPE_RECORDS: "cmdstat_", "db", "slave"; of words: "name value" */
 };
 
 enum column_kind {
@@ -75,6 +86,7 @@ struct column {
     const struct word *words; /* NULL: numbers, and t, f, true, false, on, off, yes, no */
     uint8_t group;            /* labels of group g go to metrics of group g */
     enum fact fact;           /* of FACT */
+    bool null_is_nan;         /* of a metric: the exporter that made the name shows NULL as NaN */
 };
 
 enum option_type { OPTION_BOOL, OPTION_UNSIGNED, OPTION_DURATION, OPTION_TEXT };
@@ -103,6 +115,10 @@ struct sample_context {
     const struct facts *known;          /* of all collectors, as of the round before */
     struct facts *facts;                /* where FACT columns go */
     struct arena *arena;                /* of the round: for what decode() needs */
+    bool many_databases; /* of COLLECTOR_PER_DATABASE: others are asked too, so each series must
+                            say which one it is of */
+    /* What the collector wants to know in its next round; empty at first. NULL: nothing is kept. */
+    struct strbuf *kept;
 };
 
 struct answer {
@@ -129,6 +145,7 @@ enum collector_flag {
     COLLECTOR_VITAL = 1, /* the first of its kind: its answer decides whether the server is up */
     COLLECTOR_SERVER_LABEL = 2, /* its metrics carry the peers' label server */
     COLLECTOR_OFF = 4,          /* disabled unless configured */
+    COLLECTOR_PER_DATABASE = 8, /* knows only what is in the database of its connection */
 };
 
 struct collector {
@@ -142,7 +159,9 @@ struct collector {
 
     /* NULL: collector_decode_table(). Return: 0 or negative errno with *err; what is in the batch
      * then is dropped. -EREMOTEIO says that a follow-up command was refused which the collector
-     * cannot do without: the collector then failed for the reason that the server gave. */
+     * cannot do without: the collector then failed for the reason that the server gave;
+     * -EOPNOTSUPP that the server does not have what the collector is about; -EACCES that a right
+     * is missing. */
     int (*decode)(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err);
 

@@ -28,8 +28,17 @@ struct decoder {
     bool is_made[COLLECTOR_GROUPS]; /* in the present row */
 };
 
+/* As str_compare() does, in one pass: most names differ in the first few bytes. */
 static int compare_column(const struct column *rule, struct str name) {
-    return str_compare(str_of(rule->column), name);
+    const char *column = rule->column != NULL ? rule->column : "";
+    size_t i = 0;
+    while (i < name.len && column[i] != '\0' && column[i] == name.data[i]) {
+        i++;
+    }
+    if (i == name.len || column[i] == '\0') {
+        return (column[i] != '\0') - (i < name.len);
+    }
+    return (unsigned char)column[i] - (unsigned char)name.data[i];
 }
 
 /* The first rule for a column, or n_rules. */
@@ -191,13 +200,19 @@ static bool value_of(struct decoder *decoder, const struct column *rule, struct 
     return true;
 }
 
+/* A role is an index of names: a number that is none of them must not become one. */
+static bool may_be(enum fact fact, double value) {
+    bool role = value >= ROLE_UNKNOWN && value <= ROLE_REPLICA;
+    return fact == FACT_ROLE ? role : fabs(value) < 9.2e18;
+}
+
 static void keep_fact(struct decoder *decoder, const struct column *rule, struct str cell) {
     int64_t whole;
     double value;
     if (rule->words == NULL && rule->scale == 0 && str_to_int64(cell, &whole)) {
         facts_set(decoder->context->facts, rule->fact, whole);
     } else if (value_of(decoder, rule, cell, &value)) {
-        if (fabs(value) < 9.2e18) {
+        if (may_be(rule->fact, value)) {
             facts_set(decoder->context->facts, rule->fact, (int64_t)value);
         } else {
             decoder->batch->skipped_cells++;
@@ -217,7 +232,9 @@ static void decode_rule(struct decoder *decoder, size_t row, size_t i) {
             emit(decoder, row, rule, 1);
         }
     } else if (cell.data == NULL) {
-        return;
+        if (rule->null_is_nan && decoder->places[i] != NOT_THERE) {
+            emit(decoder, row, rule, (double)NAN);
+        }
     } else if (rule->kind == FACT) {
         keep_fact(decoder, rule, cell);
     } else if (value_of(decoder, rule, cell, &value)) {

@@ -4,6 +4,7 @@
  * health, service names, failover) read these, never floats from an exposition. */
 #pragma once
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,23 @@ struct facts {
 static inline void facts_set(struct facts *facts, enum fact fact, int64_t value) {
     facts->known |= (uint64_t)1 << fact;
     facts->value[fact] = value;
+}
+
+/* A computed number as a fact: without its fraction, cut at the ends of the range; NaN is 0. */
+static inline int64_t fact_of(double value) {
+    if (value >= 0x1p63) {
+        return INT64_MAX;
+    }
+    if (value <= -0x1p63) {
+        return INT64_MIN;
+    }
+    return isnan(value) ? 0 : (int64_t)value;
+}
+
+/* a - b, and the nearest number there is when that is none: facts are what servers say. */
+static inline int64_t fact_distance(int64_t a, int64_t b) {
+    int64_t distance;
+    return !__builtin_sub_overflow(a, b, &distance) ? distance : a < b ? INT64_MIN : INT64_MAX;
 }
 
 static inline bool facts_get(const struct facts *facts, enum fact fact, int64_t *ret) {

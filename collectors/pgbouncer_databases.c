@@ -50,7 +50,7 @@ static int64_t worst_permille(const struct table *table) {
             worst = used / size;
         }
     }
-    return (int64_t)(worst * 1000);
+    return fact_of(worst * 1000);
 }
 
 extern const struct collector collector_pgbouncer_databases;
@@ -61,7 +61,7 @@ static int decode(const struct sample_context *context, const struct answer *ans
     double connections = 0;
     if (r == 0) {
         sum_column(answer->table, "current_connections", "name", "pgbouncer", &connections);
-        facts_set(context->facts, FACT_POOL_CONNECTIONS, (int64_t)connections);
+        facts_set(context->facts, FACT_POOL_CONNECTIONS, fact_of(connections));
         facts_set(context->facts, FACT_POOL_USAGE_PERMILLE, worst_permille(answer->table));
     }
     return r;

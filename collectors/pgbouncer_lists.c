@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* How many of each thing PgBouncer holds. */
+/* How many of each thing PgBouncer holds: cheap, and of use in each round, so it decides about
+ * "up". */
 #include "collectors/collector.h"
 
 static const struct query queries[] = {{.text = "SHOW LISTS", .shape = SHAPE_PAIRS}, {0}};
@@ -27,8 +28,10 @@ static const struct column columns[] = {
 
 const struct collector collector_pgbouncer_lists = {
     .name = "lists",
-    .help = "How many databases, users, pools, connections and DNS entries there are.",
+    .help = "How many databases, users, pools, connections and DNS entries there are; decides "
+            "whether it is up.",
     .kind = KIND_PGBOUNCER,
+    .flags = COLLECTOR_VITAL,
     .queries = queries,
     .columns = columns,
 };

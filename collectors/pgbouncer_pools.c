@@ -56,10 +56,10 @@ static int decode(const struct sample_context *context, const struct answer *ans
     /* Without pools nobody waits. */
     sum = 0;
     sum_column(answer->table, "cl_waiting", "database", "pgbouncer", &sum);
-    facts_set(context->facts, FACT_WAITING_CONNECTIONS, (int64_t)sum);
+    facts_set(context->facts, FACT_WAITING_CONNECTIONS, fact_of(sum));
     sum = 0;
     sum_column(answer->table, "sv_active", "database", "pgbouncer", &sum);
-    facts_set(context->facts, FACT_ACTIVE_CONNECTIONS, (int64_t)sum);
+    facts_set(context->facts, FACT_ACTIVE_CONNECTIONS, fact_of(sum));
     return 0;
 }
 

@@ -44,8 +44,8 @@ static int decode(const struct sample_context *context, const struct answer *ans
     if (r == 0) {
         sum_column(answer->table, "query_count", "database", "pgbouncer", &queries_sum);
         sum_column(answer->table, "query_time", "database", "pgbouncer", &time_sum);
-        facts_set(context->facts, FACT_QUERIES, (int64_t)queries_sum);
-        facts_set(context->facts, FACT_QUERY_TIME_USEC, (int64_t)time_sum);
+        facts_set(context->facts, FACT_QUERIES, fact_of(queries_sum));
+        facts_set(context->facts, FACT_QUERY_TIME_USEC, fact_of(time_sum));
     }
     return r;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The version of PgBouncer: the cheapest thing its console can be asked, so it decides about "up".
- */
+/* The version of PgBouncer. */
 #include "collectors/collector.h"
 
+#include "base/duration.h"
 #include "collectors/support.h"
 
 static const struct query queries[] = {{.text = "SHOW VERSION", .shape = SHAPE_ROWS}, {0}};
@@ -30,9 +30,9 @@ static int decode(const struct sample_context *context, const struct answer *ans
 
 const struct collector collector_pgbouncer_version = {
     .name = "version",
-    .help = "Version of PgBouncer; decides whether it is up.",
+    .help = "Version of PgBouncer.",
     .kind = KIND_PGBOUNCER,
-    .flags = COLLECTOR_VITAL,
+    .interval_usec = 60 * USEC_PER_SEC,
     .queries = queries,
     .columns = columns,
     .decode = decode,

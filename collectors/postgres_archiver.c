@@ -3,7 +3,8 @@
 /* Whether WAL files reach the archive.
  *
  * The peer's age of the last archived file also grows while nobody writes; whether the newest
- * attempt failed is said by our own metric. An archiver that has never run leaves the times out. */
+ * attempt failed is said by our own metric. An archiver that has never worked shows no times, and
+ * an age that is not a number, as the peer's. */
 #include "collectors/collector.h"
 
 static const struct query queries[] = {
@@ -27,7 +28,7 @@ static const struct column columns[] = {
     {"failing", GAUGE, "dbvitals_pg_archiver_failing",
      "1 while the newest attempt to archive a WAL file has failed.", .group = 1},
     {"last_archive_age", GAUGE, "pg_stat_archiver_last_archive_age",
-     "Seconds since a WAL file was archived; no sample before the first."},
+     "Seconds since a WAL file was archived; NaN before the first.", .null_is_nan = true},
     {"last_archived_time", GAUGE, "dbvitals_pg_archiver_last_archived_timestamp_seconds",
      "When the last WAL file was archived, in seconds since 1970.", .group = 1},
     {"last_failed_time", GAUGE, "dbvitals_pg_archiver_last_failed_timestamp_seconds",

@@ -2,6 +2,10 @@
 
 #include "collectors/postgres_backends.h"
 
+#include <errno.h>
+
+#include "collectors/support.h"
+
 #define CLIENT  "backend_type OPERATOR(pg_catalog.=) 'client backend'"
 #define FOREIGN "pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
 
@@ -39,7 +43,9 @@
     " pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4"               \
     " OPERATOR(pg_catalog.+)"                                                                      \
     " COALESCE(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0)"      \
-    " AS reserved FROM pg_catalog.pg_stat_get_activity(NULL)"
+    " AS reserved,"                                                                                \
+    " pg_catalog.pg_has_role(pg_catalog.to_regrole('pg_read_all_stats')::pg_catalog.oid,"          \
+    " 'USAGE') AS sees_all FROM pg_catalog.pg_stat_get_activity(NULL)"
 
 const struct query postgres_backends_queries[] = {
     {.min_version = 120000,
@@ -50,3 +56,14 @@ const struct query postgres_backends_queries[] = {
      .shape = SHAPE_ROWS},
     {0},
 };
+
+int postgres_backends_decode(const struct collector *collector,
+                             const struct sample_context *context, const struct answer *answer,
+                             struct batch *batch, struct error *err) {
+    const struct table *table = answer->table;
+    if (table->n_rows > 0 && str_is(cell_named(table, 0, "sees_all"), "f")) {
+        return error_say(err, -EACCES,
+                         "the role does not see what other sessions do: GRANT pg_monitor");
+    }
+    return collector_decode_table(collector, context, answer, batch, err);
+}

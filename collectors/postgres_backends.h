@@ -11,3 +11,9 @@
 #include "collectors/collector.h"
 
 extern const struct query postgres_backends_queries[];
+
+/* Fails with -EACCES when the role sees only its own sessions: counts of them would look like a
+ * server without load. */
+int postgres_backends_decode(const struct collector *collector,
+                             const struct sample_context *context, const struct answer *answer,
+                             struct batch *batch, struct error *err);

@@ -31,10 +31,18 @@ static const struct column columns[] = {
     {0},
 };
 
+extern const struct collector collector_postgres_connections;
+
+static int decode(const struct sample_context *context, const struct answer *answer,
+                  struct batch *batch, struct error *err) {
+    return postgres_backends_decode(&collector_postgres_connections, context, answer, batch, err);
+}
+
 const struct collector collector_postgres_connections = {
     .name = "connections",
     .help = "How many connections are allowed, reserved and in use.",
     .kind = KIND_POSTGRES,
     .queries = postgres_backends_queries,
     .columns = columns,
+    .decode = decode,
 };

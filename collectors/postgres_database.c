@@ -91,8 +91,8 @@ static int decode(const struct sample_context *context, const struct answer *ans
     double commits, rollbacks;
     if (r == 0 && sum_column(answer->table, "xact_commit", NULL, NULL, &commits) &&
         sum_column(answer->table, "xact_rollback", NULL, NULL, &rollbacks)) {
-        facts_set(context->facts, FACT_COMMITS, (int64_t)commits);
-        facts_set(context->facts, FACT_ROLLBACKS, (int64_t)rollbacks);
+        facts_set(context->facts, FACT_COMMITS, fact_of(commits));
+        facts_set(context->facts, FACT_ROLLBACKS, fact_of(rollbacks));
     }
     return r;
 }

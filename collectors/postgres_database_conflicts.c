@@ -17,7 +17,7 @@ static const struct query queries[] = {
 };
 
 static const struct column columns[] = {
-    {"confl_active_logicalslot", COUNTER, "pg_stat_database_conflicts_confl_active_logicalslot",
+    {"confl_active_logicalslot", UNTYPED, "pg_stat_database_conflicts_confl_active_logicalslot",
      "Uses of logical slots that ended because recovery made the slot useless."},
     {"confl_bufferpin", COUNTER, "pg_stat_database_conflicts_confl_bufferpin",
      "Statements cancelled because they held a block that recovery needed."},

@@ -36,7 +36,8 @@ static const struct column columns[] = {
     {"flushed_position", GAUGE, "pg_replication_slot_slot_confirmed_flush_lsn",
      "Position up to which the consumer of an active logical slot has confirmed, in bytes."},
     {"retained", GAUGE, "pg_replication_slots_pg_wal_lsn_diff",
-     "Bytes of WAL that the server has kept for the slot.", .group = 2},
+     "Bytes of WAL that the server has kept for the slot; NaN when it keeps none.", .group = 2,
+     .null_is_nan = true},
     {"safe_wal_size", GAUGE, "pg_replication_slot_safe_wal_size_bytes",
      "Bytes that may still be written before the slot is in danger; needs "
      "max_slot_wal_keep_size."},

@@ -3,7 +3,8 @@
 /* The replicas of this server, from pg_stat_replication: a row per WAL sender.
  *
  * Two replicas may have the same name and address, so a sender without a slot shows its process id
- * as slot_name; with a slot it shows the slot's. Senders of a base backup have no position. */
+ * as slot_name; with a slot it shows the slot's. Senders of a base backup have no position, which
+ * the peer shows as NaN. */
 #include "collectors/collector.h"
 
 #define IS " OPERATOR(pg_catalog.=) "
@@ -37,7 +38,9 @@ static const struct word sync_states[] = {
 static const struct column columns[] = {
     {"application_name", LABEL, "application_name"},
     {"behind", GAUGE, "pg_stat_replication_pg_wal_lsn_diff",
-     "Bytes of WAL that this server has and the replica has not replayed."},
+     "Bytes of WAL that this server has and the replica has not replayed; NaN while that is not "
+     "known.",
+     .null_is_nan = true},
     {"client_addr", LABEL, "client_addr"},
     {"current_position", GAUGE, "pg_stat_replication_pg_current_wal_lsn_bytes",
      "WAL position of this server in bytes."},
@@ -46,7 +49,9 @@ static const struct column columns[] = {
     {"replay_lag", GAUGE, "pg_stat_replication_replay_lag_seconds",
      "Time until the replica reported recent WAL as replayed, in seconds."},
     {"reply_time", UNTYPED, "pg_stat_replication_reply_time",
-     "When the replica sent its last reply, by its own clock, in seconds since 1970."},
+     "When the replica sent its last reply, by its own clock, in seconds since 1970; NaN before "
+     "the first.",
+     .null_is_nan = true},
     {"slot_name", LABEL, "slot_name"},
     {"state", LABEL, "state"},
     {"sync_state", GAUGE, "pg_stat_replication_is_synchronous",

@@ -63,6 +63,7 @@ const struct collector collector_postgres_statio_user_tables = {
     .name = "statio_user_tables",
     .help = "Blocks that tables read and found in the cache, in the connection's database.",
     .kind = KIND_POSTGRES,
+    .flags = COLLECTOR_PER_DATABASE,
     /* As `user_tables`. */
     .interval_usec = 30 * USEC_PER_SEC,
     .queries = queries,

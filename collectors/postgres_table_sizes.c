@@ -61,6 +61,7 @@ const struct collector collector_postgres_table_sizes = {
     .name = "table_sizes",
     .help = "Bytes on disk of the tables in the connection's database.",
     .kind = KIND_POSTGRES,
+    .flags = COLLECTOR_PER_DATABASE,
     .interval_usec = 5 * 60 * USEC_PER_SEC,
     .queries = queries,
     .columns = columns,

@@ -20,10 +20,18 @@ static const struct column columns[] = {
     {0},
 };
 
+extern const struct collector collector_postgres_transactions;
+
+static int decode(const struct sample_context *context, const struct answer *answer,
+                  struct batch *batch, struct error *err) {
+    return postgres_backends_decode(&collector_postgres_transactions, context, answer, batch, err);
+}
+
 const struct collector collector_postgres_transactions = {
     .name = "transactions",
     .help = "How many transactions are open, and since when.",
     .kind = KIND_POSTGRES,
     .queries = postgres_backends_queries,
     .columns = columns,
+    .decode = decode,
 };

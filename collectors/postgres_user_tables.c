@@ -87,21 +87,22 @@ extern const struct collector collector_postgres_user_tables;
 
 static int decode(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err) {
-    int r = decode_first_rows(&collector_postgres_user_tables, context, answer,
-                              context->options[0].number, batch, err);
-    if (r == 0 && answer->table->n_rows > 0) {
+    /* The number comes first: what is cut off for want of room are the last tables. */
+    if (answer->table != NULL && answer->table->n_rows > 0) {
         struct label datname = {str_of("datname"), cell_named(answer->table, 0, "datname")};
         batch_add(batch,
                   (struct batch_metric){"dbvitals_pg_user_tables", tables_help, METRIC_GAUGE, true},
                   batch_add_labels(batch, &datname, 1), (double)answer->table->n_rows);
     }
-    return r;
+    return decode_first_rows(&collector_postgres_user_tables, context, answer,
+                             context->options[0].number, batch, err);
 }
 
 const struct collector collector_postgres_user_tables = {
     .name = "user_tables",
     .help = "Reads, writes, dead rows and vacuums of the tables in the connection's database.",
     .kind = KIND_POSTGRES,
+    .flags = COLLECTOR_PER_DATABASE,
     /* A few dozen look-ups a table on the server. */
     .interval_usec = 30 * USEC_PER_SEC,
     .queries = queries,

@@ -2,6 +2,7 @@
 
 #include "collectors/support.h"
 
+#include <errno.h>
 #include <math.h>
 
 double scale_value(double value, double scale) {
@@ -91,4 +92,32 @@ int decode_first_rows(const struct collector *collector, const struct sample_con
         part.table = &first;
     }
     return collector_decode_table(collector, context, &part, batch, err);
+}
+
+int decode_edited_rows(const struct collector *collector, const struct sample_context *context,
+                       const struct answer *answer, const char *extra_column,
+                       bool (*edit)(const struct sample_context *context, const struct table *table,
+                                    struct str *cells),
+                       struct batch *batch, struct error *err) {
+    const struct table *from = answer->table;
+    if (from == NULL) {
+        return error_say(err, -EPROTO, "the answer is no table");
+    }
+    size_t n_columns = from->n_columns + (extra_column != NULL ? 1 : 0);
+    struct str *columns = arena_array(context->arena, n_columns, sizeof(*columns));
+    struct str *cells = arena_array(context->arena, from->n_rows * n_columns, sizeof(*cells));
+    size_t n_rows = 0;
+    memcpy(columns, from->columns, from->n_columns * sizeof(*columns));
+    columns[n_columns - 1] = extra_column != NULL ? str_of(extra_column) : columns[n_columns - 1];
+    for (size_t row = 0; row < from->n_rows; row++) {
+        struct str *copy = cells + n_rows * n_columns;
+        memcpy(copy, from->cells + row * from->n_columns, from->n_columns * sizeof(*copy));
+        if (extra_column != NULL) {
+            copy[n_columns - 1] = (struct str){0}; /* a row that was left out stood here */
+        }
+        n_rows += edit(context, from, copy) ? 1 : 0;
+    }
+    struct table table = {columns, cells, n_columns, n_rows};
+    return collector_decode_table(collector, context, &(struct answer){.table = &table}, batch,
+                                  err);
 }

@@ -32,3 +32,11 @@ struct str list_value(struct str list, const char *name);
 int decode_first_rows(const struct collector *collector, const struct sample_context *context,
                       const struct answer *answer, size_t most, struct batch *batch,
                       struct error *err);
+
+/* collector_decode_table() of rows that `edit` may change or, with false, leave out. The cells are
+ * a copy and have one more column than the answer, of that name (NULL: none). */
+int decode_edited_rows(const struct collector *collector, const struct sample_context *context,
+                       const struct answer *answer, const char *extra_column,
+                       bool (*edit)(const struct sample_context *context, const struct table *table,
+                                    struct str *cells),
+                       struct batch *batch, struct error *err);

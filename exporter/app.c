@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "io/descriptors.h"
 #include "io/log_writer.h"
 #include "self.h"
 #include "store/exposition.h"
@@ -61,17 +62,29 @@ struct app {
     struct self_sources self_sources;
 
     bool reloading, reload_again;
+    bool only_secrets;    /* what is being read is no reload */
+    bool has_secrets;     /* the configuration names files of passwords */
+    uint64_t fingerprint; /* of the configuration's text */
     struct reload_waiter waiters[MOST_RELOAD_WAITERS];
     size_t n_waiters;
 };
 
 /* ---- configuration ---- */
 
-static int read_and_parse(const char *path, struct config *ret, struct error *err) {
+static void note_files(struct app *app, const struct config_files *files) {
+    app->fingerprint = config_files_fingerprint(files);
+    app->has_secrets = config_files_have_secrets(files);
+}
+
+static int read_and_parse(struct app *app, const char *path, struct error *err) {
     CLEANUP(config_files_freep)
     struct config_files *files = NULL;
     int r = config_files_read(path, &files, err);
-    return r < 0 ? r : config_parse(files, ret, err);
+    if (r == 0) {
+        note_files(app, files);
+        r = config_parse(files, &app->config, err);
+    }
+    return r;
 }
 
 static int load_first(struct app *app, struct error *err) {
@@ -82,7 +95,7 @@ static int load_first(struct app *app, struct error *err) {
     }
     path = path != NULL ? path : CONFIG_DEFAULT_FILE;
     app->config_path = mem_strdup(path);
-    return read_and_parse(path, &app->config, err);
+    return read_and_parse(app, path, err);
 }
 
 static void reload_answer(struct app *app, bool ok, const char *text) {
@@ -140,7 +153,22 @@ static void reload_parse(struct app *app, struct str packed) {
         reload_failed(app, error_format(&err, text, sizeof(text)));
         return;
     }
+    note_files(app, files);
     reload_take(app, &config);
+}
+
+/* Passwords that were rotated count without a reload; nothing else that changed meanwhile does. */
+static void secrets_parse(struct app *app, struct str packed) {
+    CLEANUP(config_files_freep)
+    struct config_files *files = NULL;
+    struct config config;
+    if (config_files_unpack(packed, &files, NULL) == 0 &&
+        config_files_fingerprint(files) == app->fingerprint &&
+        config_parse(files, &config, NULL) == 0) {
+        config_deinit(&app->config);
+        app->config = config;
+        sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+    }
 }
 
 static void reload_start(struct app *app);
@@ -152,6 +180,9 @@ static void reload_not_read(struct app *app, const struct worker_result *result)
         strbuf_add_str(&text, result->answer);
     } else if (result->status == WORKER_TIMEOUT) {
         strbuf_add_text(&text, "the configuration could not be read within 10s");
+    } else if (result->status == WORKER_BUSY) {
+        strbuf_add_text(&text, "no process could be made that reads the configuration: the limit "
+                               "of processes, memory or file descriptors is reached");
     } else {
         strbuf_printf(&text, "the worker that reads the configuration failed (%d, %d)",
                       (int)result->status, result->code);
@@ -162,7 +193,8 @@ static void reload_not_read(struct app *app, const struct worker_result *result)
 
 static void reload_read(void *userdata, const struct worker_result *result) {
     struct app *app = userdata;
-    app->reloading = false;
+    bool only_secrets = app->only_secrets;
+    app->reloading = app->only_secrets = false;
     if (result->status == WORKER_CANCELED) {
         return;
     }
@@ -171,12 +203,29 @@ static void reload_read(void *userdata, const struct worker_result *result) {
         reload_start(app);
         return;
     }
+    if (only_secrets) {
+        if (result->status == WORKER_OK) {
+            secrets_parse(app, result->answer);
+        }
+        return;
+    }
     if (result->status == WORKER_OK) {
         reload_parse(app, result->answer);
     } else {
         reload_not_read(app, result);
     }
     sd_notify(0, "READY=1");
+}
+
+static void read_files(struct app *app) {
+    app->reloading = true;
+    worker_submit(app->file_pool, &(struct worker_request){
+                                      .work = read_in_worker,
+                                      .input = app->config_path,
+                                      .deadline_usec = loop_now_usec(app->loop) + RELOAD_DEADLINE,
+                                      .done = reload_read,
+                                      .userdata = app,
+                                  });
 }
 
 static void reload_start(struct app *app) {
@@ -188,15 +237,23 @@ static void reload_start(struct app *app) {
         app->reload_again = true;
         return;
     }
-    app->reloading = true;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)loop_clock_usec());
-    worker_submit(app->file_pool, &(struct worker_request){
-                                      .work = read_in_worker,
-                                      .input = app->config_path,
-                                      .deadline_usec = loop_now_usec(app->loop) + RELOAD_DEADLINE,
-                                      .done = reload_read,
-                                      .userdata = app,
-                                  });
+    read_files(app);
+}
+
+/* A password that is refused may have been rotated. */
+static void look_for_new_secrets(struct app *app) {
+    if (app->reloading || !app->has_secrets) {
+        return;
+    }
+    for (size_t i = 0; i < sampler_targets(app->sampler); i++) {
+        const struct target_view *target = sampler_target(app->sampler, i);
+        if (target->health == TARGET_DOWN && target->last_failure.reason == REASON_AUTH) {
+            app->only_secrets = true;
+            read_files(app);
+            return;
+        }
+    }
 }
 
 static void reload_asked(void *userdata,
@@ -249,6 +306,7 @@ static void keep_house(void *userdata) {
     if (app->log_writer != NULL) {
         log_writer_check(app->log_writer);
     }
+    look_for_new_secrets(app);
     refresh_self(app);
     store_expire(app->store, loop_now_ms(app->loop));
     exposition_drop_idle(app->store, now, IDLE_PAGE_USEC);
@@ -340,16 +398,28 @@ static int storage_open(struct app *app, struct error *err) {
 
 /* ---- life ---- */
 
+static void name_servers_changed(void *userdata, const char *host) {
+    if (host != NULL) {
+        log_warn("host '%s' cannot be looked up: the name server does not answer; addresses that "
+                 "are known from before are used as long as that lasts",
+                 host);
+    } else {
+        log_info("names can be looked up again");
+    }
+}
+
 static int build_io(struct app *app, struct error *err) {
     int r = loop_new(&app->loop);
     if (r < 0) {
         return error_say(err, r, "the event loop could not be made: %s", strerrordesc_np(-r));
     }
-    app->resolve_pool = worker_pool_new(app->loop, &(struct worker_options){.max_running = 4});
+    app->resolve_pool =
+        worker_pool_new(app->loop, &(struct worker_options){.max_running = RESOLVE_WORKERS});
     app->file_pool = worker_pool_new(
         app->loop,
         &(struct worker_options){.max_running = 1, .max_answer_bytes = CONFIG_MOST_PACKED});
     app->resolver = resolver_new(app->loop, app->resolve_pool);
+    resolver_configure(app->resolver, &(struct resolver_options){.silence = name_servers_changed});
     return 0;
 }
 
@@ -411,6 +481,16 @@ static int build_web(struct app *app, struct error *err) {
     return web_new(&options, &sources, &app->web, err);
 }
 
+/* Until they are watched these would end us. SIGTERM and SIGINT may: nothing is lost yet. */
+static void hold_signals(void) {
+    sigset_t held;
+    (void)sigemptyset(&held);
+    (void)sigaddset(&held, SIGHUP);
+    (void)sigaddset(&held, SIGUSR1);
+    (void)sigaddset(&held, SIGUSR2);
+    (void)sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 static void build_signals(struct app *app) {
     app->signals[0] = loop_signal_new(app->loop, SIGTERM, stop_asked, app);
     app->signals[1] = loop_signal_new(app->loop, SIGINT, stop_asked, app);
@@ -448,6 +528,8 @@ int app_new(const struct flags *flags, bool serve, struct app **ret, struct erro
     app->serve = serve;
     config_init(&app->config);
     signal(SIGPIPE, SIG_IGN);
+    hold_signals();
+    descriptors_raise_limit();
     int r = build(app, err);
     if (r < 0) {
         return r;
@@ -460,8 +542,9 @@ struct app *app_free(struct app *app) {
     if (app == NULL) {
         return NULL;
     }
-    app->n_waiters = 0;
     web_free(app->web);
+    /* Nobody hears it any more, but what the waiters hold is freed. */
+    reload_answer(app, false, "the daemon is stopping");
     sampler_free(app->sampler);
     loop_timer_free(app->housekeeping);
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {

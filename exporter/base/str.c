@@ -92,8 +92,8 @@ bool str_to_int64(struct str text, int64_t *ret) {
 
 bool str_to_double(struct str text, double *ret) {
     int64_t whole;
-    /* Most cells are whole numbers, and these convert exactly and quickly. */
-    if (text.len > 0 && text.len <= 15 && str_to_int64(text, &whole)) {
+    /* Most cells are whole numbers, and these convert quickly, with the rounding of strtod(). */
+    if (str_to_int64(text, &whole)) {
         *ret = (whole == 0 && text.data[0] == '-') ? -0.0 : (double)whole;
         return true;
     }

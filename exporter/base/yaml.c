@@ -315,7 +315,8 @@ static int find_merge(const struct yaml_node *const *children, size_t n_children
 static int end_map(struct builder *builder, struct yaml_node *node, size_t first,
                    struct error *err) {
     size_t n_children = builder->n_children - first;
-    const struct yaml_node *const *children = builder->children + first;
+    /* Before the first child there is no list to point into. */
+    const struct yaml_node *const *children = n_children > 0 ? builder->children + first : NULL;
     const struct yaml_node *merge = NULL;
     size_t merge_at = n_children, n_most = n_children / 2;
     int r = find_merge(children, n_children, &merge_at, err);

@@ -3,11 +3,14 @@
 /* dbvitals check: one round of every target, shown in one of several formats. Exit status 0 when
  * all is well, 1 when a collector failed, 2 when a target is down, 3 when the check itself failed.
  */
+#include <stdio.h>
+
 #include "app.h"
 #include "base/log.h"
 #include "cli/check_format.h"
 #include "cli/cli.h"
 #include "config/flags.h"
+#include "config/quote.h"
 
 struct check_flags {
     const char *config_file, *target;
@@ -42,16 +45,36 @@ static int fail(enum check_format format, const char *why) {
     return CHECK_UNKNOWN;
 }
 
+/* What is to be done when there was nothing to look at. */
+static int fail_without_target(const struct check_flags *given, const struct check_count *count) {
+    char quoted[QUOTE_SIZE], text[256];
+    if (count->targets > 0) {
+        return fail(given->format,
+                    "no server was found: name them in a file (--config.file), or say where they "
+                    "are in PGHOST, PGPORT, PGUSER and REDIS_URL");
+    }
+    if (given->target == NULL) {
+        return fail(given->format, "the configuration names no targets");
+    }
+    snprintf(text, sizeof(text),
+             "there is no target %s in the configuration; 'dbvitals check' without --target shows "
+             "all",
+             quote(str_of(given->target), quoted));
+    return fail(given->format, text);
+}
+
 static int print(const struct sampler *sampler, const struct check_flags *given) {
     struct strbuf out = {0};
-    size_t targets;
-    int status = (int)check_render(sampler, given->target, given->format, &out, &targets);
-    if (targets == 0) {
-        status = fail(given->format, given->target != NULL
-                                         ? "there is no such target in the configuration"
-                                         : "the configuration names no targets");
-    } else if (cli_print(strbuf_view(&out)) != 0) {
+    struct check_count count;
+    int status = (int)check_render(sampler, given->target, given->format, &out, &count);
+    bool found = count.targets > count.absent;
+    /* A plugin's answer is one; people and programs also see what was looked for. */
+    bool shown = found || (count.targets > 0 && given->format != CHECK_NAGIOS);
+    if (shown && cli_print(strbuf_view(&out)) != 0) {
         status = CHECK_UNKNOWN;
+    }
+    if (!found) {
+        status = fail_without_target(given, &count);
     }
     strbuf_deinit(&out);
     return status;
@@ -66,10 +89,10 @@ int cli_check(int argc, char **argv) {
     CLEANUP(app_freep)
     struct app *app = NULL;
     if (!cli_flags(check_flags,
-                   "Usage: dbvitals check [FLAG]...\n\n"
+                   "Usage: dbvitals check [FLAGS]\n\n"
                    "Samples every target once and shows what came of it.\n"
                    "Exit status: 0 all is well, 1 a collector failed, 2 a target is down, 3 the "
-                   "check failed.",
+                   "check failed\nor found no server.",
                    offsetof(struct check_flags, help), argc, argv, &given, &status)) {
         return status != 0 ? CHECK_UNKNOWN : CHECK_OK;
     }

@@ -34,6 +34,15 @@ static enum check_status status_of(const struct target_view *target) {
     return target->failed_collectors > 0 ? CHECK_WARNING : CHECK_OK;
 }
 
+/* Nobody has asked for a server here and there is none; one that answers, if only with a refusal,
+ * is there. */
+static bool is_absent(const struct target_view *target) {
+    return target->options->guessed && target->health == TARGET_DOWN &&
+           (target->last_failure.reason == REASON_REFUSED ||
+            target->last_failure.reason == REASON_UNREACHABLE ||
+            target->last_failure.reason == REASON_DNS);
+}
+
 static size_t count_samples(const struct target_view *target) {
     size_t samples = 0;
     for (size_t i = 0; i < sampler_target_collectors(target); i++) {
@@ -71,20 +80,35 @@ static void add_pool(const struct target_view *target, const char *before, struc
     }
 }
 
-static void add_row(const struct target_view *target, struct strbuf *out) {
+/* Columns are as wide as what stands in them, so that long addresses do not break the table. */
+struct widths {
+    int name, address;
+};
+
+static int wider(int width, const char *text) {
+    size_t len = strlen(text);
+    return len > (size_t)width ? (int)len : width;
+}
+
+static void add_row(const struct target_view *target, const struct widths *widths,
+                    struct strbuf *out) {
     const struct target_options *options = target->options;
-    strbuf_printf(out, "%-20s %-10s %-28s ", options->name, target_kind_names[options->kind],
-                  target->instance);
+    int64_t role;
+    bool has_role =
+        facts_get(&target->facts, FACT_ROLE, &role) && (enum server_role)role != ROLE_UNKNOWN;
+    strbuf_printf(out, "%-*s  %-9s  %-*s  ", widths->name, options->name,
+                  target_kind_names[options->kind], widths->address, target->instance);
     if (target->health == TARGET_PENDING) {
         strbuf_add_text(out, "pending  no round has ended\n");
         return;
     }
     if (target->health == TARGET_DOWN) {
-        strbuf_printf(out, "down     %s: %s\n", client_reason_names[target->last_failure.reason],
+        strbuf_printf(out, "%s  %s: %s\n", is_absent(target) ? "not found" : "down   ",
+                      client_reason_names[target->last_failure.reason],
                       target->last_failure.error.text);
         return;
     }
-    strbuf_printf(out, "up       %-8s %6.1f ms %6zu samples", role_of(target),
+    strbuf_printf(out, "up       %-8s %6.1f ms %6zu samples", has_role ? role_of(target) : "",
                   target->last_round_seconds * 1000.0, count_samples(target));
     add_pool(target, "  ", out);
     strbuf_add_text(out, target->pooler ? "  (through a pooler)\n" : "\n");
@@ -110,7 +134,8 @@ static void add_detail(const struct target_view *target, struct strbuf *out) {
     const struct target_options *options = target->options;
     strbuf_printf(out, "%s (%s ", options->name, target_kind_names[options->kind]);
     add_plain(out, target->instance);
-    strbuf_printf(out, "): %s", target_health_names[target->health]);
+    strbuf_printf(out, "): %s",
+                  is_absent(target) ? "not found" : target_health_names[target->health]);
     if (target->health == TARGET_DOWN) {
         strbuf_add_text(out, ", ");
         add_failure(out, &target->last_failure);
@@ -220,7 +245,7 @@ static void write_target(struct json_writer *json, const struct target_view *tar
     json_text(json, "type", target_kind_names[target->options->kind]);
     json_text(json, "instance", target->instance);
     json_text(json, "cluster", target->options->cluster);
-    json_text(json, "status", status_names[status_of(target)]);
+    json_text(json, "status", is_absent(target) ? "not_found" : status_names[status_of(target)]);
     json_text(json, "health", target_health_names[target->health]);
     write_result(json, target);
     if (target->health == TARGET_DOWN) {
@@ -241,7 +266,7 @@ struct render {
     const char *only;
     struct strbuf *out;
     enum check_status worst;
-    size_t count;
+    struct check_count count;
 };
 
 /* The next target that was asked for, from *index on; NULL: no more. */
@@ -257,9 +282,15 @@ static const struct target_view *next_target(const struct render *render, size_t
 
 static void render_table(const struct render *render) {
     const struct target_view *target;
-    strbuf_printf(render->out, "%-20s %-10s %-28s %s\n", "TARGET", "TYPE", "ADDRESS", "STATE");
+    struct widths widths = {.name = 10, .address = 14};
     for (size_t i = 0; (target = next_target(render, &i)) != NULL;) {
-        add_row(target, render->out);
+        widths.name = wider(widths.name, target->options->name);
+        widths.address = wider(widths.address, target->instance);
+    }
+    strbuf_printf(render->out, "%-*s  %-9s  %-*s  %s\n", widths.name, "TARGET", "TYPE",
+                  widths.address, "ADDRESS", "STATE");
+    for (size_t i = 0; (target = next_target(render, &i)) != NULL;) {
+        add_row(target, &widths, render->out);
     }
 }
 
@@ -268,8 +299,10 @@ static void render_nagios(const struct render *render) {
     struct naming by_status[CHECK_UNKNOWN + 1] = {0};
     struct strbuf details = {0}, performance = {0};
     for (size_t i = 0; (target = next_target(render, &i)) != NULL;) {
-        name_one(&by_status[status_of(target)], target->options->name);
-        add_performance(target, &performance);
+        if (!is_absent(target)) {
+            name_one(&by_status[status_of(target)], target->options->name);
+            add_performance(target, &performance);
+        }
         add_detail(target, &details);
     }
     strbuf_printf(render->out, "DBVITALS %s - ", status_words[render->worst]);
@@ -277,7 +310,8 @@ static void render_nagios(const struct render *render) {
     add_naming(&by_status[CHECK_UNKNOWN], "no answer yet", render->out);
     add_naming(&by_status[CHECK_WARNING], "a collector fails", render->out);
     strbuf_printf(render->out, "%zu of %zu targets are up |",
-                  by_status[CHECK_OK].count + by_status[CHECK_WARNING].count, render->count);
+                  by_status[CHECK_OK].count + by_status[CHECK_WARNING].count,
+                  render->count.targets - render->count.absent);
     strbuf_add_str(render->out, strbuf_view(&performance));
     strbuf_add_char(render->out, '\n');
     strbuf_add_str(render->out, strbuf_view(&details));
@@ -300,7 +334,8 @@ static void render_json(const struct render *render) {
 }
 
 enum check_status check_render(const struct sampler *sampler, const char *only,
-                               enum check_format format, struct strbuf *out, size_t *ret_targets) {
+                               enum check_format format, struct strbuf *out,
+                               struct check_count *ret_count) {
     static void (*const renderers[])(const struct render *render) = {
         [CHECK_TABLE] = render_table,
         [CHECK_NAGIOS] = render_nagios,
@@ -309,11 +344,15 @@ enum check_status check_render(const struct sampler *sampler, const char *only,
     struct render render = {.sampler = sampler, .only = only, .out = out, .worst = CHECK_OK};
     const struct target_view *target;
     for (size_t i = 0; (target = next_target(&render, &i)) != NULL;) {
-        render.worst = worse(render.worst, status_of(target));
-        render.count++;
+        render.count.targets++;
+        if (is_absent(target)) {
+            render.count.absent++;
+        } else {
+            render.worst = worse(render.worst, status_of(target));
+        }
     }
     renderers[format](&render);
-    *ret_targets = render.count;
+    *ret_count = render.count;
     return render.worst;
 }
 

@@ -13,10 +13,16 @@ enum check_status { CHECK_OK, CHECK_WARNING, CHECK_CRITICAL, CHECK_UNKNOWN };
 enum check_format { CHECK_TABLE, CHECK_NAGIOS, CHECK_JSON };
 extern const char *const check_format_names[]; /* NULL-terminated */
 
-/* Adds all targets, or only the one of that name, to out. Return: the worst status of them;
- * *ret_targets tells how many there were. */
+struct check_count {
+    size_t targets, absent; /* the second of the first */
+};
+
+/* Adds all targets, or only the one of that name, to out. A target that was only guessed, and where
+ * nobody listens, is absent: it is shown as not found and decides nothing. Return: the worst status
+ * of the others. */
 enum check_status check_render(const struct sampler *sampler, const char *only,
-                               enum check_format format, struct strbuf *out, size_t *ret_targets);
+                               enum check_format format, struct strbuf *out,
+                               struct check_count *ret_count);
 
 /* Adds a plugin's answer when there is nothing to tell but why. */
 void check_render_failure(const char *why, struct strbuf *out);

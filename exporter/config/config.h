@@ -16,12 +16,16 @@
 #include "sampler/target_options.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/dbvitals/dbvitals.yml"
+#define CONFIG_DEFAULT_RULES "/usr/share/dbvitals/alerts/*.yml"
 #define CONFIG_MOST_BYTES   ((size_t)1024 * 1024)
 #define CONFIG_MOST_TARGETS 2000
 #define CONFIG_MOST_SECRET  ((size_t)4096) /* bytes of a secret file */
 #define CONFIG_MOST_PATH    ((size_t)4096)
+#define CONFIG_MOST_PATTERNS   100  /* of rule files */
+#define CONFIG_MOST_RULE_FILES 1000
+#define CONFIG_MOST_RULE_BYTES ((size_t)16 * 1024 * 1024) /* of all of them */
 #define CONFIG_MOST_PACKED                                                                         \
-    (CONFIG_MOST_BYTES + CONFIG_MOST_TARGETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
+    (CONFIG_MOST_RULE_BYTES + CONFIG_MOST_RULE_FILES * (CONFIG_MOST_PATH + 8) + CONFIG_MOST_BYTES + CONFIG_MOST_TARGETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
      CONFIG_MOST_PATH + 64)
 
 struct config {
@@ -30,13 +34,26 @@ struct config {
     size_t n_labels;
     struct target_options *targets;
     size_t n_targets;
+
+    uint64_t history_usec, history_max_usec, history_bytes;
+    uint64_t rules_interval_usec;
+    char **rule_patterns; /* as they stand in the file */
+    size_t n_rule_patterns;
+    struct config_rule_file *rule_files; /* what they matched, sorted; of config_parse() */
+    size_t n_rule_files;
+};
+
+struct config_rule_file {
+    char *path;
+    char *text;
+    size_t length;
 };
 
 void config_init(struct config *config);
 void config_deinit(struct config *config);
 
-/* Text of a file (and of the secret files that it names) as read before: parsing touches no disk.
- */
+/* Text of a file (and of the secret files and rule files that it names) as read before: parsing
+ * touches no disk. */
 struct config_files;
 
 /* Reads a configuration file and every file that a `*_file` key in it names. May block: call it in
@@ -45,8 +62,15 @@ struct config_files;
  * CONFIG_MOST_BYTES, not readable: says which file and what to do); err->at.file may borrow path.
  */
 int config_files_read(const char *path, struct config_files **ret, struct error *err);
+
+/* Without a configuration file: the rule files of the default pattern alone. */
+int config_files_guess(struct config_files **ret, struct error *err);
 struct config_files *config_files_free(struct config_files *files); /* wipes secrets */
 DEFINE_CLEANUP(struct config_files, config_files_free);
+
+/* A number that differs when the text of the file differs; secrets do not count. */
+uint64_t config_files_fingerprint(const struct config_files *files);
+bool config_files_have_secrets(const struct config_files *files);
 
 /* To carry them from a worker to the daemon, in at most CONFIG_MOST_PACKED bytes. The caller wipes
  * what was packed. */

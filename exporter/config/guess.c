@@ -2,7 +2,7 @@
 
 /* What to watch when nobody said: the servers that libpq's and Redis' environment variables name,
  * or those at the usual addresses of this machine. Nothing is contacted here. */
-#include "config/config.h"
+#include "config/private.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -66,6 +66,7 @@ static void guess_redis(struct config *config) {
 
 void config_guess(struct config *ret) {
     config_init(ret);
+    config_default_rules(ret);
     ret->targets = mem_array(KIND_COUNT, sizeof(struct target_options));
     /* libpq would take the user's name for the database. */
     bool database_known = is_set("PGDATABASE") || is_set("PGSERVICE");

@@ -9,6 +9,8 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "collectors/collector.h"
+#include "config/config.h"
+#include "io/host_options.h"
 
 #define INTERVAL_LEAST (100 * USEC_PER_MSEC)
 #define INTERVAL_MOST  (3600 * USEC_PER_SEC)
@@ -22,8 +24,14 @@
 #define PATH_MOST        4095
 #define SERVER_NAME_MOST 253
 
+#define HISTORY_LEAST_BYTES ((uint64_t)1024 * 1024)
+#define HISTORY_MOST_BYTES  ((uint64_t)64 * 1024 * 1024 * 1024)
+
 static const struct key top_keys[TOP_KEY_COUNT] = {
     [TOP_GLOBAL] = {"global", KEY_MAP, .help = "What holds for all targets."},
+    [TOP_HISTORY] = {"history", KEY_MAP,
+                     .help = "How much of the past is kept in memory, for rules and queries."},
+    [TOP_RULES] = {"rules", KEY_MAP, .help = "Which rules the daemon evaluates itself."},
     [TOP_TARGETS] = {"targets", KEY_LIST,
                      .help = "The servers to watch. Without any the daemon only serves its own "
                              "metrics."},
@@ -38,6 +46,33 @@ static const struct key global_keys[GLOBAL_KEY_COUNT] = {
     [GLOBAL_LABELS] = {"labels", KEY_MAP,
                        .help = "External labels: what tells this daemon's notifications and "
                                "pushes from another's. They are not on /metrics."},
+};
+
+static const struct key history_keys[HISTORY_KEY_COUNT] = {
+    [HISTORY_RETENTION] = {"retention", KEY_DURATION, KEY_MAY_BE_ZERO, 60 * USEC_PER_SEC,
+                           RARELY_MOST, .fallback = "1h",
+                           .help = "How far back samples are kept; 0s keeps the newest alone, and "
+                                   "no rule is evaluated. Raised by itself to what the rules look "
+                                   "back, up to 'max_retention'."},
+    [HISTORY_MAX_RETENTION] = {"max_retention", KEY_DURATION, 0, 60 * USEC_PER_SEC, RARELY_MOST,
+                               .fallback = "6h",
+                               .help = "A rule that looks further back than this is not "
+                                       "evaluated, and its health says so."},
+    [HISTORY_BYTES] = {"bytes", KEY_BYTES, 0, HISTORY_LEAST_BYTES, HISTORY_MOST_BYTES,
+                       .fallback = "256MiB",
+                       .help = "Memory for it at most: above that the oldest samples of all "
+                               "series go first."},
+};
+
+static const struct key rules_keys[RULES_KEY_COUNT] = {
+    [RULES_FILES] = {"files", KEY_LIST, .inherits = "[" CONFIG_DEFAULT_RULES "]",
+                     .help = "Patterns of paths of Prometheus rule files. A pattern that matches "
+                             "nothing is no error. A relative path begins at the folder of the "
+                             "configuration file."},
+    [RULES_INTERVAL] = {"interval", KEY_DURATION, 0, INTERVAL_LEAST, INTERVAL_MOST,
+                        .fallback = "5s",
+                        .help = "How often groups are evaluated that name no interval, and the "
+                                "step of subqueries that name none."},
 };
 
 static const struct key target_keys[TARGET_KEY_COUNT] = {
@@ -66,6 +101,14 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                         .help = "How a redis or sentinel target whose url begins with rediss:// is "
                                 "checked. PostgreSQL and PgBouncer have sslmode, sslrootcert, "
                                 "sslcert and sslkey in their dsn."},
+    [TARGET_KEY_PROCFS] = {"procfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_PROCFS,
+                           .help = "Where the proc file system of a host target is mounted; "
+                                   "another place in a container."},
+    [TARGET_KEY_SYSFS] = {"sysfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_SYSFS,
+                          .help = "Where the sysfs of a host target is mounted."},
+    [TARGET_KEY_ROOTFS] = {"rootfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_ROOTFS,
+                           .help = "Where the root of a host target is mounted: its mount points "
+                                   "are looked for below it."},
     [TARGET_KEY_CLUSTER] = {"cluster", KEY_TEXT,
                             .help = "Servers that replicate each other carry the same name here; "
                                     "spelt like a target's name. It is the label 'cluster'."},
@@ -85,6 +128,18 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                .help = "What is asked of this target, by the collectors' names "
                                        "('dbvitals metrics' lists them). '<name>: false' is short "
                                        "for '<name>: {enabled: false}'."},
+    [TARGET_KEY_DATABASES] = {"databases", KEY_MAP,
+                              .help = "Which databases of a postgres target are visited for what "
+                                      "can only be seen from inside (tables, indexes). Without "
+                                      "this key only that of the dsn is."},
+};
+
+static const struct key databases_keys[DATABASES_KEY_COUNT] = {
+    [DATABASES_KEY_INCLUDE] = {"include", KEY_LIST, .inherits = "[\"*\"]",
+                               .help = "Patterns of names to visit, as a shell has them: '*', '?', "
+                                       "'[a-z]'; at most 32."},
+    [DATABASES_KEY_EXCLUDE] = {"exclude", KEY_LIST, .inherits = "[template0, template1]",
+                               .help = "Patterns of names to leave out, at most 32."},
 };
 
 static const struct key tls_keys[TLS_KEY_COUNT] = {
@@ -116,20 +171,25 @@ static const struct key collector_keys[COLLECTOR_KEY_COUNT] = {
     [COLLECTOR_KEY_TIMEOUT] = {"timeout", KEY_DURATION, KEY_MAY_BE_ZERO, TIMEOUT_LEAST,
                                TIMEOUT_MOST, .inherits = "0s",
                                .help = "How long its answer may take before it counts as failed; "
-                                       "0s is as long as the round."},
+                                       "0s is as long as the round. One of a postgres target that "
+                                       "is above a third of the round's runs beside the rounds."},
 };
 
 const struct key_section key_section_top = {"", top_keys, TOP_KEY_COUNT};
 const struct key_section key_section_global = {"global", global_keys, GLOBAL_KEY_COUNT};
+const struct key_section key_section_history = {"history", history_keys, HISTORY_KEY_COUNT};
+const struct key_section key_section_rules = {"rules", rules_keys, RULES_KEY_COUNT};
 const struct key_section key_section_target = {"targets[]", target_keys, TARGET_KEY_COUNT};
 const struct key_section key_section_tls = {"targets[].tls", tls_keys, TLS_KEY_COUNT};
+const struct key_section key_section_databases = {"targets[].databases", databases_keys,
+                                                  DATABASES_KEY_COUNT};
 const struct key_section key_section_collector = {"targets[].collectors.<name>", collector_keys,
                                                   COLLECTOR_KEY_COUNT};
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
-    &key_section_top, &key_section_global,    &key_section_target,
-    &key_section_tls, &key_section_collector,
+    &key_section_top,    &key_section_global, &key_section_history,   &key_section_rules,
+    &key_section_target, &key_section_tls,    &key_section_databases, &key_section_collector,
 };
 
 static const char *const type_names[] = {
@@ -141,6 +201,7 @@ static const char *const type_names[] = {
     [KEY_BOOL] = "true or false",
     [KEY_UNSIGNED] = "whole number",
     [KEY_DURATION] = "duration",
+    [KEY_BYTES] = "size",
     [KEY_MAP] = "map",
     [KEY_LIST] = "list",
 };
@@ -155,6 +216,7 @@ const char *key_type_expected(enum key_type type) {
         [KEY_BOOL] = "true or false",
         [KEY_UNSIGNED] = "a whole number",
         [KEY_DURATION] = "a duration such as 500ms, 10s or 1m30s",
+        [KEY_BYTES] = "a size such as 4096, 64KiB or 256MiB",
         [KEY_MAP] = "a map",
         [KEY_LIST] = "a list",
     };
@@ -173,6 +235,10 @@ static void describe_type(const struct key *key, char *out, size_t size) {
     if (key->type == KEY_UNSIGNED) {
         strbuf_printf(&text, ", %llu to %llu", (unsigned long long)key->least,
                       (unsigned long long)key->most);
+    }
+    if (key->type == KEY_BYTES) {
+        strbuf_printf(&text, ", %lluMiB to %lluMiB", (unsigned long long)(key->least >> 20),
+                      (unsigned long long)(key->most >> 20));
     }
     if (key->type == KEY_DURATION) {
         strbuf_printf(&text, ", %s%s to %s", (key->flags & KEY_MAY_BE_ZERO) != 0 ? "0s or " : "",

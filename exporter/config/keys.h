@@ -18,6 +18,7 @@ enum key_type {
     KEY_BOOL,
     KEY_UNSIGNED,
     KEY_DURATION,
+    KEY_BYTES, /* 4096, 64KiB, 256MiB */
     KEY_MAP, /* the reader of the section goes on with the node */
     KEY_LIST,
 };
@@ -31,7 +32,7 @@ struct key {
     const char *name;
     enum key_type type;
     unsigned flags;
-    uint64_t least, most; /* KEY_UNSIGNED, KEY_DURATION (usec); KEY_TEXT: most bytes, 0: any */
+    uint64_t least, most; /* KEY_UNSIGNED, KEY_BYTES, KEY_DURATION (usec); KEY_TEXT: most bytes, 0: any */
     const char *const *choices; /* of KEY_CHOICE: NULL-terminated */
     const char *fallback;       /* as it would stand in the file; NULL: none */
     const char *inherits;       /* what the documentation names as the default instead */
@@ -45,11 +46,17 @@ struct key_section {
 };
 
 /* Sections with the indexes of their rows. */
-enum { TOP_GLOBAL, TOP_TARGETS, TOP_KEY_COUNT };
+enum { TOP_GLOBAL, TOP_HISTORY, TOP_RULES, TOP_TARGETS, TOP_KEY_COUNT };
 extern const struct key_section key_section_top;
 
 enum { GLOBAL_INTERVAL, GLOBAL_TIMEOUT, GLOBAL_LABELS, GLOBAL_KEY_COUNT };
 extern const struct key_section key_section_global;
+
+enum { HISTORY_RETENTION, HISTORY_MAX_RETENTION, HISTORY_BYTES, HISTORY_KEY_COUNT };
+extern const struct key_section key_section_history;
+
+enum { RULES_FILES, RULES_INTERVAL, RULES_KEY_COUNT };
+extern const struct key_section key_section_rules;
 
 enum {
     TARGET_KEY_NAME,
@@ -59,6 +66,9 @@ enum {
     TARGET_KEY_PASSWORD,
     TARGET_KEY_PASSWORD_FILE,
     TARGET_KEY_TLS,
+    TARGET_KEY_PROCFS,
+    TARGET_KEY_SYSFS,
+    TARGET_KEY_ROOTFS,
     TARGET_KEY_CLUSTER,
     TARGET_KEY_JOB,
     TARGET_KEY_LABELS,
@@ -66,6 +76,7 @@ enum {
     TARGET_KEY_TIMEOUT,
     TARGET_KEY_REQUIRED,
     TARGET_KEY_COLLECTORS,
+    TARGET_KEY_DATABASES,
     TARGET_KEY_COUNT
 };
 extern const struct key_section key_section_target;
@@ -79,6 +90,9 @@ enum {
     TLS_KEY_COUNT
 };
 extern const struct key_section key_section_tls;
+
+enum { DATABASES_KEY_INCLUDE, DATABASES_KEY_EXCLUDE, DATABASES_KEY_COUNT };
+extern const struct key_section key_section_databases;
 
 enum { COLLECTOR_KEY_ENABLED, COLLECTOR_KEY_INTERVAL, COLLECTOR_KEY_TIMEOUT, COLLECTOR_KEY_COUNT };
 extern const struct key_section key_section_collector;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/duration.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "config/quote.h"
@@ -14,6 +15,10 @@ void config_init(struct config *config) {
     *config = (struct config){
         .interval_usec = TARGET_DEFAULT_INTERVAL_USEC,
         .timeout_usec = TARGET_DEFAULT_TIMEOUT_USEC,
+        .history_usec = (uint64_t)3600 * USEC_PER_SEC,
+        .history_max_usec = (uint64_t)6 * 3600 * USEC_PER_SEC,
+        .history_bytes = (uint64_t)256 * 1024 * 1024,
+        .rules_interval_usec = (uint64_t)5 * USEC_PER_SEC,
     };
 }
 
@@ -26,6 +31,15 @@ void config_deinit(struct config *config) {
         target_options_deinit(&config->targets[i]);
     }
     free(config->targets);
+    for (size_t i = 0; i < config->n_rule_patterns; i++) {
+        free(config->rule_patterns[i]);
+    }
+    free(config->rule_patterns);
+    for (size_t i = 0; i < config->n_rule_files; i++) {
+        free(config->rule_files[i].path);
+        free(config->rule_files[i].text);
+    }
+    free(config->rule_files);
     config_init(config);
 }
 
@@ -38,6 +52,57 @@ static int read_global(struct reader *reader, const struct yaml_node *map, struc
     ret->interval_usec = values[GLOBAL_INTERVAL].number;
     ret->timeout_usec = values[GLOBAL_TIMEOUT].number;
     return config_read_labels(reader, values[GLOBAL_LABELS].node, ret->labels, &ret->n_labels);
+}
+
+static int read_history(struct reader *reader, const struct yaml_node *map, struct config *ret) {
+    struct key_value values[HISTORY_KEY_COUNT];
+    int r = reader_section(reader, &key_section_history, map, values);
+    if (r == 0) {
+        ret->history_usec = values[HISTORY_RETENTION].number;
+        ret->history_max_usec = values[HISTORY_MAX_RETENTION].number;
+        ret->history_bytes = values[HISTORY_BYTES].number;
+    }
+    return r;
+}
+
+static int read_patterns(struct reader *reader, const struct yaml_node *list, struct config *ret) {
+    static const struct key pattern = {"pattern", KEY_TEXT, .most = CONFIG_MOST_PATH - 1};
+    if (list->n_items > CONFIG_MOST_PATTERNS) {
+        return error_set(reader->err, -E2BIG, list->at, "%zu patterns are more than %d",
+                         list->n_items, CONFIG_MOST_PATTERNS);
+    }
+    ret->rule_patterns = mem_array(list->n_items + 1, sizeof(*ret->rule_patterns));
+    for (size_t i = 0; i < list->n_items; i++) {
+        struct key_value value;
+        int r = reader_value(reader, &pattern, list->items[i], &value);
+        if (r < 0) {
+            return r;
+        }
+        ret->rule_patterns[ret->n_rule_patterns++] = mem_strndup(value.text.data, value.text.len);
+    }
+    return 0;
+}
+
+static int read_rules(struct reader *reader, const struct yaml_node *map, struct config *ret) {
+    struct key_value values[RULES_KEY_COUNT];
+    int r = reader_section(reader, &key_section_rules, map, values);
+    if (r < 0) {
+        return r;
+    }
+    ret->rules_interval_usec = values[RULES_INTERVAL].number;
+    if (values[RULES_FILES].given) {
+        return values[RULES_FILES].node != NULL
+                   ? read_patterns(reader, values[RULES_FILES].node, ret)
+                   : 0;
+    }
+    config_default_rules(ret);
+    return 0;
+}
+
+void config_default_rules(struct config *config) {
+    config->rule_patterns = mem_array(1, sizeof(*config->rule_patterns));
+    config->rule_patterns[0] = mem_strdup(CONFIG_DEFAULT_RULES);
+    config->n_rule_patterns = 1;
 }
 
 /* Where the names of the targets so far stand, to find and show one that is given twice. */
@@ -124,6 +189,14 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
     r = reader_section(reader, &key_section_top, root, values);
     if (r == 0 && values[TOP_GLOBAL].node != NULL) {
         r = read_global(reader, values[TOP_GLOBAL].node, ret);
+    }
+    if (r == 0 && values[TOP_HISTORY].node != NULL) {
+        r = read_history(reader, values[TOP_HISTORY].node, ret);
+    }
+    if (r == 0 && values[TOP_RULES].node != NULL) {
+        r = read_rules(reader, values[TOP_RULES].node, ret);
+    } else if (r == 0) {
+        config_default_rules(ret);
     }
     /* After global, wherever it stands in the file: targets inherit from it. */
     if (r == 0) {

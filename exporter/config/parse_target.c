@@ -112,6 +112,69 @@ static int parse_address(const struct key_value *address, struct target_options 
                                &target->redis, err);
 }
 
+static bool is_root(const char *path) {
+    return path[strspn(path, "/")] == '\0';
+}
+
+/* An absolute path, kept without slashes at its end; *ret stays NULL when the file says nothing. */
+static int read_root(struct reader *reader, const char *key, const struct key_value *value,
+                     char **ret) {
+    if (!value->given) {
+        return 0;
+    }
+    if (value->text.data[0] != '/') {
+        char quoted[QUOTE_SIZE];
+        return error_set(reader->err, -EINVAL, value->at,
+                         "'%s' must be a path that begins with '/', not %s", key,
+                         quote(value->raw, quoted));
+    }
+    size_t len = value->text.len;
+    while (len > 1 && value->text.data[len - 1] == '/') {
+        len--;
+    }
+    *ret = is_root(value->text.data) ? mem_strdup("/") : mem_strndup(value->text.data, len);
+    return 0;
+}
+
+/* A host has no address: it is the machine that the daemon runs on. */
+static int read_host(struct reader *reader, const struct key_value *values,
+                     struct target_options *target) {
+    static const struct {
+        size_t index;
+        const char *key;
+    } foreign[] = {
+        {TARGET_KEY_DSN, "dsn"},
+        {TARGET_KEY_URL, "url"},
+        {TARGET_KEY_PASSWORD, "password"},
+        {TARGET_KEY_PASSWORD_FILE, "password_file"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        if (values[foreign[i].index].given) {
+            return error_set(reader->err, -EINVAL, values[foreign[i].index].at,
+                             "a host target has no '%s': it is the machine that the daemon runs on",
+                             foreign[i].key);
+        }
+    }
+    int r = read_root(reader, "procfs", &values[TARGET_KEY_PROCFS], &target->host.procfs);
+    if (r == 0) {
+        r = read_root(reader, "sysfs", &values[TARGET_KEY_SYSFS], &target->host.sysfs);
+    }
+    if (r == 0) {
+        r = read_root(reader, "rootfs", &values[TARGET_KEY_ROOTFS], &target->host.rootfs);
+    }
+    return r;
+}
+
+static int check_no_roots(struct reader *reader, const struct key_value *values, const char *kind) {
+    for (size_t i = TARGET_KEY_PROCFS; i <= TARGET_KEY_ROOTFS; i++) {
+        if (values[i].given) {
+            return error_set(reader->err, -EINVAL, values[i].at, "a %s target has no '%s'", kind,
+                             key_section_target.keys[i].name);
+        }
+    }
+    return 0;
+}
+
 static int read_address(struct reader *reader, const struct yaml_node *node,
                         const struct key_value *values, struct target_options *target) {
     bool pg = kind_is_pg(target->kind);
@@ -119,6 +182,12 @@ static int read_address(struct reader *reader, const struct yaml_node *node,
     const struct key_value *address = &values[pg ? TARGET_KEY_DSN : TARGET_KEY_URL];
     const struct key_value *other = &values[pg ? TARGET_KEY_URL : TARGET_KEY_DSN];
     const char *kind = target_kind_names[target->kind];
+    if (target->kind == KIND_HOST) {
+        return read_host(reader, values, target);
+    }
+    if (check_no_roots(reader, values, kind) < 0) {
+        return -EINVAL;
+    }
     if (other->given) {
         return error_set(reader->err, -EINVAL, other->at, "a %s target has a '%s', not a '%s'",
                          kind, key, pg ? "url" : "dsn");
@@ -183,6 +252,9 @@ int config_read_target(struct reader *reader, const struct yaml_node *node,
     }
     if (r == 0) {
         r = config_read_collectors(reader, values[TARGET_KEY_COLLECTORS].node, &target);
+    }
+    if (r == 0) {
+        r = config_read_databases(reader, values[TARGET_KEY_DATABASES].node, &target);
     }
     if (r < 0) {
         target_options_deinit(&target);

@@ -69,6 +69,9 @@ int config_read_tls(struct reader *reader, const struct yaml_node *map,
     if (r < 0) {
         return r;
     }
+    if (target->kind == KIND_HOST) {
+        return error_set(reader->err, -EINVAL, map->at, "a host target has no 'tls'");
+    }
     if (target->kind != KIND_REDIS && target->kind != KIND_SENTINEL) {
         return error_set(reader->err, -EINVAL, map->at,
                          "a %s target has no 'tls': its 'dsn' says sslmode, sslrootcert, sslcert "

@@ -218,6 +218,29 @@ static void add_redis_address(struct strbuf *out, const struct redis_options *re
     }
 }
 
+static void add_host(struct strbuf *out, const struct host_options *host) {
+    add_text_line(out, "procfs", host->procfs != NULL ? host->procfs : HOST_DEFAULT_PROCFS);
+    add_text_line(out, "sysfs", host->sysfs != NULL ? host->sysfs : HOST_DEFAULT_SYSFS);
+    add_text_line(out, "rootfs", host->rootfs != NULL ? host->rootfs : HOST_DEFAULT_ROOTFS);
+}
+
+static void add_patterns(struct strbuf *out, const struct database_patterns *patterns) {
+    for (size_t i = 0; i < patterns->count; i++) {
+        strbuf_add_text(out, i != 0 ? ", " : "");
+        add_text(out, str_of(patterns->list[i]));
+    }
+}
+
+static void add_databases(struct strbuf *out, const struct database_options *databases) {
+    if (databases->given) {
+        strbuf_add_text(out, "    databases: {include: [");
+        add_patterns(out, &databases->include);
+        strbuf_add_text(out, "], exclude: [");
+        add_patterns(out, &databases->exclude);
+        strbuf_add_text(out, "]}\n");
+    }
+}
+
 static void add_target(struct strbuf *out, const struct target_options *target) {
     bool pg = target->kind == KIND_POSTGRES || target->kind == KIND_PGBOUNCER;
     strbuf_add_text(out, "  - name: ");
@@ -226,6 +249,8 @@ static void add_target(struct strbuf *out, const struct target_options *target) 
     add_text_line(out, "type", target_kind_names[target->kind]);
     if (pg) {
         add_pg_address(out, &target->pg);
+    } else if (target->kind == KIND_HOST) {
+        add_host(out, &target->host);
     } else {
         add_redis_address(out, &target->redis);
     }
@@ -239,6 +264,7 @@ static void add_target(struct strbuf *out, const struct target_options *target) 
     add_duration(out, "    interval", target->interval_usec);
     add_duration(out, "\n    timeout", target->timeout_usec);
     strbuf_printf(out, "\n    required: %s\n", target->required ? "true" : "false");
+    add_databases(out, &target->databases);
     add_collectors(out, target);
 }
 
@@ -248,6 +274,16 @@ void config_print(const struct config *config, struct strbuf *out) {
     add_duration(out, "\n  timeout", config->timeout_usec);
     strbuf_add_text(out, "\n  ");
     add_labels(out, config->labels, config->n_labels);
+    add_duration(out, "history:\n  retention", config->history_usec);
+    add_duration(out, "\n  max_retention", config->history_max_usec);
+    strbuf_printf(out, "\n  bytes: %llu\nrules:\n  files: [",
+                  (unsigned long long)config->history_bytes);
+    for (size_t i = 0; i < config->n_rule_patterns; i++) {
+        strbuf_add_text(out, i > 0 ? ", " : "");
+        add_text(out, str_of(config->rule_patterns[i]));
+    }
+    add_duration(out, "]\n  interval", config->rules_interval_usec);
+    strbuf_add_char(out, '\n');
     strbuf_add_text(out, config->n_targets != 0 ? "targets:\n" : "targets: []\n");
     for (size_t i = 0; i < config->n_targets; i++) {
         add_target(out, &config->targets[i]);

@@ -17,6 +17,10 @@ int config_read_target(struct reader *reader, const struct yaml_node *node,
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);
 
+/* The databases map of a target whose kind is known; map may be NULL. */
+int config_read_databases(struct reader *reader, const struct yaml_node *map,
+                          struct target_options *target);
+
 /* The collectors map of a target whose kind is known. */
 int config_read_collectors(struct reader *reader, const struct yaml_node *map,
                            struct target_options *target);
@@ -25,6 +29,9 @@ int config_read_collectors(struct reader *reader, const struct yaml_node *map,
  * after an error. */
 int config_read_labels(struct reader *reader, const struct yaml_node *map,
                        struct target_label *labels, size_t *count);
+
+/* What `rules:` means when it does not say which files. */
+void config_default_rules(struct config *config);
 
 /* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
 bool config_is_name(struct str text);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/duration.h"
 #include "config/quote.h"
 
@@ -135,6 +136,9 @@ static int check_bounds(struct reader *reader, const struct key *key,
     if (key->type == KEY_DURATION) {
         duration_format(key->least, least);
         duration_format(key->most, most);
+    } else if (key->type == KEY_BYTES) {
+        snprintf(least, sizeof(least), "%lluMiB", (unsigned long long)(key->least >> 20));
+        snprintf(most, sizeof(most), "%lluMiB", (unsigned long long)(key->most >> 20));
     } else {
         snprintf(least, sizeof(least), "%llu", (unsigned long long)key->least);
         snprintf(most, sizeof(most), "%llu", (unsigned long long)key->most);
@@ -200,6 +204,10 @@ static int parse_scalar(struct reader *reader, const struct key *key, const stru
     case KEY_UNSIGNED:
         return str_to_uint64(value->text, &value->number) ? check_bounds(reader, key, value)
                                                           : wrong_type(reader, key, node);
+    case KEY_BYTES:
+        return bytes_parse(value->text, &value->number, NULL) == 0
+                   ? check_bounds(reader, key, value)
+                   : wrong_type(reader, key, node);
     case KEY_DURATION:
         return duration_parse(value->text, &value->number, NULL) == 0
                    ? check_bounds(reader, key, value)
@@ -250,6 +258,8 @@ static struct key_value fallback_value(const struct key *key, struct position at
         parse_bool(value.text, &value.number);
     } else if (key->type == KEY_UNSIGNED) {
         str_to_uint64(value.text, &value.number);
+    } else if (key->type == KEY_BYTES) {
+        bytes_parse(value.text, &value.number, NULL);
     } else if (key->type == KEY_DURATION) {
         duration_parse(value.text, &value.number, NULL);
     }

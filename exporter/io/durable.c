@@ -117,9 +117,9 @@ int durable_set_aside(const char *path, char *ret_new_name, struct error *err) {
         snprintf(ret_new_name, PATH_MAX, "%s.bad-%d", path, i);
         /* link() does not replace what is there. */
         if (link(path, ret_new_name) == 0) {
-            return unlink(path) == 0 ? 0
-                                     : error_say(err, -errno, "cannot remove '%s': %s", path,
-                                                 strerror(errno));
+            return unlink(path) == 0
+                       ? 0
+                       : error_say(err, -errno, "cannot remove '%s': %s", path, strerror(errno));
         }
         if (errno != EEXIST) {
             break;
@@ -180,15 +180,14 @@ static void start(struct durable_file *file) {
     file->writing = file->waiting;
     file->waiting = (struct strbuf){0};
     file->has_waiting = false;
-    file->job = worker_submit(file->options.pool, &(struct worker_request){
-                                                      .work = work,
-                                                      .input = file,
-                                                      .deadline_usec =
-                                                          loop_now_usec(file->options.loop) +
-                                                          DEADLINE_USEC,
-                                                      .done = done,
-                                                      .userdata = file,
-                                                  });
+    file->job = worker_submit(
+        file->options.pool, &(struct worker_request){
+                                .work = work,
+                                .input = file,
+                                .deadline_usec = loop_now_usec(file->options.loop) + DEADLINE_USEC,
+                                .done = done,
+                                .userdata = file,
+                            });
 }
 
 struct durable_file *durable_file_new(const struct durable_options *options) {

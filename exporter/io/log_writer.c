@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/worker_child.h"
 
 /* A burst of lines waits here while the disk is slow; the system may allow less. */
 #define PIPE_BYTES (1024 * 1024)
@@ -144,7 +145,7 @@ _Noreturn static void run_child(struct log_writer *writer) {
     }
     reopen_files(sinks);
     serve(sinks, signal_fd, writer->lost);
-    _exit(0);
+    worker_child_exit(0);
 }
 
 /* ---- the daemon ---- */

@@ -3,11 +3,13 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <systemd/sd-event.h>
 
@@ -21,6 +23,9 @@ const double loop_lateness_bounds[LOOP_LATENESS_BUCKETS] = {
 
 struct loop {
     sd_event *event;
+    bool exits;
+    int exit_code;
+    int statm; /* /proc/self/statm, or -1 */
     struct loop_lateness lateness;
 };
 
@@ -39,7 +44,8 @@ struct loop_io {
 };
 
 struct loop_deferred {
-    sd_event_source *source;
+    sd_event *event;
+    sd_event_source *source; /* NULL: never armed */
     void (*run)(void *userdata);
     void *userdata;
 };
@@ -69,6 +75,12 @@ uint64_t loop_cpu_usec(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t loop_mapped_bytes(const struct loop *loop) {
+    char text[64] = "";
+    ssize_t n = loop->statm >= 0 ? pread(loop->statm, text, sizeof(text) - 1, 0) : -1;
+    return n > 0 ? strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 uint64_t loop_now_usec(const struct loop *loop) {
@@ -109,6 +121,7 @@ int loop_new(struct loop **ret) {
     }
     struct loop *loop = mem_alloc(sizeof(*loop));
     loop->event = event;
+    loop->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     *ret = loop;
     return 0;
 }
@@ -116,17 +129,29 @@ int loop_new(struct loop **ret) {
 struct loop *loop_free(struct loop *loop) {
     if (loop != NULL) {
         sd_event_unref(loop->event);
+        if (loop->statm >= 0) {
+            (void)close(loop->statm);
+        }
         free(loop);
     }
     return NULL;
 }
 
+/* Without sd_event_exit(), after which nothing may be armed: who is taken down later, with work
+ * under way, cancels it by arming a call. */
 int loop_run(struct loop *loop) {
-    return sd_event_loop(loop->event);
+    while (!loop->exits) {
+        int r = sd_event_run(loop->event, UINT64_MAX);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return loop->exit_code;
 }
 
 void loop_exit(struct loop *loop, int code) {
-    (void)sd_event_exit(loop->event, code);
+    loop->exits = true;
+    loop->exit_code = code;
 }
 
 int loop_run_once(struct loop *loop, uint64_t timeout_usec) {
@@ -221,9 +246,12 @@ struct loop_io *loop_io_new(struct loop *loop, int fd, uint32_t events,
 
 void loop_io_set_events(struct loop_io *io, uint32_t events) {
     /* epoll reports errors and hang-ups unasked, again and again: nothing means switched off. */
-    must(sd_event_source_set_enabled(io->source, events != 0 ? SD_EVENT_ON : SD_EVENT_OFF),
-         "switching a descriptor");
+    if (events == 0) {
+        must(sd_event_source_set_enabled(io->source, SD_EVENT_OFF), "switching a descriptor off");
+        return;
+    }
     must(sd_event_source_set_io_events(io->source, events), "changing a descriptor's events");
+    must(sd_event_source_set_enabled(io->source, SD_EVENT_ON), "switching a descriptor on");
 }
 
 struct loop_io *loop_io_free(struct loop_io *io) {
@@ -243,15 +271,21 @@ static int on_deferred(sd_event_source *source, void *userdata) {
 struct loop_deferred *loop_deferred_new(struct loop *loop, void (*run)(void *userdata),
                                         void *userdata) {
     struct loop_deferred *deferred = mem_alloc(sizeof(*deferred));
-    *deferred = (struct loop_deferred){.run = run, .userdata = userdata};
-    must(sd_event_add_defer(loop->event, &deferred->source, on_deferred, deferred),
-         "adding a deferred call");
-    must(sd_event_source_set_enabled(deferred->source, SD_EVENT_OFF), "disarming a deferred call");
+    *deferred = (struct loop_deferred){.event = loop->event, .run = run, .userdata = userdata};
     return deferred;
 }
 
+/* A source of sd-event is pending from its making on and keeps that place in the queue even while
+ * it is switched off: armed again and again it would always come first, and nobody else would have
+ * a turn. A new one queues up behind those that wait. */
 void loop_deferred_arm(struct loop_deferred *deferred) {
-    must(sd_event_source_set_enabled(deferred->source, SD_EVENT_ONESHOT), "arming a deferred call");
+    if (deferred->source != NULL && sd_event_source_get_enabled(deferred->source, NULL) > 0) {
+        return;
+    }
+    sd_event_source_disable_unref(deferred->source);
+    deferred->source = NULL;
+    must(sd_event_add_defer(deferred->event, &deferred->source, on_deferred, deferred),
+         "arming a deferred call");
 }
 
 struct loop_deferred *loop_deferred_free(struct loop_deferred *deferred) {

@@ -22,7 +22,8 @@ int loop_new(struct loop **ret);
 struct loop *loop_free(struct loop *loop); /* all sources must have been freed before */
 DEFINE_CLEANUP(struct loop, loop_free);
 
-/* Runs until loop_exit(). Return: its code, or negative errno. */
+/* Runs until loop_exit(), which is called in a callback. Return: its code, or negative errno. What
+ * is armed after that is not run. */
 int loop_run(struct loop *loop);
 void loop_exit(struct loop *loop, int code);
 
@@ -38,6 +39,9 @@ int64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_clock_usec(void);
 /* Processor time of this thread: to tell work from waiting. */
 uint64_t loop_cpu_usec(void);
+/* The address space of the process: to see what a library takes. Cheap, for its file stays open.
+ * Return: 0 when it is not known. */
+uint64_t loop_mapped_bytes(const struct loop *loop);
 
 /* A one-shot timer, unarmed at first; its callback may arm it again. */
 struct loop_timer *loop_timer_new(struct loop *loop, void (*fired)(void *userdata), void *userdata);
@@ -55,7 +59,8 @@ void loop_io_set_events(struct loop_io *io, uint32_t events);
 struct loop_io *loop_io_free(struct loop_io *io);
 DEFINE_CLEANUP(struct loop_io, loop_io_free);
 
-/* Calls back once from the next turn of the loop, however it is woken. Freeing cancels it. */
+/* Calls back once from the next turn of the loop, however it is woken. Freeing cancels it. What
+ * waits already has its turn first, also when the callback arms it anew each time. */
 struct loop_deferred;
 struct loop_deferred *loop_deferred_new(struct loop *loop, void (*run)(void *userdata),
                                         void *userdata); /* unarmed */

@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "io/pg_failure.h"
 
+/* A turn may take so many reads, each of which libpq makes as long as 16 KiB. */
+#define MOST_READS_A_TURN 16
+
 static struct pg_base *base_of(struct client *client) {
     return container_of(client, struct pg_base, client);
 }
@@ -32,13 +35,24 @@ static void on_connected(void *userdata) {
     leave(base, &freed);
 }
 
+/* Takes what has arrived, and goes on while libpq has left something in the socket: to be woken for
+ * each record of TLS costs more than the record. */
 static void work(struct pg_base *base) {
     const bool *freed = base->freed;
     pg_conn_begin_turn(base->conn);
-    base->ops->work(base);
-    const char *why = *freed || base->conn == NULL ? NULL : pg_conn_end_turn(base->conn);
-    if (why != NULL) {
-        pg_base_end_ours(base, REASON_TOO_LARGE, why);
+    for (int reads = 1;; reads++) {
+        base->ops->work(base);
+        if (*freed || base->conn == NULL) {
+            return;
+        }
+        const char *why = pg_conn_end_turn(base->conn);
+        if (why != NULL) {
+            pg_base_end_ours(base, REASON_TOO_LARGE, why);
+            return;
+        }
+        if (reads == MOST_READS_A_TURN || !pg_conn_read_on(base->conn)) {
+            return;
+        }
     }
 }
 

@@ -65,6 +65,7 @@ struct pg_client {
     struct pg_step *steps; /* a queue: [head, head + count) */
     size_t head, count, capacity;
     bool encoding_failed;    /* ends when nothing is outstanding */
+    bool flush_later;        /* at the next sync */
     struct loop_timer *rest; /* set while reading rests */
 };
 
@@ -110,8 +111,17 @@ static bool send_text(struct pg_client *client, enum pg_step_kind kind, const ch
     return true;
 }
 
+/* libpq before 17 sends whatever it has at each sync; pg_conn_cork() makes one packet of that. */
+static bool put_sync(PGconn *handle) {
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+    return PQsendPipelineSync(handle);
+#else
+    return PQpipelineSync(handle);
+#endif
+}
+
 static bool send_sync(struct pg_client *client, struct pg_request *request) {
-    if (!PQpipelineSync(handle_of(client))) {
+    if (!put_sync(handle_of(client))) {
         return false;
     }
     push_step(client, (struct pg_step){.kind = STEP_SYNC, .request = request});
@@ -184,28 +194,48 @@ static bool send_request(struct pg_client *client, struct pg_request *request) {
            send_sync(client, request);
 }
 
-static void flush(struct client *self) {
-    struct pg_client *client = client_of(container_of(self, struct pg_base, client));
-    if (self->state != CLIENT_READY) {
+/* The next request that is to be sent, from this one on. */
+static struct pg_request *next_unsent(struct pg_request *request) {
+    while (request != NULL && (request->sent || request->doom != PG_DOOM_NONE)) {
+        request = request->next;
+    }
+    return request;
+}
+
+static void send_waiting(struct pg_client *client) {
+    struct pg_request *request = next_unsent(client->base.requests.first);
+    if (request == NULL) {
         return;
     }
     bool sent = true;
     size_t count = 0;
-    for (struct pg_request *request = client->base.requests.first; request != NULL && sent;
-         request = request->next) {
-        if (!request->sent && request->doom == PG_DOOM_NONE) {
-            sent = send_request(client, request);
-            count++;
-        }
+    pg_conn_cork(client->base.conn, true);
+    for (; request != NULL && sent; request = next_unsent(request->next)) {
+        sent = send_request(client, request);
+        count++;
     }
     if (!sent) {
         pg_base_end_soon(&client->base, REASON_LOCAL, PQerrorMessage(handle_of(client)));
         return;
     }
     pg_conn_flush(client->base.conn);
+    pg_conn_cork(client->base.conn, false);
     if (count >= RESTING_REQUESTS) {
         pg_conn_set_reading(client->base.conn, false);
         loop_timer_set(client->rest, loop_now_usec(client->base.loop) + REST_USEC);
+    }
+}
+
+/* After an error libpq skips the end of that query's results when another query is queued before
+ * the end was taken: what is asked for by an answer waits for the next sync. */
+static void flush(struct client *self) {
+    struct pg_client *client = client_of(container_of(self, struct pg_base, client));
+    if (self->state != CLIENT_READY) {
+        return;
+    }
+    client->flush_later = client->base.freed != NULL && client->count != 0;
+    if (!client->flush_later) {
+        send_waiting(client);
     }
 }
 
@@ -227,7 +257,7 @@ static void begin(struct pg_base *base) {
 /* Return: false when the client has ended. */
 static bool set_guards(struct pg_client *client) {
     struct strbuf text = {0};
-    pg_guards_statement(&client->guards, client->base.options.guard_timeout_usec, false, &text);
+    pg_guards_statement(&client->guards, &client->base.options, false, &text);
     bool sent = send_text(client, STEP_GUARDS, text.data, NULL) && send_sync(client, NULL);
     strbuf_deinit(&text);
     if (!sent) {
@@ -250,8 +280,7 @@ static bool take_hello(struct pg_client *client, const PGresult *result) {
     if (!client->base.hello.pooler) {
         return set_guards(client);
     }
-    pg_guards_statement(&client->guards, client->base.options.guard_timeout_usec, true,
-                        &client->frame_settings);
+    pg_guards_statement(&client->guards, &client->base.options, true, &client->frame_settings);
     return true;
 }
 
@@ -349,7 +378,14 @@ static bool take_sync(struct pg_client *client, struct pg_step step) {
         return false;
     }
     pop_step(client);
-    return step.request == NULL || finish_request(client, step.request);
+    if (step.request != NULL && !finish_request(client, step.request)) {
+        return false;
+    }
+    if (client->flush_later) {
+        client->flush_later = false;
+        send_waiting(client);
+    }
+    return true;
 }
 
 /* Return: false when the client is gone or has ended. */

@@ -6,10 +6,14 @@
 #include "io/pg_conn.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
+#include "io/descriptors.h"
 #include "io/pg_failure.h"
 #include "io/pg_hosts.h"
 #include "io/pg_watch.h"
@@ -85,7 +89,7 @@ bool pg_conn_is_busy(struct pg_conn *conn) {
 }
 
 void pg_conn_begin_turn(struct pg_conn *conn) {
-    pg_watch_begin(&conn->watch);
+    pg_watch_begin(&conn->watch, conn->loop);
 }
 
 const char *pg_conn_end_turn(struct pg_conn *conn) {
@@ -164,6 +168,11 @@ void pg_conn_flush(struct pg_conn *conn) {
     }
 }
 
+void pg_conn_cork(struct pg_conn *conn, bool on) {
+    const int value = on;
+    (void)setsockopt(PQsocket(conn->handle), IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+}
+
 void pg_conn_set_reading(struct pg_conn *conn, bool on) {
     if (conn->reading != on && conn->io != NULL) {
         conn->reading = on;
@@ -176,6 +185,12 @@ static int bytes_waiting(const struct pg_conn *conn) {
     return ioctl(PQsocket(conn->handle), FIONREAD, &count) == 0 ? count : 0;
 }
 
+/* Return: false when the connection is broken. */
+static bool consume(struct pg_conn *conn, int waiting) {
+    conn->received += (uint64_t)waiting;
+    return PQconsumeInput(conn->handle);
+}
+
 static void on_ready(void *userdata, uint32_t revents) {
     struct pg_conn *conn = userdata;
     if ((revents & EPOLLOUT) != 0 && !flush(conn)) {
@@ -185,12 +200,25 @@ static void on_ready(void *userdata, uint32_t revents) {
     if ((revents & ~(uint32_t)EPOLLOUT) == 0) {
         return;
     }
-    conn->received += (uint64_t)bytes_waiting(conn);
-    if (!PQconsumeInput(conn->handle)) {
+    if (!consume(conn, bytes_waiting(conn))) {
         end_connected(conn);
         return;
     }
     conn->events.readable(conn->events.userdata);
+}
+
+bool pg_conn_read_on(struct pg_conn *conn) {
+    int waiting = 0;
+    if (conn->ended || !conn->reading || !PQsslInUse(conn->handle) ||
+        (waiting = bytes_waiting(conn)) == 0) {
+        return false;
+    }
+    pg_watch_go_on(&conn->watch);
+    if (!consume(conn, waiting)) {
+        loop_deferred_arm(conn->deferred);
+        return false;
+    }
+    return true;
 }
 
 static void on_connect_ready(void *userdata, uint32_t revents);
@@ -239,7 +267,7 @@ static const char *look_ahead(struct pg_conn *conn) {
  * lives only until the next poll. */
 static void poll_connection(struct pg_conn *conn) {
     conn->io = loop_io_free(conn->io);
-    pg_watch_begin(&conn->watch);
+    pg_watch_begin(&conn->watch, conn->loop);
     PostgresPollingStatusType status = PQconnectPoll(conn->handle);
     const char *why = pg_watch_end(&conn->watch);
     if (why != NULL) {
@@ -281,6 +309,12 @@ static void end_unresolved(struct pg_conn *conn, enum client_reason reason,
 
 /* Runs from the loop, when all names are known. */
 static void begin(struct pg_conn *conn, const struct pg_params *params) {
+    struct error scarce = {0};
+    if (descriptors_are_scarce(&scarce)) {
+        conn->hosts = pg_hosts_free(conn->hosts);
+        end_unresolved(conn, REASON_LOCAL, &scarce);
+        return;
+    }
     conn->handle = PQconnectStartParams((const char *const *)params->keywords,
                                         (const char *const *)params->values, 0);
     conn->hosts = pg_hosts_free(conn->hosts); /* and the copy of the password with it */
@@ -308,7 +342,8 @@ static void on_hosts_known(void *userdata, const struct pg_params *params,
                            const struct error *err) {
     struct pg_conn *conn = userdata;
     if (params == NULL) {
-        end_unresolved(conn, err->code == -EINVAL ? REASON_LOCAL : REASON_DNS, err);
+        bool ours = err->code == -EINVAL || err->code == -EBUSY;
+        end_unresolved(conn, ours ? REASON_LOCAL : REASON_DNS, err);
         return;
     }
     begin(conn, params);

@@ -36,6 +36,10 @@ void pg_conn_open(struct pg_conn *conn);
 /* libpq's handle, or NULL before the connection was begun; non-blocking. */
 PGconn *pg_conn_handle(struct pg_conn *conn);
 
+/* Reads once more when libpq has left something in the socket: under TLS it takes one record at a
+ * time. Counts as a turn of its own. Return: false when there is nothing to read now. */
+bool pg_conn_read_on(struct pg_conn *conn);
+
 /* PQisBusy(): takes apart what has arrived. Return: false when there is a result to be taken. */
 bool pg_conn_is_busy(struct pg_conn *conn);
 
@@ -46,6 +50,10 @@ const char *pg_conn_end_turn(struct pg_conn *conn);
 
 /* Sends what libpq has buffered, now and whenever the socket takes more. */
 void pg_conn_flush(struct pg_conn *conn);
+
+/* Holds back packets that are not full, until it is switched off: for pieces that are sent one by
+ * one and belong together. Where the socket or the machine cannot do that, nothing changes. */
+void pg_conn_cork(struct pg_conn *conn, bool on);
 
 /* Stops or resumes reading, so that libpq's buffer does not grow while its owner has a backlog. */
 void pg_conn_set_reading(struct pg_conn *conn, bool on);

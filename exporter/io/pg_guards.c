@@ -10,10 +10,11 @@ static const struct guard {
     const char *name;
     const char *value; /* NULL: milliseconds, a part of the round's timeout */
     unsigned divisor;
-    bool local; /* also within one transaction behind a pooler */
+    bool local;     /* also within one transaction behind a pooler */
+    bool statement; /* the options may have another timeout for it */
 } guards_list[] = {
     {"default_transaction_read_only", "on", 0, false}, /* the pooler's BEGIN says READ ONLY */
-    {"statement_timeout", NULL, 3, true},
+    {"statement_timeout", NULL, 3, true, .statement = true},
     {"lock_timeout", NULL, 10, true},
     {"idle_in_transaction_session_timeout", "60000", 0, true},
     {"jit", "off", 0, true},                 /* 11: costs more than such queries */
@@ -56,26 +57,34 @@ int pg_guards_read(struct pg_guards *guards, const PGresult *result, struct erro
     return 0;
 }
 
-static void add(struct strbuf *text, const struct guard *guard, uint64_t timeout_ms, bool local) {
+static uint64_t guard_ms(const struct guard *guard, const struct pg_options *options) {
+    uint64_t round = options->guard_timeout_usec;
+    uint64_t part = (round != 0 ? round : DEFAULT_TIMEOUT_USEC) / guard->divisor;
+    if (guard->statement && options->statement_timeout_usec != 0) {
+        part = options->statement_timeout_usec;
+    }
+    return part >= 1000 ? part / 1000 : 1; /* 0 would mean no limit */
+}
+
+static void add(struct strbuf *text, const struct guard *guard, const struct pg_options *options,
+                bool local) {
     strbuf_printf(text, "%spg_catalog.set_config('%s','", text->len == 0 ? "SELECT " : ",",
                   guard->name);
     if (guard->value != NULL) {
         strbuf_add_text(text, guard->value);
     } else {
-        uint64_t part = timeout_ms / guard->divisor;
-        strbuf_printf(text, "%llu", (unsigned long long)(part > 0 ? part : 1));
+        strbuf_printf(text, "%llu", (unsigned long long)guard_ms(guard, options));
     }
     strbuf_printf(text, "',%s)", local ? "true" : "false");
 }
 
-void pg_guards_statement(const struct pg_guards *guards, uint64_t timeout_usec, bool local,
-                         struct strbuf *ret) {
-    uint64_t timeout_ms = (timeout_usec != 0 ? timeout_usec : DEFAULT_TIMEOUT_USEC) / 1000;
+void pg_guards_statement(const struct pg_guards *guards, const struct pg_options *options,
+                         bool local, struct strbuf *ret) {
     strbuf_clear(ret);
     for (size_t i = 0; i < ARRAY_LEN(guards_list); i++) {
         const struct guard *guard = &guards_list[i];
         if ((guard->local || !local) && (guards->present >> i & 1) != 0) {
-            add(ret, guard, timeout_ms, local);
+            add(ret, guard, options, local);
         }
     }
     if (ret->len == 0) {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "io/pg_options.h"
 
 /* Answers a row for each setting that a guard changes and this version has: backend pid, version
  * number, name. */
@@ -22,7 +23,7 @@ struct pg_guards {
 /* Reads the answer to pg_hello_query. Return: 0, or -EPROTO. */
 int pg_guards_read(struct pg_guards *guards, const PGresult *result, struct error *err);
 
-/* The statement that sets the guards that the server has; timeout_usec is the round's, 0 for 3 s.
- * local: only those that matter within one transaction, until its end. */
-void pg_guards_statement(const struct pg_guards *guards, uint64_t timeout_usec, bool local,
-                         struct strbuf *ret);
+/* The statement that sets the guards that the server has, for the timeouts of the options. local:
+ * only those that matter within one transaction, until its end. */
+void pg_guards_statement(const struct pg_guards *guards, const struct pg_options *options,
+                         bool local, struct strbuf *ret);

@@ -201,6 +201,7 @@ void pg_options_deinit(struct pg_options *options) {
     free(options->dsn);
     mem_free_secret(options->password);
     mem_free_secret(options->key_password);
+    free(options->database);
     *options = (struct pg_options){0};
 }
 
@@ -231,8 +232,9 @@ static bool same_text(const char *a, const char *b) {
 
 bool pg_options_equal(const struct pg_options *a, const struct pg_options *b) {
     return same_text(a->dsn, b->dsn) && same_text(a->password, b->password) &&
-           same_text(a->key_password, b->key_password) &&
-           a->guard_timeout_usec == b->guard_timeout_usec;
+           same_text(a->key_password, b->key_password) && same_text(a->database, b->database) &&
+           a->guard_timeout_usec == b->guard_timeout_usec &&
+           a->statement_timeout_usec == b->statement_timeout_usec;
 }
 
 static char *dup_or_null(const char *text) {
@@ -244,7 +246,9 @@ void pg_options_copy(const struct pg_options *from, struct pg_options *ret) {
         .dsn = dup_or_null(from->dsn),
         .password = dup_or_null(from->password),
         .key_password = dup_or_null(from->key_password),
+        .database = dup_or_null(from->database),
         .guard_timeout_usec = from->guard_timeout_usec,
+        .statement_timeout_usec = from->statement_timeout_usec,
         .sql_ascii = from->sql_ascii,
     };
 }

@@ -13,8 +13,11 @@ struct pg_options {
     char *dsn;          /* keywords, without the secrets below; may be empty */
     char *password;     /* NULL: from the DSN's passfile or none. Secret: never in a text */
     char *key_password; /* sslpassword: of the client's key file, or NULL. Secret */
+    char *database;     /* connects to this one whatever the DSN says, every byte of its name taken
+                           as it is; NULL: the DSN's */
     uint64_t guard_timeout_usec; /* the round's timeout: statement_timeout is a third, lock_timeout
                                     a tenth of it; 0 means 3 s */
+    uint64_t statement_timeout_usec; /* instead of that third; 0: the third */
     bool sql_ascii; /* ask for client_encoding SQL_ASCII and replace what is no UTF-8: for a server
                        whose databases have mixed encodings. Set by the owner of a connection that
                        ended with SQLSTATE 22021 or 22P05, before it opens the next */

@@ -128,6 +128,9 @@ static int load(const struct pg_options *options, const PQconninfoOption *given,
     if (options->key_password != NULL) {
         pg_params_set(ret, "sslpassword", options->key_password);
     }
+    if (options->database != NULL) {
+        pg_params_set(ret, "dbname", options->database);
+    }
     return 0;
 }
 

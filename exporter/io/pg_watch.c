@@ -2,15 +2,10 @@
 
 #include "io/pg_watch.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/str.h"
-#include "io/loop.h"
 
 /* More than our own work in one turn takes; libpq's buffer doubles. */
 #define MOST_GROWTH_BYTES ((uint64_t)48 * 1024 * 1024)
@@ -20,26 +15,24 @@
 #define SASL_HEAD_BYTES 9
 #define SASL_CONTINUE   "\0\0\0\x0b"
 
-static uint64_t mapped_bytes(void) {
-    char text[64] = "";
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return n > 0 ? strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
-void pg_watch_begin(struct pg_watch *watch) {
-    *watch = (struct pg_watch){.mapped_bytes = mapped_bytes(), .cpu_usec = loop_cpu_usec()};
+void pg_watch_begin(struct pg_watch *watch, const struct loop *loop) {
+    *watch = (struct pg_watch){
+        .loop = loop, .mapped_bytes = loop_mapped_bytes(loop), .cpu_usec = loop_cpu_usec()};
 }
 
 void pg_watch_call(struct pg_watch *watch, uint64_t usec) {
     watch->slow |= usec > MOST_CALL_USEC;
 }
 
-const char *pg_watch_end(const struct pg_watch *watch) {
-    if (watch->mapped_bytes != 0 && mapped_bytes() > watch->mapped_bytes + MOST_GROWTH_BYTES) {
+void pg_watch_go_on(struct pg_watch *watch) {
+    watch->mapped_bytes = watch->seen_bytes;
+    watch->cpu_usec = loop_cpu_usec();
+    watch->slow = false;
+}
+
+const char *pg_watch_end(struct pg_watch *watch) {
+    watch->seen_bytes = loop_mapped_bytes(watch->loop);
+    if (watch->mapped_bytes != 0 && watch->seen_bytes > watch->mapped_bytes + MOST_GROWTH_BYTES) {
         return "a single message is too large: the connection was closed by us";
     }
     if (watch->slow && loop_cpu_usec() - watch->cpu_usec > MOST_CALL_USEC) {

@@ -12,20 +12,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "io/loop.h"
+
 /* Before and after a piece of work with libpq. A zeroed one may not be ended. */
 struct pg_watch {
-    uint64_t mapped_bytes; /* 0: not known */
+    const struct loop *loop; /* borrowed */
+    uint64_t mapped_bytes;   /* at the beginning; 0: not known */
+    uint64_t seen_bytes;     /* at the last end */
     uint64_t cpu_usec;
     bool slow; /* a call took long by the clock; whether it worked or was kept waiting is open */
 };
 
-void pg_watch_begin(struct pg_watch *watch);
+void pg_watch_begin(struct pg_watch *watch, const struct loop *loop);
 
 /* Notes how long a single call took. */
 void pg_watch_call(struct pg_watch *watch, uint64_t usec);
 
 /* Return: NULL, or a sentence that says why this server costs too much. */
-const char *pg_watch_end(const struct pg_watch *watch);
+const char *pg_watch_end(struct pg_watch *watch);
+
+/* Begins again where it was ended just now. */
+void pg_watch_go_on(struct pg_watch *watch);
 
 /* The number of hashes that the beginning of what waits in a socket asks for, when that is a step
  * of a SCRAM log-in that says so; else 0. Under TLS there is nothing to see. */

@@ -168,10 +168,14 @@ static int add_row(const struct line *line, const struct names *names, struct st
 static int build_records(struct str info, struct str record, struct names *names,
                          struct table_builder *builder, struct error *err) {
     int r = add_column(names, str_of("key"), builder, err);
-    struct str rest = info;
+    struct str rest = info, span = {"", 0}; /* from the first record to the last */
     struct line line, field;
     while (r >= 0 && next_record(&rest, record, &line)) {
         struct str fields = line.value;
+        if (span.len == 0) {
+            span.data = line.name.data - record.len;
+        }
+        span.len = (size_t)(line.value.data + line.value.len - span.data);
         while (r >= 0 && next_field(&fields, &field)) {
             r = add_column(names, field.name, builder, err);
         }
@@ -181,7 +185,7 @@ static int build_records(struct str info, struct str record, struct names *names
     }
     struct str *cells = mem_array(names->n_names, sizeof(*cells));
     r = 0;
-    while (r == 0 && next_record(&info, record, &line)) {
+    while (r == 0 && next_record(&span, record, &line)) {
         r = add_row(&line, names, cells, builder, err);
     }
     free(cells);

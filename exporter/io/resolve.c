@@ -5,9 +5,15 @@
  * A name is NEW (to be asked with the next batch), ASKED (in a worker) or KNOWN (cached). A request
  * waits at its name, or stands in the list `due` when its answer is there; due requests are
  * answered from the loop, never inside a lookup. One batch is one worker that asks for all its
- * names at the same time. A name whose server is slow must not hold up the others: what a batch has
- * not answered within a second is asked again in a *slow* batch, which is more patient; at most one
- * batch of each kind runs. */
+ * names at the same time.
+ *
+ * A name whose server is slow must not hold up the others. Each name is answered when its record
+ * arrives, not when its batch ends. A batch that has not ended soon hangs, and another one may run
+ * beside it. What is not answered within a second is asked again in a *slow* batch, which is more
+ * patient; slow batches never take the place of the others.
+ *
+ * A name whose server does not answer keeps the last good address. It is *stale* then: who asks for
+ * it is answered at once, and the resolver itself asks again until the server says something. */
 #include "io/resolve.h"
 
 #include <errno.h>
@@ -24,9 +30,14 @@
 #define BAD_FOR_USEC          (5 * USEC_PER_SEC)
 #define FAST_BATCH_USEC       (1 * USEC_PER_SEC)
 #define SLOW_BATCH_USEC       (10 * USEC_PER_SEC)
+#define HANGS_AFTER_USEC      (50 * USEC_PER_MSEC)
+#define STALE_UNUSED_USEC     (24 * 3600 * USEC_PER_SEC)
 #define MOST_NAMES            1024
 #define LONGEST_NAME          255
 #define MOST_ANSWERS_PER_TURN 64
+
+/* Batches at the same time: of names that are not slow, of slow ones. */
+static const unsigned most_batches[2] = {3, RESOLVE_WORKERS - 3};
 
 enum name_state { NAME_NEW, NAME_ASKED, NAME_KNOWN };
 
@@ -35,10 +46,11 @@ struct name {
     char *host;
     enum name_state state;
     bool slow;
-    uint64_t expires_usec;
+    bool stale; /* the answer is an old one, for the name server is silent */
+    uint64_t expires_usec, used_usec;
     struct resolve_request *waiting; /* any order */
-    struct resolve_answer answer;    /* ports are 0 */
-    struct error error;              /* set: no answer */
+    struct resolve_answer answer; /* ports are 0; the last good one while a name is asked again */
+    struct error error;           /* set: no answer */
 };
 
 struct resolve_request {
@@ -58,6 +70,7 @@ struct batch {
     struct worker_job *job;
     struct batch *next;
     struct resolve_work work;
+    uint64_t started_usec;
     bool slow;
     struct name *names[RESOLVE_WORK_NAMES];
 };
@@ -65,13 +78,16 @@ struct batch {
 struct resolver {
     struct loop *loop;
     struct worker_pool *pool;
+    struct resolver_options options;
     struct hash_map by_host;
     struct name *oldest, *newest;
     struct batch *batches;
     struct resolve_request *due, *last_due;
     struct loop_deferred *deferred;
-    size_t n_new;   /* names in NAME_NEW */
-    bool runs[2];   /* a batch of names that are not slow, one of slow ones */
+    struct loop_timer *impatience; /* until a batch hangs, and the next one may start */
+    struct loop_timer *refresh;    /* set while there are stale names */
+    size_t n_new[2];               /* names in NAME_NEW that are not slow, that are */
+    size_t n_stale;
     unsigned depth; /* callbacks on the stack; the memory lives as long */
     bool freed;
 };
@@ -97,7 +113,28 @@ static void unlink_name(struct resolver *resolver, struct name *name) {
     *(name->next != NULL ? &name->next->previous : &resolver->newest) = name->previous;
 }
 
+static void set_stale(struct resolver *resolver, struct name *name, bool stale) {
+    if (name->stale == stale) {
+        return;
+    }
+    name->stale = stale;
+    resolver->n_stale += stale ? 1 : (size_t)-1;
+    bool changed = stale ? resolver->n_stale == 1 : resolver->n_stale == 0;
+    if (changed && stale) {
+        loop_timer_set(resolver->refresh,
+                       loop_now_usec(resolver->loop) + resolver->options.bad_for_usec);
+    }
+    if (changed && resolver->options.silence != NULL) {
+        resolver->options.silence(resolver->options.userdata, stale ? name->host : NULL);
+    }
+}
+
+static bool has_old_answer(const struct name *name) {
+    return name->state != NAME_KNOWN && name->answer.n_addresses > 0;
+}
+
 static void free_name(struct resolver *resolver, struct name *name) {
+    set_stale(resolver, name, false);
     unlink_name(resolver, name);
     hash_map_remove(&resolver->by_host, hash_host(name->host), name);
     free(name->host);
@@ -176,18 +213,7 @@ static void give_answer(struct resolve_request *request) {
     }
 }
 
-static void on_deadline(void *userdata) {
-    struct resolve_request *request = userdata;
-    error_say(&request->error, -ETIMEDOUT, "name server did not answer in time for '%s'",
-              request->name != NULL ? request->name->host : "host");
-    give_answer(request);
-}
-
-static void settle_name(struct resolver *resolver, struct name *name) {
-    uint64_t good_for = error_is_set(&name->error) ? BAD_FOR_USEC : GOOD_FOR_USEC;
-    name->state = NAME_KNOWN;
-    name->slow = name->error.code == -EAGAIN;
-    name->expires_usec = loop_now_usec(resolver->loop) + good_for;
+static void answer_waiting(struct resolver *resolver, struct name *name) {
     while (name->waiting != NULL) {
         struct resolve_request *request = name->waiting;
         unlink_request(request);
@@ -196,15 +222,50 @@ static void settle_name(struct resolver *resolver, struct name *name) {
     }
 }
 
+static void on_deadline(void *userdata) {
+    struct resolve_request *request = userdata;
+    struct name *name = request->name;
+    if (name != NULL && has_old_answer(name)) {
+        set_stale(request->resolver, name, true);
+        answer_waiting(request->resolver, name);
+        return;
+    }
+    error_say(&request->error, -ETIMEDOUT, "name server did not answer in time for '%s'",
+              name != NULL ? name->host : "host");
+    give_answer(request);
+}
+
+static void settle_name(struct resolver *resolver, struct name *name) {
+    const struct resolver_options *options = &resolver->options;
+    bool bad = error_is_set(&name->error) || name->stale;
+    name->state = NAME_KNOWN;
+    name->expires_usec =
+        loop_now_usec(resolver->loop) + (bad ? options->bad_for_usec : options->good_for_usec);
+    answer_waiting(resolver, name);
+}
+
+static void make_new(struct resolver *resolver, struct name *name) {
+    name->state = NAME_NEW;
+    resolver->n_new[name->slow]++;
+}
+
+/* What says nothing about the name itself (-EAGAIN, -EBUSY) leaves it its last good answer. */
 static void fail_name(struct resolver *resolver, struct name *name, int code, const char *why) {
-    name->answer.n_addresses = 0;
-    error_say(&name->error, code, "host '%s': %s", name->host, why);
+    bool keeps = code != -EHOSTUNREACH && has_old_answer(name);
+    if (!keeps) {
+        name->answer.n_addresses = 0;
+        error_say(&name->error, code, "host '%s': %s", name->host, why);
+    }
+    name->slow = code == -EAGAIN;
+    set_stale(resolver, name, keeps);
     settle_name(resolver, name);
 }
 
 static void take_record(struct resolver *resolver, struct name *name,
                         const struct resolve_record *record) {
     if (record->gai_error == 0 && resolve_record_read(record, &name->answer) > 0) {
+        name->slow = false;
+        set_stale(resolver, name, false);
         settle_name(resolver, name);
         return;
     }
@@ -235,12 +296,13 @@ static void take_missing(struct resolver *resolver, struct batch *batch,
         if (name == NULL) {
             continue;
         }
-        if (status == WORKER_TIMEOUT && !batch->slow && name->waiting != NULL) {
-            name->state = NAME_NEW;
+        if (status == WORKER_TIMEOUT && !batch->slow && name->waiting != NULL &&
+            !has_old_answer(name)) {
             name->slow = true;
-            resolver->n_new++;
+            make_new(resolver, name);
         } else if (status == WORKER_BUSY) {
-            fail_name(resolver, name, -EBUSY, "too many lookups at the same time");
+            fail_name(resolver, name, -EBUSY,
+                      "no process could be made for the lookup, or too many wait for one");
         } else {
             fail_name(resolver, name, -EAGAIN, "the name server did not answer");
         }
@@ -267,12 +329,39 @@ static void on_batch(void *userdata, const struct worker_result *result) {
     struct resolver *resolver = batch->resolver;
     if (resolver != NULL) {
         unlink_batch(resolver, batch);
-        resolver->runs[batch->slow] = false;
         take_records(resolver, batch, result->answer);
         take_missing(resolver, batch, result->status);
         loop_deferred_arm(resolver->deferred);
     }
     free_batch(batch);
+}
+
+static void on_records(void *userdata, struct str answer) {
+    struct batch *batch = userdata;
+    if (batch->resolver != NULL) {
+        take_records(batch->resolver, batch, answer);
+    }
+}
+
+/* A process costs more than a name: names wait for the batch that runs, unless it hangs. */
+static bool may_ask(struct resolver *resolver, bool slow) {
+    uint64_t hangs_usec = 0;
+    unsigned n_running = 0;
+    for (const struct batch *batch = resolver->batches; batch != NULL; batch = batch->next) {
+        if (batch->slow == slow) {
+            uint64_t usec = batch->started_usec + HANGS_AFTER_USEC;
+            hangs_usec = usec > hangs_usec ? usec : hangs_usec;
+            n_running++;
+        }
+    }
+    if (n_running >= most_batches[slow]) {
+        return false;
+    }
+    if (hangs_usec > loop_now_usec(resolver->loop)) {
+        loop_timer_set(resolver->impatience, hangs_usec);
+        return false;
+    }
+    return true;
 }
 
 /* Asks for up to a batch of new names that are slow, or that are not. */
@@ -284,10 +373,13 @@ static void ask(struct resolver *resolver, bool slow) {
         }
         if (batch == NULL) {
             batch = mem_alloc(sizeof(*batch));
-            *batch = (struct batch){.resolver = resolver, .slow = slow, .next = resolver->batches};
+            *batch = (struct batch){.resolver = resolver,
+                                    .started_usec = loop_now_usec(resolver->loop),
+                                    .slow = slow,
+                                    .next = resolver->batches};
         }
         name->state = NAME_ASKED;
-        resolver->n_new--;
+        resolver->n_new[slow]--;
         batch->names[batch->work.n_hosts] = name;
         batch->work.hosts[batch->work.n_hosts++] = mem_strdup(name->host);
         if (batch->work.n_hosts == RESOLVE_WORK_NAMES) {
@@ -298,12 +390,12 @@ static void ask(struct resolver *resolver, bool slow) {
         return;
     }
     resolver->batches = batch;
-    resolver->runs[slow] = true;
     const struct worker_request request = {
         .work = resolve_work_run,
         .input = &batch->work,
-        .deadline_usec = loop_now_usec(resolver->loop) + (slow ? SLOW_BATCH_USEC : FAST_BATCH_USEC),
+        .deadline_usec = batch->started_usec + (slow ? SLOW_BATCH_USEC : FAST_BATCH_USEC),
         .done = on_batch,
+        .arrived = on_records,
         .userdata = batch,
     };
     batch->job = worker_submit(resolver->pool, &request);
@@ -312,7 +404,7 @@ static void ask(struct resolver *resolver, bool slow) {
 static void on_turn(void *userdata) {
     struct resolver *resolver = userdata;
     for (int slow = 0; slow < 2; slow++) {
-        if (resolver->n_new > 0 && !resolver->runs[slow]) {
+        if (resolver->n_new[slow] > 0 && may_ask(resolver, slow != 0)) {
             ask(resolver, slow != 0);
         }
     }
@@ -328,12 +420,59 @@ static void on_turn(void *userdata) {
     }
 }
 
+static void ask_again(struct resolver *resolver, struct name *name) {
+    make_new(resolver, name);
+    name->error = (struct error){0};
+    unlink_name(resolver, name);
+    append_name(resolver, name);
+    loop_deferred_arm(resolver->deferred);
+}
+
+/* Without anybody's question, so that it is known when name servers answer again. */
+static void on_refresh(void *userdata) {
+    struct resolver *resolver = userdata;
+    uint64_t now = loop_now_usec(resolver->loop);
+    /* Those that are asked again go to the end; they are not KNOWN when they are met there. */
+    for (struct name *name = resolver->oldest, *next; name != NULL; name = next) {
+        next = name->next;
+        if (!name->stale || name->state != NAME_KNOWN || name->expires_usec > now) {
+            continue;
+        }
+        if (now - name->used_usec > STALE_UNUSED_USEC) {
+            free_name(resolver, name);
+        } else {
+            ask_again(resolver, name);
+        }
+    }
+    if (resolver->n_stale > 0) {
+        loop_timer_set(resolver->refresh, now + resolver->options.bad_for_usec);
+    }
+}
+
+static void on_impatience(void *userdata) {
+    const struct resolver *resolver = userdata;
+    loop_deferred_arm(resolver->deferred);
+}
+
 struct resolver *resolver_new(struct loop *loop, struct worker_pool *pool) {
     struct resolver *resolver = mem_alloc(sizeof(*resolver));
     resolver->loop = loop;
     resolver->pool = pool;
     resolver->deferred = loop_deferred_new(loop, on_turn, resolver);
+    resolver->impatience = loop_timer_new(loop, on_impatience, resolver);
+    resolver->refresh = loop_timer_new(loop, on_refresh, resolver);
+    resolver_configure(resolver, &(struct resolver_options){0});
     return resolver;
+}
+
+void resolver_configure(struct resolver *resolver, const struct resolver_options *options) {
+    resolver->options = *options;
+    if (options->good_for_usec == 0) {
+        resolver->options.good_for_usec = GOOD_FOR_USEC;
+    }
+    if (options->bad_for_usec == 0) {
+        resolver->options.bad_for_usec = BAD_FOR_USEC;
+    }
 }
 
 struct resolver *resolver_free(struct resolver *resolver) {
@@ -341,6 +480,7 @@ struct resolver *resolver_free(struct resolver *resolver) {
         return NULL;
     }
     resolver->freed = true;
+    resolver->options.silence = NULL;
     resolver->depth++;
     for (struct batch *batch = resolver->batches; batch != NULL; batch = batch->next) {
         batch->resolver = NULL;
@@ -358,6 +498,8 @@ struct resolver *resolver_free(struct resolver *resolver) {
     }
     hash_map_deinit(&resolver->by_host);
     resolver->deferred = loop_deferred_free(resolver->deferred);
+    resolver->impatience = loop_timer_free(resolver->impatience);
+    resolver->refresh = loop_timer_free(resolver->refresh);
     if (--resolver->depth == 0) {
         free(resolver);
     }
@@ -387,40 +529,46 @@ static struct name *add_name(struct resolver *resolver, const char *host) {
     name->host = mem_strdup(host);
     hash_map_add(&resolver->by_host, hash_host(host), name);
     append_name(resolver, name);
-    resolver->n_new++;
+    make_new(resolver, name);
     return name;
 }
 
-static void ask_again(struct resolver *resolver, struct name *name) {
-    name->state = NAME_NEW;
-    name->error = (struct error){0};
-    name->answer = (struct resolve_answer){0};
-    unlink_name(resolver, name);
-    append_name(resolver, name);
-    resolver->n_new++;
+/* The deadline of a request; a name that has an old answer is not waited for much longer than a
+ * name server takes. */
+static void wait_at_name(struct resolver *resolver, struct name *name,
+                         struct resolve_request *request, uint64_t deadline_usec) {
+    uint64_t patience_usec = loop_now_usec(resolver->loop) + FAST_BATCH_USEC;
+    append_waiting(name, request);
+    if (has_old_answer(name) && patience_usec < deadline_usec) {
+        deadline_usec = patience_usec;
+    }
+    if (deadline_usec != UINT64_MAX) {
+        request->timer = loop_timer_new(resolver->loop, on_deadline, request);
+        loop_timer_set(request->timer, deadline_usec);
+    }
 }
 
 static void look_up_name(struct resolver *resolver, struct resolve_request *request,
                          const char *host, uint64_t deadline_usec) {
+    uint64_t now = loop_now_usec(resolver->loop);
     struct name *name = hash_map_get(&resolver->by_host, hash_host(host), has_host, host);
     if (name == NULL) {
         name = add_name(resolver, host);
-    } else if (name->state == NAME_KNOWN && name->expires_usec <= loop_now_usec(resolver->loop)) {
+    } else if (name->state == NAME_KNOWN && name->expires_usec <= now) {
         ask_again(resolver, name);
     }
     if (name == NULL) {
         error_say(&request->error, -EBUSY, "host '%s': too many lookups at the same time", host);
         append_due(resolver, request);
-    } else if (name->state == NAME_KNOWN) {
+        return;
+    }
+    name->used_usec = now;
+    if (name->state == NAME_KNOWN || name->stale) {
         take_from_name(request, name);
         append_due(resolver, request);
     } else {
-        append_waiting(name, request);
+        wait_at_name(resolver, name, request, deadline_usec);
         loop_deferred_arm(resolver->deferred);
-        if (deadline_usec != UINT64_MAX) {
-            request->timer = loop_timer_new(resolver->loop, on_deadline, request);
-            loop_timer_set(request->timer, deadline_usec);
-        }
     }
 }
 

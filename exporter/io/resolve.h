@@ -2,9 +2,9 @@
 
 /* Names to addresses without ever blocking the loop: getaddrinfo() runs in a forked worker.
  *
- * Questions of one turn of the loop go to one worker; equal names are asked once; answers (also
- * "no such name") are kept for 30 s (failures for 5 s); literal addresses never leave the
- * process. */
+ * Questions of one turn of the loop go to one worker; equal names are asked once; answers are kept
+ * for 30 s (failures for 5 s); literal addresses never leave the process. A name that had an answer
+ * keeps it while its name server is silent; only "no such name" takes it away. */
 #pragma once
 
 #include <netinet/in.h>
@@ -17,6 +17,7 @@
 #include "io/worker.h"
 
 #define RESOLVE_MOST_ADDRESSES 8
+#define RESOLVE_WORKERS        5 /* at most; max_running of the pool */
 
 struct resolve_address {
     union {
@@ -40,6 +41,17 @@ struct resolve_request;
 struct resolver *resolver_new(struct loop *loop, struct worker_pool *pool);
 struct resolver *resolver_free(struct resolver *resolver); /* answers -ECANCELED to what waits */
 DEFINE_CLEANUP(struct resolver, resolver_free);
+
+struct resolver_options {
+    uint64_t good_for_usec; /* how long an answer is fresh; 0: 30 s */
+    uint64_t bad_for_usec;  /* until a failed or stale name is asked again; 0: 5 s */
+    /* May be NULL. host: the first name whose old answer is used because nothing can be learned
+     * about it; NULL when there is none any more. Must not call the resolver. */
+    void (*silence)(void *userdata, const char *host);
+    void *userdata;
+};
+
+void resolver_configure(struct resolver *resolver, const struct resolver_options *options);
 
 /* Asks for a host's addresses. done() gets an answer or an error (-EHOSTUNREACH: no such name,
  * -EAGAIN: the name server did not answer, -ETIMEDOUT: deadline, -EBUSY), exactly once, never

@@ -9,7 +9,7 @@
 
 #include "io/resolve.h"
 
-#define RESOLVE_WORK_NAMES 32
+#define RESOLVE_WORK_NAMES 64
 
 struct resolve_work {
     char *hosts[RESOLVE_WORK_NAMES];

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "io/descriptors.h"
 #include "io/tls.h"
 
 #define READ_BYTES        ((size_t)64 * 1024)
@@ -312,6 +313,9 @@ static void on_ready(void *userdata, uint32_t revents) {
 
 /* Return: errno of what failed; 0 when connected, EINPROGRESS when it is to be waited for. */
 static int start_connect(struct stream *stream, const struct sockaddr *address, socklen_t len) {
+    if (descriptors_are_scarce(NULL)) {
+        return EMFILE;
+    }
     stream->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (stream->fd < 0) {
         return errno;

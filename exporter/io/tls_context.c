@@ -24,12 +24,16 @@ struct entry {
     struct entry *next;
     struct tls_options options; /* server_name does not count */
     struct tls_stamp stamps[FILE_COUNT];
+    struct tls_stamp refused[FILE_COUNT]; /* the newest ones that could not be used */
+    bool has_refused;
     unsigned n_users;
     bool outdated; /* out of the list; the last user frees it */
 };
 
 struct tls_contexts {
-    struct entry *first;
+    struct entry *first; /* at most one for the same files */
+    void (*kept)(void *userdata, const struct error *why);
+    void *userdata;
 };
 
 /* OpenSSL's reason for the last error, for sentences about files. */
@@ -61,6 +65,16 @@ static int no_passphrase(char *out, int size, int writing, void *userdata) {
     return -1;
 }
 
+/* After the last certificate that could be read: half a one is no end, and trusting what comes
+ * before it would be trusting something else than what the file is going to say. */
+static int check_end(const char *path, struct error *err) {
+    unsigned long code = ERR_peek_last_error();
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
+        return 0;
+    }
+    return error_say(err, -EINVAL, "'%.150s' is damaged or not complete: %s", path, last_reason());
+}
+
 static int add_authorities(SSL_CTX *ssl, BIO *bio, const char *path, struct error *err) {
     size_t count = 0;
     X509 *certificate;
@@ -68,7 +82,10 @@ static int add_authorities(SSL_CTX *ssl, BIO *bio, const char *path, struct erro
         count += X509_STORE_add_cert(SSL_CTX_get_cert_store(ssl), certificate) == 1;
         X509_free(certificate);
     }
-    return count > 0 ? 0 : error_say(err, -EINVAL, "'%.150s' holds no certificate (PEM)", path);
+    int r = check_end(path, err);
+    return r < 0 || count > 0
+               ? r
+               : error_say(err, -EINVAL, "'%.150s' holds no certificate (PEM)", path);
 }
 
 static int use_certificate(SSL_CTX *ssl, BIO *bio, const char *path, struct error *err) {
@@ -86,7 +103,7 @@ static int use_certificate(SSL_CTX *ssl, BIO *bio, const char *path, struct erro
             X509_free(certificate);
         }
     }
-    return 0;
+    return check_end(path, err);
 }
 
 static int use_key(SSL_CTX *ssl, BIO *bio, const char *path, struct error *err) {
@@ -176,25 +193,22 @@ static void drop(struct entry **at) {
     }
 }
 
-/* Return: the entry for these files as they are now, or NULL; older ones are dropped. */
-static struct entry *find(struct tls_contexts *contexts, const struct tls_options *options,
-                          const struct tls_stamp *stamps) {
-    struct entry **at = &contexts->first;
-    while (*at != NULL) {
-        if (!tls_options_same_files(&(*at)->options, options)) {
-            at = &(*at)->next;
-            continue;
+/* Return: where the entry for these files is, or NULL. */
+static struct entry **find(struct tls_contexts *contexts, const struct tls_options *options) {
+    for (struct entry **at = &contexts->first; *at != NULL; at = &(*at)->next) {
+        if (tls_options_same_files(&(*at)->options, options)) {
+            return at;
         }
-        bool same = true;
-        for (size_t i = 0; i < FILE_COUNT; i++) {
-            same = same && tls_stamp_equal(&(*at)->stamps[i], &stamps[i]);
-        }
-        if (same) {
-            return *at;
-        }
-        drop(at);
     }
     return NULL;
+}
+
+static bool same_stamps(const struct tls_stamp *a, const struct tls_stamp *b) {
+    bool same = true;
+    for (size_t i = 0; i < FILE_COUNT; i++) {
+        same = same && tls_stamp_equal(&a[i], &b[i]);
+    }
+    return same;
 }
 
 static SSL_CTX *make(const struct tls_options *options, struct error *err) {
@@ -215,6 +229,46 @@ static SSL_CTX *make(const struct tls_options *options, struct error *err) {
     return ssl;
 }
 
+/* The entry stays although its files have changed. */
+static void keep(const struct tls_contexts *contexts, struct entry *entry,
+                 const struct tls_stamp *stamps, const struct error *why) {
+    if (!entry->has_refused || !same_stamps(entry->refused, stamps)) {
+        entry->has_refused = true;
+        memcpy(entry->refused, stamps, sizeof(entry->refused));
+        if (contexts->kept != NULL) {
+            contexts->kept(contexts->userdata, why);
+        }
+    }
+}
+
+/* Reads the files; *at, if not NULL, is what was read of them before. Return: NULL with *err when
+ * they cannot be used and never could. */
+static struct entry *renew(struct tls_contexts *contexts, struct entry **at,
+                           const struct tls_options *options, const struct tls_stamp *stamps,
+                           struct error *err) {
+    struct error why = {0};
+    ERR_clear_error(); /* the queue is the thread's, and libpq's too */
+    SSL_CTX *ssl = make(options, at != NULL ? &why : err);
+    ERR_clear_error();
+    if (ssl == NULL && at != NULL) {
+        keep(contexts, *at, stamps, &why);
+        return *at;
+    }
+    if (ssl == NULL) {
+        return NULL;
+    }
+    if (at != NULL) {
+        drop(at);
+    }
+    struct entry *entry = mem_alloc(sizeof(*entry));
+    entry->context.ssl = ssl;
+    entry->next = contexts->first;
+    tls_options_copy(options, &entry->options);
+    memcpy(entry->stamps, stamps, sizeof(entry->stamps));
+    contexts->first = entry;
+    return entry;
+}
+
 int tls_context_get(struct tls_contexts *contexts, const struct tls_options *options,
                     struct tls_context **ret, struct error *err) {
     struct tls_stamp stamps[FILE_COUNT] = {
@@ -223,20 +277,12 @@ int tls_context_get(struct tls_contexts *contexts, const struct tls_options *opt
         [CERTIFICATE] = tls_file_stamp(options->cert_file),
         [KEY] = tls_file_stamp(options->key_file),
     };
-    struct entry *entry = find(contexts, options, stamps);
+    struct entry **at = find(contexts, options);
+    struct entry *entry = at != NULL && same_stamps((*at)->stamps, stamps)
+                              ? *at
+                              : renew(contexts, at, options, stamps, err);
     if (entry == NULL) {
-        ERR_clear_error(); /* the queue is the thread's, and libpq's too */
-        SSL_CTX *ssl = make(options, err);
-        ERR_clear_error();
-        if (ssl == NULL) {
-            return -EINVAL;
-        }
-        entry = mem_alloc(sizeof(*entry));
-        entry->context.ssl = ssl;
-        entry->next = contexts->first;
-        tls_options_copy(options, &entry->options);
-        memcpy(entry->stamps, stamps, sizeof(stamps));
-        contexts->first = entry;
+        return -EINVAL;
     }
     entry->n_users++;
     *ret = &entry->context;
@@ -250,8 +296,12 @@ void tls_context_unref(struct tls_context *context) {
     }
 }
 
-struct tls_contexts *tls_contexts_new(void) {
-    return mem_alloc(sizeof(struct tls_contexts));
+struct tls_contexts *tls_contexts_new(void (*kept)(void *userdata, const struct error *why),
+                                      void *userdata) {
+    struct tls_contexts *contexts = mem_alloc(sizeof(*contexts));
+    contexts->kept = kept;
+    contexts->userdata = userdata;
+    return contexts;
 }
 
 void tls_contexts_trim(struct tls_contexts *contexts) {

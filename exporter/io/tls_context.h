@@ -2,7 +2,8 @@
 
 /* Certificates and keys as OpenSSL wants them: read from their files, and shared by all connections
  * with the same ones. One that is asked for after a file has changed is made anew; older
- * connections keep theirs. */
+ * connections keep theirs. Files that cannot be used, half-written or a key that does not belong to
+ * the certificate yet, leave the one that was made of them before in use. */
 #pragma once
 
 #include <stddef.h>
@@ -15,7 +16,10 @@ struct ssl_ctx_st;
 
 struct tls_contexts;
 
-struct tls_contexts *tls_contexts_new(void);
+/* kept(), if given, is told once for each state of the files that what was read before stays in
+ * use, and why; it must not call back. */
+struct tls_contexts *tls_contexts_new(void (*kept)(void *userdata, const struct error *why),
+                                      void *userdata);
 /* Forgets the contexts that no connection uses. */
 void tls_contexts_trim(struct tls_contexts *contexts);
 /* How many there are. */
@@ -29,7 +33,7 @@ struct tls_context {
 };
 
 /* For one connection, which gives it back with tls_context_unref(). Return: 0, or negative errno
- * with what is wrong with the files. */
+ * with what is wrong with the files, of which none were good before. */
 int tls_context_get(struct tls_contexts *contexts, const struct tls_options *options,
                     struct tls_context **ret, struct error *err);
 void tls_context_unref(struct tls_context *context);

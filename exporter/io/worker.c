@@ -25,20 +25,21 @@
 #define READ_BYTES          ((size_t)16 * 1024)
 #define READS_PER_TURN      4
 #define REAP_INTERVAL_USEC  5000 /* without a pidfd: how often a child is asked whether it ended */
-#define LAST_REAP_WAIT_MSEC 100  /* for a child that was killed because its pool is freed */
+#define LAST_REAP_WAIT_MSEC 100  /* for all who were killed because their pool is freed */
 
 struct worker_job {
     struct worker_pool *pool;
     struct worker_job *previous, *next;
     struct worker_request request;
     bool started, ended, answered;
-    bool answering; /* its done() is on the stack */
+    bool answering; /* its done() or gone() is on the stack */
     enum worker_status status;
     int code;
     pid_t pid; /* 0: no child, or it is reaped */
     int pid_fd, pipe_fd;
     struct loop_io *pid_io, *pipe_io;
     struct loop_timer *timer;
+    uint64_t heard_usec; /* when it wrote last; 0: not yet */
     struct strbuf answer;
 };
 
@@ -126,12 +127,25 @@ static bool reap(struct worker_job *job) {
     return true;
 }
 
+/* When the child counts as late. */
+static uint64_t due_usec(const struct worker_job *job) {
+    uint64_t silent = job->heard_usec + job->request.patience_usec;
+    bool sooner = job->request.patience_usec != 0 && job->heard_usec != 0 &&
+                  silent < job->request.deadline_usec;
+    return sooner ? silent : job->request.deadline_usec;
+}
+
 static void reap_later(struct worker_job *job) {
     uint64_t at = loop_now_usec(job->pool->loop) + REAP_INTERVAL_USEC;
-    if (!job->ended && job->request.deadline_usec < at) {
-        at = job->request.deadline_usec;
+    if (!job->ended && due_usec(job) < at) {
+        at = due_usec(job);
     }
     loop_timer_set(job->timer, at);
+}
+
+static bool may_linger(const struct worker_job *job) {
+    bool left_alone = job->status == WORKER_TIMEOUT || job->status == WORKER_CANCELED;
+    return job->request.linger && left_alone && !job->pool->freed;
 }
 
 static void end_job(struct worker_job *job, enum worker_status status) {
@@ -142,7 +156,9 @@ static void end_job(struct worker_job *job, enum worker_status status) {
         job->pool->n_queued--;
         return;
     }
-    kill_child(job);
+    if (!may_linger(job)) {
+        kill_child(job);
+    }
     close_pipe(job);
     if (job->pid > 0 && job->pid_fd < 0) {
         reap_later(job);
@@ -161,6 +177,7 @@ static void answer(struct worker_job *job) {
     const struct worker_result result = {
         .status = job->status,
         .code = job->code,
+        .lingers = job->pid > 0 && !pool->freed,
         .answer = strbuf_view(&job->answer),
     };
     job->answered = true;
@@ -211,6 +228,10 @@ static void settle(struct worker_job *job) {
     if (job->ended && !job->answered) {
         answer(job);
     } else if (job->answered && job->pid == 0) {
+        job->answering = true; /* the pool's end leaves it to us */
+        if (job->request.gone != NULL) {
+            job->request.gone(job->request.userdata);
+        }
         free_job(job);
     }
     if (!pool->freed) {
@@ -239,7 +260,15 @@ static void on_exit_of_child(void *userdata, uint32_t revents) {
 
 static void on_pipe(void *userdata, uint32_t revents) {
     struct worker_job *job = userdata;
+    size_t len = job->answer.len;
+    job->heard_usec = loop_now_usec(job->pool->loop);
     for (int i = 0; i < READS_PER_TURN && read_some(job); i++) {}
+    if (!job->ended && job->request.patience_usec != 0) {
+        loop_timer_set(job->timer, due_usec(job));
+    }
+    if (!job->ended && job->answer.len > len && job->request.arrived != NULL) {
+        job->request.arrived(job->request.userdata, strbuf_view(&job->answer));
+    }
     if (job->ended) {
         settle(job);
     } else if (job->pipe_fd < 0 && job->pid_fd < 0) {
@@ -250,7 +279,7 @@ static void on_pipe(void *userdata, uint32_t revents) {
 static void on_timer(void *userdata) {
     struct worker_job *job = userdata;
     if (!job->ended) {
-        bool late = loop_now_usec(job->pool->loop) >= job->request.deadline_usec;
+        bool late = loop_now_usec(job->pool->loop) >= due_usec(job);
         if (!job->started) {
             end_job(job, WORKER_BUSY);
         } else if (late) {
@@ -273,7 +302,7 @@ static void watch_child(struct worker_job *job, int pipe_fd) {
     if (job->pid_fd >= 0) {
         job->pid_io = loop_io_new(pool->loop, job->pid_fd, EPOLLIN, on_exit_of_child, job);
     }
-    loop_timer_set(job->timer, job->request.deadline_usec);
+    loop_timer_set(job->timer, due_usec(job));
 }
 
 /* Return: false when no process could be made. */
@@ -359,8 +388,9 @@ struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_optio
     return pool;
 }
 
-static void reap_for_good(struct worker_job *job) {
-    for (int i = 0; job->pid > 0 && i < LAST_REAP_WAIT_MSEC && !reap(job); i++) {
+/* Children that cannot die are left to init; *wait_msec is what is left for all of them. */
+static void reap_for_good(struct worker_job *job, int *wait_msec) {
+    for (; job->pid > 0 && !reap(job) && *wait_msec > 0; --*wait_msec) {
         struct pollfd exited = {.fd = job->pid_fd, .events = POLLIN};
         (void)poll(&exited, 1, 1);
     }
@@ -376,9 +406,11 @@ struct worker_pool *worker_pool_free(struct worker_pool *pool) {
         if (!job->ended) {
             end_job(job, WORKER_CANCELED);
         }
+        kill_child(job);
     }
+    int wait_msec = LAST_REAP_WAIT_MSEC;
     for (struct worker_job *job = pool->first; job != NULL; job = job->next) {
-        reap_for_good(job);
+        reap_for_good(job, &wait_msec);
         loop_timer_stop(job->timer);
     }
     for (struct worker_job *job; (job = find_owed(pool)) != NULL;) {

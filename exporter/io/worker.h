@@ -4,9 +4,9 @@
  * runs in a child that sees a copy of our memory, and answers through a pipe.
  *
  * A pool has its own quota: at most max_running children; up to max_queued jobs wait for at most
- * queue_wait_usec. The child keeps only its pipe, stderr and a descriptor that it was given, has
- * default signals, cannot dump core, is the first to go when memory runs out, never execs, and ends
- * with _exit(). At its deadline it is killed. Every submitted job is answered exactly once. */
+ * queue_wait_usec. The child keeps only its pipe, stderr and a descriptor that it was given, has default signals, cannot dump core,
+ * is the first to go when memory runs out, never execs, and ends with _exit(). At its deadline it
+ * is killed, unless it may linger. Every submitted job is answered exactly once. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct worker_options {
 enum worker_status {
     WORKER_OK,       /* the child ended with 0; answer is all that it wrote */
     WORKER_FAILED,   /* it ended otherwise; code is its exit status, or minus a signal */
-    WORKER_TIMEOUT,  /* it was killed at the deadline; answer is what it had written until then */
+    WORKER_TIMEOUT,  /* it was late; answer is what it had written until then */
     WORKER_TOO_LONG, /* it wrote more than max_answer_bytes and was killed */
     WORKER_BUSY,     /* the queue was full, or the wait in it was over; no process could be made */
     WORKER_CANCELED, /* the pool was freed, or worker_cancel() */
@@ -39,6 +39,7 @@ enum worker_status {
 struct worker_result {
     enum worker_status status;
     int code;
+    bool lingers;      /* the child is still there: gone() follows */
     struct str answer; /* borrowed, until done() returns */
 };
 
@@ -59,13 +60,26 @@ struct worker_request {
     int shared_fd;     /* stays open in the child, borrowed until done(); 0: none */
     uint64_t deadline_usec;
     void (*done)(void *userdata, const struct worker_result *result);
+    /* May be NULL. More of the answer is there; answer is all of it so far, borrowed until this
+     * returns. Must not touch the pool or a job. Not called for what done() finds. */
+    void (*arrived)(void *userdata, struct str answer);
     void *userdata;
+    /* How long the child may write nothing, once it has begun to, before it counts as late; 0: until
+     * the deadline. */
+    uint64_t patience_usec;
+    /* A child that is late or cancelled is not killed (one that hangs in the kernel could not be)
+     * but left to itself: its pipe is closed, so that it ends at its next word. It keeps its slot
+     * until then. */
+    bool linger;
+    /* NULL, or called when a child ends that was still there at done(); not after the pool's end.
+     */
+    void (*gone)(void *userdata);
 };
 
 /* Never calls done() before it returns. Return: the job, valid until done(). */
 struct worker_job *worker_submit(struct worker_pool *pool, const struct worker_request *request);
 
-/* Answers WORKER_CANCELED from the next turn of the loop and kills the child. */
+/* Answers WORKER_CANCELED from the next turn of the loop and kills the child, unless it lingers. */
 void worker_cancel(struct worker_job *job);
 
 /* Writes all of it, for work(). Return: 0 or negative errno. */

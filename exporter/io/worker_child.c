@@ -92,12 +92,12 @@ static void die_first_when_memory_is_short(void) {
     }
 }
 
-/* _exit() skips what writes them at exit(). */
-static void write_coverage(void) {
+_Noreturn void worker_child_exit(int code) {
 #ifdef DBVITALS_COVERAGE
     extern void __gcov_dump(void);
     __gcov_dump();
 #endif
+    _exit(code);
 }
 
 _Noreturn void worker_child_run(const struct worker_request *request, int pipe_fd, pid_t parent,
@@ -111,9 +111,7 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     limit_memory(max_memory_bytes);
     die_first_when_memory_is_short();
-    int code = request->work(request->input, PIPE_FD) & 0xff;
-    write_coverage();
-    _exit(code);
+    worker_child_exit(request->work(request->input, PIPE_FD) & 0xff);
 }
 
 int worker_write(int fd, const void *data, size_t len) {

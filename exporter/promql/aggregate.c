@@ -66,8 +66,7 @@ static void make_groups(struct aggregation *work) {
             hash_map_add(&map, labels->hash, group);
         }
         group->drop_name |= row->drop_name;
-        group->rows =
-            mem_grow(group->rows, group->n_rows, &group->capacity, sizeof(*group->rows));
+        group->rows = mem_grow(group->rows, group->n_rows, &group->capacity, sizeof(*group->rows));
         group->rows[group->n_rows++] = i;
         if (group->n_rows > grouping->most_rows) {
             grouping->most_rows = group->n_rows;
@@ -172,9 +171,8 @@ static int aggregate_values(struct aggregation *work) {
             if (n == 0) {
                 continue;
             }
-            row->values[step] = reduce != NULL
-                                    ? reduce(values, n)
-                                    : quantile_of(work->parameter[step], values, n);
+            row->values[step] =
+                reduce != NULL ? reduce(values, n) : quantile_of(work->parameter[step], values, n);
         }
     }
     free(values);
@@ -281,8 +279,7 @@ static int aggregate_ratio(struct aggregation *work) {
         labels_print(&work->eval->space, from->labels, &text);
         double place = (double)hash_stable(strbuf_view(&text)) / 18446744073709551616.0;
         strbuf_deinit(&text);
-        struct eval_row *row =
-            matrix_add(work->eval, work->result, from->labels, work->grid->n);
+        struct eval_row *row = matrix_add(work->eval, work->result, from->labels, work->grid->n);
         row->drop_name = from->drop_name;
         for (size_t step = 0; step < work->grid->n; step++) {
             double ratio = work->parameter[step];

@@ -32,7 +32,7 @@ extern const char *const value_type_names[];
 extern const char *const value_type_api_names[];
 
 /* Binary operators, in the order of the table in operators.c. */
-enum operator {
+enum operator{
     OP_ADD,
     OP_SUB,
     OP_MUL,
@@ -141,8 +141,8 @@ struct expr {
         } number;
         struct str string;
         struct {
-            struct str name;           /* written before the braces, or empty */
-            struct matcher *matchers;  /* the one of the name first */
+            struct str name;          /* written before the braces, or empty */
+            struct matcher *matchers; /* the one of the name first */
             size_t n_matchers;
             int64_t range_ms; /* 0: an instant vector */
             struct time_shift shift;

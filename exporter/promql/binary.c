@@ -180,8 +180,8 @@ static const struct label_set *result_labels(struct matching_work *work,
     }
     for (size_t i = 0; i < matching->include.n_names; i++) {
         uint32_t name = label_space_id(space, matching->include.names[i]);
-        labels = labels_with(space, labels, matching->include.names[i],
-                             labels_value(space, one, name));
+        labels =
+            labels_with(space, labels, matching->include.names[i], labels_value(space, one, name));
     }
     return labels;
 }
@@ -198,8 +198,7 @@ static struct output *output_of(struct matching_work *work, size_t many, size_t 
     }
     const struct label_set *labels =
         result_labels(work, work->many.rows[many].labels, work->one.rows[one].labels);
-    struct output *output =
-        hash_map_get(&work->by_labels, labels->hash, output_has_labels, labels);
+    struct output *output = hash_map_get(&work->by_labels, labels->hash, output_has_labels, labels);
     if (output == NULL) {
         output = arena_alloc(eval->arena, sizeof(*output));
         *output = (struct output){labels, work->result->n_rows, 0};
@@ -314,8 +313,7 @@ static int match_vectors(struct matching_work *work) {
     const bool *many = steps_with_values(eval, &work->many, work->grid);
     const bool *one = steps_with_values(eval, &work->one, work->grid);
     int r = 0;
-    work->pairings =
-        arena_array(eval->arena, work->many.n_rows + 1, sizeof(*work->pairings));
+    work->pairings = arena_array(eval->arena, work->many.n_rows + 1, sizeof(*work->pairings));
     for (size_t i = 0; r == 0 && i < work->n_groups; i++) {
         const struct match_group *group = &work->groups[i];
         for (size_t step = 0; r == 0 && step < work->grid->n; step++) {
@@ -352,11 +350,11 @@ static int combine_sets(struct matching_work *work) {
     for (size_t i = 0; i < work->n_groups; i++) {
         const struct match_group *group = &work->groups[i];
         if (op == OP_OR) {
-            mask(right, group->one, group->n_one, left, group->many, group->n_many,
-                 work->grid->n, false);
+            mask(right, group->one, group->n_one, left, group->many, group->n_many, work->grid->n,
+                 false);
         } else {
-            mask(left, group->many, group->n_many, right, group->one, group->n_one,
-                 work->grid->n, op == OP_AND);
+            mask(left, group->many, group->n_many, right, group->one, group->n_one, work->grid->n,
+                 op == OP_AND);
         }
     }
     *work->result = *left;
@@ -385,8 +383,7 @@ int eval_binary(struct eval *eval, const struct expr *expr, const struct grid *g
     };
     int r = eval_vector(eval, expr->binary.left, grid, work.swapped ? &work.one : &work.many);
     r = r != 0 ? r
-               : eval_vector(eval, expr->binary.right, grid,
-                             work.swapped ? &work.many : &work.one);
+               : eval_vector(eval, expr->binary.right, grid, work.swapped ? &work.many : &work.one);
     if (r != 0) {
         return r;
     }

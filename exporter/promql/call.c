@@ -26,9 +26,8 @@ static int call_math(struct call_frame *frame, struct matrix *ret) {
 
 int call_dropped_names(struct call_frame *frame, struct matrix *ret) {
     drop_names(frame->eval, ret);
-    return frame->eval->options->delayed_names
-               ? 0
-               : merge_rows(frame->eval, ret, frame->grid, false);
+    return frame->eval->options->delayed_names ? 0
+                                               : merge_rows(frame->eval, ret, frame->grid, false);
 }
 
 /* ---- functions over windows ---- */
@@ -49,8 +48,7 @@ static void look_at_name(struct window_call *call, const struct label_set *label
     }
     for (size_t i = 0; i < ARRAY_LEN(counter_endings); i++) {
         size_t len = strlen(counter_endings[i]);
-        if (name.len >= len &&
-            memcmp(name.data + name.len - len, counter_endings[i], len) == 0) {
+        if (name.len >= len && memcmp(name.data + name.len - len, counter_endings[i], len) == 0) {
             return;
         }
     }
@@ -90,9 +88,7 @@ static int slide(struct eval *eval, const struct range_series *series, void *use
         window.t_ms = series->t_ms + first;
         window.values = series->values + first;
         window.n = after - first;
-        r = function->check != NULL
-                ? function->check(eval, call->frame->expr, window.scalars)
-                : 0;
+        r = function->check != NULL ? function->check(eval, call->frame->expr, window.scalars) : 0;
         if (r != 0) {
             return r;
         }
@@ -139,9 +135,8 @@ static int call_window(struct call_frame *frame, struct matrix *ret) {
         return r;
     }
     drop_names(frame->eval, ret);
-    return frame->eval->options->delayed_names
-               ? 0
-               : merge_rows(frame->eval, ret, frame->grid, true);
+    return frame->eval->options->delayed_names ? 0
+                                               : merge_rows(frame->eval, ret, frame->grid, true);
 }
 
 int eval_call(struct eval *eval, const struct expr *expr, const struct grid *grid,

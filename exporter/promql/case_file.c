@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "promql/parser.h"
+#include "promql/printer.h"
 #include "promql/private_case.h"
 
 struct case_reader {
@@ -79,39 +80,84 @@ static bool cut_duration(struct str *rest, int64_t *ret_ms) {
 
 /* ---- load ---- */
 
-static int load_series(struct case_reader *reader, int64_t step_ms) {
-    struct str line = reader->now;
-    size_t end = case_series_end(line), n_labels, n_values;
+/* A series of a load command; of two with the same labels the later one counts. */
+struct loaded_series {
     struct label *labels;
+    size_t n_labels;
     struct case_value *values;
-    struct error err = {0};
-    struct str rest = str_trim((struct str){line.data + end, line.len - end});
-    if (case_parse_series((struct str){line.data, end}, &reader->arena, &labels, &n_labels,
-                          &err) < 0 ||
-        case_parse_values(rest, &reader->arena, &values, &n_values, &err) < 0) {
-        return fail(reader, "%s", err.text);
-    }
-    for (size_t i = 0; i < n_values; i++) {
-        if (!values[i].missing) {
-            test_store_append(&reader->tests, labels, n_labels, (int64_t)i * step_ms,
-                              values[i].value);
+    size_t n_values;
+    char *text; /* who it is */
+};
+
+struct load {
+    struct loaded_series *series;
+    size_t n, capacity;
+};
+
+static struct loaded_series *find_loaded(const struct load *load, const char *text) {
+    for (size_t i = 0; i < load->n; i++) {
+        if (strcmp(load->series[i].text, text) == 0) {
+            return &load->series[i];
         }
     }
+    return NULL;
+}
+
+static int parse_loaded(struct case_reader *reader, struct load *load) {
+    struct str line = reader->now;
+    size_t end = case_series_end(line);
+    struct loaded_series series = {0};
+    struct error err = {0};
+    struct str rest = str_trim((struct str){line.data + end, line.len - end});
+    if (case_parse_series((struct str){line.data, end}, &reader->arena, &series.labels,
+                          &series.n_labels, &err) < 0 ||
+        case_parse_values(rest, &reader->arena, &series.values, &series.n_values, &err) < 0) {
+        return fail(reader, "%s", err.text);
+    }
+    struct strbuf text = {0};
+    print_series(series.labels, series.n_labels, &text);
+    series.text = strbuf_take(&text);
+    struct loaded_series *same = find_loaded(load, series.text);
+    if (same != NULL) {
+        free(same->text);
+        *same = series;
+        return 0;
+    }
+    load->series = mem_grow(load->series, load->n, &load->capacity, sizeof(*load->series));
+    load->series[load->n++] = series;
     return 0;
+}
+
+static void append_loaded(struct case_reader *reader, const struct loaded_series *series,
+                          int64_t step_ms) {
+    for (size_t i = 0; i < series->n_values; i++) {
+        if (!series->values[i].missing) {
+            test_store_append(&reader->tests, series->labels, series->n_labels,
+                              (int64_t)i * step_ms, series->values[i].value);
+        }
+    }
 }
 
 static int run_load(struct case_reader *reader, struct str rest) {
     int64_t step_ms;
+    struct load load = {0};
     if (!cut_duration(&rest, &step_ms) || step_ms <= 0 || rest.len > 0) {
         return fail(reader, "expected: load DURATION");
     }
     int r = 0;
-    for (next_line(reader); r == 0 && reader->now.len > 0; next_line(reader)) {
-        r = load_series(reader, step_ms);
-        if (r < 0) {
-            break;
+    for (next_line(reader); r == 0 && reader->now.len > 0;) {
+        r = parse_loaded(reader, &load);
+        if (r == 0) {
+            next_line(reader);
         }
     }
+    for (size_t i = 0; i < load.n; i++) {
+        if (r == 0) {
+            append_loaded(reader, &load.series[i], step_ms);
+        }
+        free(load.series[i].text);
+    }
+    free(load.series);
     return r;
 }
 
@@ -119,8 +165,7 @@ static int run_load(struct case_reader *reader, struct str rest) {
 
 static struct expected_text cut_text(struct str rest) {
     if (str_starts_with(rest, "msg:")) {
-        return (struct expected_text){TEXT_IS,
-                                      str_trim((struct str){rest.data + 4, rest.len - 4})};
+        return (struct expected_text){TEXT_IS, str_trim((struct str){rest.data + 4, rest.len - 4})};
     }
     if (str_starts_with(rest, "regex:")) {
         return (struct expected_text){TEXT_REGEX,
@@ -184,8 +229,7 @@ static int parse_expected_series(struct case_reader *reader, struct eval_case *t
         case_parse_values(rest, &reader->arena, &series.values, &series.n_values, &err) < 0) {
         return fail(reader, "%s", err.text);
     }
-    test->series =
-        mem_grow(test->series, test->n_series, &test->capacity, sizeof(*test->series));
+    test->series = mem_grow(test->series, test->n_series, &test->capacity, sizeof(*test->series));
     test->series[test->n_series++] = series;
     return 0;
 }
@@ -242,9 +286,8 @@ static void apply_ordered(struct eval_case *test) {
 
 /* All but the first are older spellings of an expect line. */
 static const struct eval_form eval_forms[] = {
-    {"eval", apply_nothing},       {"eval_fail", apply_fail},
-    {"eval_warn", apply_warn},     {"eval_info", apply_info},
-    {"eval_ordered", apply_ordered},
+    {"eval", apply_nothing},   {"eval_fail", apply_fail},       {"eval_warn", apply_warn},
+    {"eval_info", apply_info}, {"eval_ordered", apply_ordered},
 };
 
 static bool parse_eval_head(struct str rest, struct eval_case *test) {

@@ -74,8 +74,7 @@ static bool add(struct values *values, bool missing, double value, uint64_t time
         return false;
     }
     for (uint64_t i = 0; i < times; i++) {
-        values->list =
-            mem_grow(values->list, values->n, &values->capacity, sizeof(*values->list));
+        values->list = mem_grow(values->list, values->n, &values->capacity, sizeof(*values->list));
         values->list[values->n++] = (struct case_value){missing, value};
     }
     return true;
@@ -97,8 +96,7 @@ static bool add_item(struct values *values, struct str item) {
     double value, step = 0;
     const char *x = memchr(item.data, 'x', item.len);
     struct str head = {item.data, x != NULL ? (size_t)(x - item.data) : item.len};
-    if (x != NULL &&
-        !str_to_uint64((struct str){x + 1, item.len - head.len - 1}, &times)) {
+    if (x != NULL && !str_to_uint64((struct str){x + 1, item.len - head.len - 1}, &times)) {
         return false;
     }
     if (str_is(head, "_")) {

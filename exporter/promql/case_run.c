@@ -16,9 +16,9 @@
 
 /* Functions that may give another value at another time although all selectors have theirs. */
 static const char *const time_functions[] = {
-    "days_in_month(", "day_of_month(", "day_of_week(", "day_of_year(", "hour(",
-    "minute(",        "month(",        "predict_linear(", "time(",     "timestamp(",
-    "year(",          "start(",        "end(",            "range(",    "step(",
+    "days_in_month(", "day_of_month(",   "day_of_week(", "day_of_year(", "hour(", "minute(",
+    "month(",         "predict_linear(", "time(",        "timestamp(",   "year(", "start(",
+    "end(",           "range(",          "step(",
 };
 
 struct case_run {
@@ -48,7 +48,8 @@ static const char *say(struct case_run *run, const char *format, ...) {
 /* ---- texts ---- */
 
 static bool text_matches(const struct expected_text *expected, const char *text) {
-    CLEANUP(regex_freep) struct regex *regex = NULL;
+    CLEANUP(regex_freep)
+    struct regex *regex = NULL;
     switch (expected->match) {
     case TEXT_ANY:
         return true;
@@ -73,8 +74,8 @@ static const char *check_annotations(struct case_run *run, const char *kind,
             met |= text_matches(&expected->list[i], found->texts[k]);
         }
         if (!met) {
-            return say(run, "expected %s is missing: %.*s", kind,
-                       (int)expected->list[i].text.len, expected->list[i].text.data);
+            return say(run, "expected %s is missing: %.*s", kind, (int)expected->list[i].text.len,
+                       expected->list[i].text.data);
         }
     }
     for (size_t k = 0; expected->n > 0 && k < found->n; k++) {
@@ -160,8 +161,8 @@ static const char *compare_value(struct case_run *run, const struct expected_ser
         snprintf(found_text, sizeof(found_text), "%.17g", value);
     }
     return say(run, "%s at %lld ms: expected %s, got %s",
-               labels_text(run, expected->labels, expected->n_labels), (long long)t_ms,
-               wanted_text, found_text);
+               labels_text(run, expected->labels, expected->n_labels), (long long)t_ms, wanted_text,
+               found_text);
 }
 
 /* The value of a row at a time; of a matrix among its samples. */
@@ -228,8 +229,7 @@ static const char *compare_vector(struct case_run *run, const struct eval_result
             return say(run, "%s is at place %zu, expected %zu",
                        labels_text(run, series->labels, series->n_labels), row + 1, i + 1);
         }
-        const char *why =
-            compare_series(run, result, series, row, n_steps, start_ms, step_ms);
+        const char *why = compare_series(run, result, series, row, n_steps, start_ms, step_ms);
         if (why != NULL) {
             return why;
         }
@@ -280,8 +280,7 @@ static const char *check_failure(struct case_run *run, const struct eval_result 
     if (r == 0) {
         return say(run, "expected to fail");
     }
-    return text_matches(&run->test->failure, text) ? NULL
-                                                   : say(run, "fails otherwise: %s", text);
+    return text_matches(&run->test->failure, text) ? NULL : say(run, "fails otherwise: %s", text);
 }
 
 static const char *run_as_written(struct case_run *run, const struct parsed *parsed) {
@@ -321,8 +320,8 @@ static const char *run_as_range(struct case_run *run, const struct parsed *parse
     struct eval_result result;
     struct error err = {0};
     run->form = "as a range query: ";
-    int r = evaluate(run, parsed, test->start_ms - MINUTE_MS, test->start_ms + MINUTE_MS,
-                     MINUTE_MS, &result, &err);
+    int r = evaluate(run, parsed, test->start_ms - MINUTE_MS, test->start_ms + MINUTE_MS, MINUTE_MS,
+                     &result, &err);
     const char *why = NULL;
     if (r != 0) {
         why = say(run, "fails: %s", err.text);

@@ -103,10 +103,9 @@ static struct expr *check_arguments(struct parser *parser, struct expr *expr) {
         enum value_type wanted = function->args[i < listed ? i : listed - 1];
         const struct expr *arg = expr->call.args[i];
         if (arg->type != wanted) {
-            return parser_fail(parser, arg->at.start,
-                               "expected type %s in call to function \"%s\", got %s",
-                               value_type_names[wanted], function->name,
-                               value_type_names[arg->type]);
+            return parser_fail(
+                parser, arg->at.start, "expected type %s in call to function \"%s\", got %s",
+                value_type_names[wanted], function->name, value_type_names[arg->type]);
         }
     }
     return expr;

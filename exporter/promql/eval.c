@@ -53,8 +53,7 @@ int eval_spend(struct eval *eval, uint64_t samples) {
                   (unsigned long long)options->max_samples);
         return EVAL_E_TOO_MANY;
     }
-    if (options->deadline_usec != 0 &&
-        eval->n_samples - eval->checked_samples > SAMPLES_PER_LOOK) {
+    if (options->deadline_usec != 0 && eval->n_samples - eval->checked_samples > SAMPLES_PER_LOOK) {
         eval->checked_samples = eval->n_samples;
         if (options->now_usec() > options->deadline_usec) {
             error_say(eval->err, -ETIMEDOUT, "query timed out in expression evaluation");
@@ -239,8 +238,7 @@ static int scalar_call(struct eval *eval, const struct expr *expr, const struct 
     return r;
 }
 
-int eval_scalar(struct eval *eval, const struct expr *expr, const struct grid *grid,
-                double **ret) {
+int eval_scalar(struct eval *eval, const struct expr *expr, const struct grid *grid, double **ret) {
     switch (expr->kind) {
     case EXPR_NUMBER:
         *ret = fill(eval, grid->n, expr->number.value);
@@ -435,8 +433,8 @@ static int make_grid(struct eval *eval, const struct expr *root, struct grid *re
 }
 
 int promql_eval(const struct parsed *parsed, const struct store *store,
-                const struct eval_options *options, struct arena *arena,
-                struct eval_result *ret, struct error *err) {
+                const struct eval_options *options, struct arena *arena, struct eval_result *ret,
+                struct error *err) {
     struct eval_options given = *options;
     struct error ignored = {0};
     struct grid grid;

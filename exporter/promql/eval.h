@@ -17,20 +17,20 @@
 
 struct eval_options {
     int64_t start_ms, end_ms;
-    int64_t step_ms;           /* 0: an instant query at start_ms */
-    int64_t lookback_ms;       /* 0: 5 minutes */
-    int64_t subquery_step_ms;  /* of [5m:]; 0: 1 minute */
-    uint64_t max_samples;      /* read and made; 0: 50 million */
-    uint64_t deadline_usec;    /* CLOCK_BOOTTIME; 0: none */
+    int64_t step_ms;            /* 0: an instant query at start_ms */
+    int64_t lookback_ms;        /* 0: 5 minutes */
+    int64_t subquery_step_ms;   /* of [5m:]; 0: 1 minute */
+    uint64_t max_samples;       /* read and made; 0: 50 million */
+    uint64_t deadline_usec;     /* CLOCK_BOOTTIME; 0: none */
     uint64_t (*now_usec)(void); /* asked now and then when there is a deadline */
-    bool delayed_names;        /* names are dropped at the end (conformance cases) */
+    bool delayed_names;         /* names are dropped at the end (conformance cases) */
 };
 
 struct eval_row {
     const struct label_set *labels;
-    bool drop_name;  /* of delayed_names */
-    double *values;  /* one per step; eval_missing() where there is none */
-    int64_t *t_ms;   /* of a MATRIX: the samples' times, and as many values */
+    bool drop_name; /* of delayed_names */
+    double *values; /* one per step; eval_missing() where there is none */
+    int64_t *t_ms;  /* of a MATRIX: the samples' times, and as many values */
     size_t n_samples;
 };
 
@@ -63,8 +63,8 @@ enum eval_error {
 
 /* Return: 0 or one of enum eval_error with *err. ret must be given back after either. */
 int promql_eval(const struct parsed *parsed, const struct store *store,
-                const struct eval_options *options, struct arena *arena,
-                struct eval_result *ret, struct error *err);
+                const struct eval_options *options, struct arena *arena, struct eval_result *ret,
+                struct error *err);
 void eval_result_deinit(struct eval_result *result);
 
 /* The missing value, and whether a value is it. */

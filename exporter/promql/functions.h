@@ -20,7 +20,7 @@ struct function {
     bool experimental; /* behind a flag in Prometheus */
     bool keeps_name;
     /* Exactly one of them. */
-    double (*math)(double value);      /* one number from one number, name dropped */
+    double (*math)(double value);         /* one number from one number, name dropped */
     const struct window_function *window; /* over the samples of a range vector */
     int (*call)(struct call_frame *frame, struct matrix *ret); /* anything else */
 };

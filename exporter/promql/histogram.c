@@ -66,8 +66,8 @@ static void warn_bound(struct histograms *work, const struct label_set *labels, 
 static void add_row(struct histogram *histogram, size_t row, double bound) {
     histogram->rows = mem_grow(histogram->rows, histogram->n_rows, &histogram->rows_capacity,
                                sizeof(*histogram->rows));
-    histogram->bounds = mem_grow(histogram->bounds, histogram->n_rows,
-                                 &histogram->bounds_capacity, sizeof(*histogram->bounds));
+    histogram->bounds = mem_grow(histogram->bounds, histogram->n_rows, &histogram->bounds_capacity,
+                                 sizeof(*histogram->bounds));
     histogram->rows[histogram->n_rows] = row;
     histogram->bounds[histogram->n_rows++] = bound;
 }
@@ -88,8 +88,7 @@ static void group_rows(struct histograms *work) {
             continue;
         }
         const struct label_set *signature = labels_without(space, labels, &names);
-        struct histogram *histogram =
-            hash_map_get(&map, signature->hash, has_signature, signature);
+        struct histogram *histogram = hash_map_get(&map, signature->hash, has_signature, signature);
         if (histogram == NULL) {
             histogram = &work->list[work->n++];
             histogram->signature = signature;
@@ -160,8 +159,8 @@ static void note_repair(struct repairs *repairs, const struct bucket *bucket, do
 
 /* Counts must not fall from bucket to bucket; what does is lifted. Return: whether by more than
  * rounding explains. */
-static void make_monotonic(struct bucket *buckets, size_t n, struct repairs *repairs,
-                           int64_t t_ms, struct str name) {
+static void make_monotonic(struct bucket *buckets, size_t n, struct repairs *repairs, int64_t t_ms,
+                           struct str name) {
     double before = n > 0 ? buckets[0].count : 0;
     for (size_t i = 1; i < n; i++) {
         if (buckets[i].count == before) {
@@ -243,13 +242,14 @@ static void tell_repairs(struct histograms *work) {
     print_time(repairs->to_ms, to, sizeof(to));
     print_go_g(repairs->first_bound, first);
     print_go_g(repairs->last_bound, last);
-    annotate_info(work->frame->eval, work->vector->at,
-                  "input to histogram_quantile needed to be fixed for monotonicity (see "
-                  "https://prometheus.io/docs/prometheus/latest/querying/functions/"
-                  "#histogram_quantile)%s, from buckets %s to %s, with a max diff of %.2g, over %llu "
-                  "samples from %s to %s",
-                  text.data != NULL ? text.data : "", first, last, repairs->most_difference,
-                  (unsigned long long)repairs->samples, from, to);
+    annotate_info(
+        work->frame->eval, work->vector->at,
+        "input to histogram_quantile needed to be fixed for monotonicity (see "
+        "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+        "#histogram_quantile)%s, from buckets %s to %s, with a max diff of %.2g, over %llu "
+        "samples from %s to %s",
+        text.data != NULL ? text.data : "", first, last, repairs->most_difference,
+        (unsigned long long)repairs->samples, from, to);
     strbuf_deinit(&text);
 }
 

@@ -35,8 +35,7 @@ static int check_name(struct call_frame *frame, const char *what, struct str nam
 }
 
 /* A row's label gets a value; the name's flag goes when the name itself was written. */
-static void set_label(struct eval *eval, struct eval_row *row, struct str name,
-                      struct str value) {
+static void set_label(struct eval *eval, struct eval_row *row, struct str name, struct str value) {
     row->labels = labels_with(&eval->space, row->labels, name, value);
     if (str_is(name, "__name__")) {
         row->drop_name = false;
@@ -63,7 +62,8 @@ static int replace_in(struct call_frame *frame, const struct regex *regex, uint3
 int call_label_replace(struct call_frame *frame, struct matrix *ret) {
     struct eval *eval = frame->eval;
     struct str pattern = text_arg(frame, 4);
-    CLEANUP(regex_freep) struct regex *regex = NULL;
+    CLEANUP(regex_freep)
+    struct regex *regex = NULL;
     struct error err = {0};
     if (regex_new(pattern, REGEX_WHOLE, &regex, &err) < 0) {
         return eval_fail(eval, "invalid regular expression in label_replace(): %.*s: %s",

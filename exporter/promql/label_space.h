@@ -45,8 +45,7 @@ const struct label_set *labels_without(struct label_space *space, const struct l
                                        const struct name_ids *names);
 const struct label_set *labels_only(struct label_space *space, const struct label_set *set,
                                     const struct name_ids *names);
-const struct label_set *labels_without_name(struct label_space *space,
-                                            const struct label_set *set);
+const struct label_set *labels_without_name(struct label_space *space, const struct label_set *set);
 
 /* The set with a label set to a value, or without it when the value is empty. */
 const struct label_set *labels_with(struct label_space *space, const struct label_set *set,
@@ -65,5 +64,4 @@ int labels_compare(const struct label_space *space, const struct label_set *a,
                    const struct label_set *b);
 
 /* As in messages: {__name__="m", l="v"}. */
-void labels_print(const struct label_space *space, const struct label_set *set,
-                  struct strbuf *out);
+void labels_print(const struct label_space *space, const struct label_set *set, struct strbuf *out);

@@ -256,8 +256,7 @@ static struct expr *parse_at(struct parser *parser, struct expr *expr) {
                            "vector selector or a subquery");
     }
     if (shift->at != AT_EVALUATION) {
-        return parser_fail(parser, expr->at.start,
-                           "@ <timestamp> may not be set multiple times");
+        return parser_fail(parser, expr->at.start, "@ <timestamp> may not be set multiple times");
     }
     if (parser->now.kind == TOKEN_IDENTIFIER &&
         (str_is(parser->now.text, "start") || str_is(parser->now.text, "end"))) {
@@ -303,8 +302,7 @@ static bool parse_matcher(struct parser *parser, struct matcher *matcher) {
         matcher->type = MATCH_NOT_REGEX;
         break;
     default:
-        if (quoted &&
-            (parser->now.kind == TOKEN_COMMA || parser->now.kind == TOKEN_BRACE_CLOSE)) {
+        if (quoted && (parser->now.kind == TOKEN_COMMA || parser->now.kind == TOKEN_BRACE_CLOSE)) {
             *matcher = (struct matcher){MATCH_EQUAL, str_of("__name__"), matcher->name, NULL};
             return true;
         }
@@ -359,8 +357,7 @@ static struct expr *parse_selector(struct parser *parser) {
     if (parser->now.kind != TOKEN_BRACE_OPEN) {
         expr->selector.name = arena_dup(parser->arena, advance(parser).text);
         struct matcher *matcher = list_add(parser, &list);
-        *matcher =
-            (struct matcher){MATCH_EQUAL, str_of("__name__"), expr->selector.name, NULL};
+        *matcher = (struct matcher){MATCH_EQUAL, str_of("__name__"), expr->selector.name, NULL};
     }
     if (parser->now.kind == TOKEN_BRACE_OPEN) {
         good = parse_matchers(parser, &list);
@@ -625,8 +622,7 @@ static bool parse_matching(struct parser *parser, struct matching *matching) {
     if (parser->now.kind != TOKEN_GROUP_LEFT && parser->now.kind != TOKEN_GROUP_RIGHT) {
         return true;
     }
-    matching->card =
-        advance(parser).kind == TOKEN_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
+    matching->card = advance(parser).kind == TOKEN_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
     return parser->now.kind != TOKEN_PAREN_OPEN || parse_names(parser, &matching->include);
 }
 
@@ -712,9 +708,9 @@ int promql_parse(struct str text, const struct parse_options *options, struct ar
 int promql_parse_selector(struct str text, struct arena *arena, struct parsed *ret,
                           struct error *err) {
     int r = promql_parse(text, NULL, arena, ret, err);
-    if (r == 0 && (ret->root->kind != EXPR_SELECTOR || ret->root->type != VALUE_VECTOR ||
-                   ret->root->selector.shift.offset_given ||
-                   ret->root->selector.shift.at != AT_EVALUATION)) {
+    if (r == 0 &&
+        (ret->root->kind != EXPR_SELECTOR || ret->root->type != VALUE_VECTOR ||
+         ret->root->selector.shift.offset_given || ret->root->selector.shift.at != AT_EVALUATION)) {
         parsed_deinit(ret);
         return error_set(err, -EINVAL, (struct position){NULL, 1, 1},
                          "only a selector is allowed here");

@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "promql/ast.h"
 
-#define QUERY_MOST_BYTES ((size_t)64 * 1024)
-#define QUERY_MOST_DEPTH 100
+#define QUERY_MOST_BYTES     ((size_t)64 * 1024)
+#define QUERY_MOST_DEPTH     100
 #define QUERY_MOST_OPERATORS 2000 /* the depth of the tree follows */
-#define QUERY_MOST_LIST  1000
+#define QUERY_MOST_LIST      1000
 
 struct parse_options {
     bool experimental; /* functions and aggregations that Prometheus has behind a flag */
@@ -22,7 +22,7 @@ struct parse_options {
 
 struct parsed {
     struct expr *root;
-    struct str text;    /* as given, a copy */
+    struct str text;        /* as given, a copy */
     struct expr *selectors; /* all in the tree, chained */
     size_t n_selectors;
 };

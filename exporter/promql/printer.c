@@ -10,7 +10,7 @@
 #include "store/batch.h"
 
 /* A node that is longer than this on one line is split by the pretty printer. */
-#define MOST_LINE  100
+#define MOST_LINE   100
 #define MOST_DIGITS 17
 
 /* ---- values ---- */
@@ -72,10 +72,9 @@ void print_go_g(double value, char out[40]) {
     if (isfinite(value)) {
         struct decimal decimal = shortest(value);
         if (value != 0 && (decimal.exponent < -4 || decimal.exponent >= 6)) {
-            strbuf_printf(&text, "%s%c%s%.*se%c%02d", signbit(value) ? "-" : "",
-                          decimal.digits[0], decimal.n > 1 ? "." : "", decimal.n - 1,
-                          decimal.digits + 1, decimal.exponent < 0 ? '-' : '+',
-                          abs(decimal.exponent));
+            strbuf_printf(&text, "%s%c%s%.*se%c%02d", signbit(value) ? "-" : "", decimal.digits[0],
+                          decimal.n > 1 ? "." : "", decimal.n - 1, decimal.digits + 1,
+                          decimal.exponent < 0 ? '-' : '+', abs(decimal.exponent));
         } else {
             print_number(value, &text);
         }
@@ -119,10 +118,11 @@ void print_duration(int64_t ms, struct strbuf *out) {
 /* Printable as Go's strconv understands it, as far as that is told by the class of a character:
  * everything above the control characters but what is no character. */
 static bool is_printable(uint32_t point) {
-    return point >= 0xa1 && point != 0xad && point != 0xfeff && !(point >= 0x2000 && point <= 0x200f) &&
-           !(point >= 0x2028 && point <= 0x202f) && !(point >= 0x205f && point <= 0x206f) &&
-           point != 0x3000 && !(point >= 0xd800 && point <= 0xf8ff) &&
-           !(point >= 0xfff0 && point <= 0xfffb) && (point & 0xfffe) != 0xfffe;
+    return point >= 0xa1 && point != 0xad && point != 0xfeff &&
+           !(point >= 0x2000 && point <= 0x200f) && !(point >= 0x2028 && point <= 0x202f) &&
+           !(point >= 0x205f && point <= 0x206f) && point != 0x3000 &&
+           !(point >= 0xd800 && point <= 0xf8ff) && !(point >= 0xfff0 && point <= 0xfffb) &&
+           (point & 0xfffe) != 0xfffe;
 }
 
 static uint32_t decode_utf8(const char *data, size_t len) {
@@ -171,8 +171,8 @@ void print_quoted(struct str text, struct strbuf *out) {
 static bool is_plain(struct str name, bool colon) {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                      (colon && c == ':');
+        bool letter =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colon && c == ':');
         if (!letter && (i == 0 || c < '0' || c > '9')) {
             return false;
         }
@@ -332,8 +332,7 @@ static void print_operator(const struct expr *expr, struct strbuf *out) {
         print_names(&matching->labels, out);
     }
     if (grouped) {
-        strbuf_add_text(out,
-                        matching->card == CARD_MANY_TO_ONE ? " group_left " : " group_right ");
+        strbuf_add_text(out, matching->card == CARD_MANY_TO_ONE ? " group_left " : " group_right ");
         print_names(&matching->include, out);
     }
 }

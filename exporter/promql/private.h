@@ -25,7 +25,7 @@ struct eval {
     struct error *err;
     const char *message; /* the error's text in full */
     struct annotation_list warnings, infos;
-    struct str text; /* of the query, for places */
+    struct str text;             /* of the query, for places */
     struct sample_buffer buffer; /* of the series that is being read */
     uint64_t n_samples, checked_samples;
 };
@@ -46,8 +46,7 @@ int eval_fail(struct eval *eval, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Counts work; every so often looks at the limits. Return: 0 or an error. */
 int eval_spend(struct eval *eval, uint64_t samples);
 
-void annotate_warning(struct eval *eval, struct span at, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+void annotate_warning(struct eval *eval, struct span at, const char *format, ...) PRINTF_LIKE(3, 4);
 void annotate_info(struct eval *eval, struct span at, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* "quantile value should be between 0 and 1" unless it is. */
@@ -59,8 +58,7 @@ void warn_quantile(struct eval *eval, struct span at, double q);
 int eval_vector(struct eval *eval, const struct expr *expr, const struct grid *grid,
                 struct matrix *ret);
 /* Of VALUE_SCALAR: grid->n values in the arena. */
-int eval_scalar(struct eval *eval, const struct expr *expr, const struct grid *grid,
-                double **ret);
+int eval_scalar(struct eval *eval, const struct expr *expr, const struct grid *grid, double **ret);
 int eval_binary(struct eval *eval, const struct expr *expr, const struct grid *grid,
                 struct matrix *ret);
 int eval_aggregate(struct eval *eval, const struct expr *expr, const struct grid *grid,
@@ -78,10 +76,10 @@ int eval_selector(struct eval *eval, const struct expr *expr, const struct grid 
 struct window {
     const int64_t *t_ms;
     const double *values;
-    size_t n;                /* at least 1 */
-    int64_t from_ms, to_ms;  /* from_ms < t <= to_ms */
-    int64_t eval_ms;         /* time of the step */
-    const double *scalars;   /* the scalar arguments at this step, in order */
+    size_t n;               /* at least 1 */
+    int64_t from_ms, to_ms; /* from_ms < t <= to_ms */
+    int64_t eval_ms;        /* time of the step */
+    const double *scalars;  /* the scalar arguments at this step, in order */
 };
 
 struct window_function {

@@ -131,8 +131,8 @@ static int visit_selector(struct eval *eval, const struct expr *range, const str
 static struct grid inner_grid(const struct eval *eval, const struct expr *range,
                               const struct grid *grid) {
     int64_t from_ms, to_ms, ignored;
-    int64_t step_ms = range->subquery.step_ms != 0 ? range->subquery.step_ms
-                                                   : eval->options->subquery_step_ms;
+    int64_t step_ms =
+        range->subquery.step_ms != 0 ? range->subquery.step_ms : eval->options->subquery_step_ms;
     range_window(eval, range, grid, 0, &from_ms, &ignored);
     range_window(eval, range, grid, grid->n - 1, &ignored, &to_ms);
     struct grid inner = {.start_ms = from_ms / step_ms * step_ms, .step_ms = step_ms};

@@ -22,7 +22,7 @@ struct test_series {
 };
 
 void test_store_init(struct test_store *tests) {
-    *tests = (struct test_store){.store = store_new(NULL)};
+    *tests = (struct test_store){.store = store_new(&(struct store_options){0})};
     store_set_history(tests->store, FOR_EVER_MS, HISTORY_BYTES);
 }
 

@@ -104,8 +104,8 @@ int call_absent(struct call_frame *frame, struct matrix *ret) {
     if (r != 0) {
         return r;
     }
-    struct eval_row *row = matrix_add(
-        frame->eval, ret, promised_labels(frame->eval, arg(frame, 0)), frame->grid->n);
+    struct eval_row *row =
+        matrix_add(frame->eval, ret, promised_labels(frame->eval, arg(frame, 0)), frame->grid->n);
     for (size_t step = 0; step < frame->grid->n; step++) {
         bool there = false;
         for (size_t i = 0; !there && i < input.n_rows; i++) {

@@ -27,10 +27,10 @@ enum alert_finding {
 
 enum alert_action {
     ALERT_STAY,
-    ALERT_BEGIN,  /* a new life: active now */
-    ALERT_FIRE,   /* begins to fire */
+    ALERT_BEGIN,      /* a new life: active now */
+    ALERT_FIRE,       /* begins to fire */
     ALERT_BEGIN_FIRE, /* both at once */
-    ALERT_WITHDRAW, /* fires no more although it holds: `for` became longer */
+    ALERT_WITHDRAW,   /* fires no more although it holds: `for` became longer */
     ALERT_RESOLVE,
     ALERT_FORGET,
 };
@@ -46,13 +46,13 @@ extern const struct alert_transition alert_transitions[ALERT_TRANSITIONS];
 
 struct alert {
     struct alert_view view;
-    uint64_t hash;       /* of the labels */
-    struct str key;      /* the labels as one text: who it is */
+    uint64_t hash;                      /* of the labels */
+    struct str key;                     /* the labels as one text: who it is */
     struct label *labels, *annotations; /* owned, with their texts */
     char *label_texts, *annotation_texts;
     uint64_t generation;
-    int64_t sent_ms;     /* of the last event; 0: never */
-    uint64_t seen;       /* evaluation that found it last */
+    int64_t sent_ms; /* of the last event; 0: never */
+    uint64_t seen;   /* evaluation that found it last */
 };
 
 struct alert_list {

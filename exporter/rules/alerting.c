@@ -8,7 +8,7 @@
 #include "rules/private.h"
 
 /* A firing alert ends at its receivers by itself when it was not sent again for so many rounds. */
-#define VALID_ROUNDS 4
+#define VALID_ROUNDS      4
 #define MOST_ALERT_LABELS (2 * RULES_MOST_LABELS)
 
 /* The parts of one sample on its way to an alert; texts lie in the arena of the evaluation. */
@@ -84,8 +84,8 @@ static void make_labels(struct group_state *group, const struct rule *rule,
         }
     }
     for (size_t i = 0; i < rule->n_labels; i++) {
-        set_label(ret, (struct label){rule->labels[i].name,
-                                      expand(group, &rule->labels[i], sample)});
+        set_label(ret,
+                  (struct label){rule->labels[i].name, expand(group, &rule->labels[i], sample)});
     }
     set_label(ret, (struct label){str_of("alertname"), rule->name});
     qsort(ret->labels, ret->n_labels, sizeof(ret->labels[0]), compare_labels);
@@ -95,8 +95,8 @@ static void make_annotations(struct group_state *group, const struct rule *rule,
                              const struct rule_sample *sample, struct alert *alert) {
     struct label annotations[RULES_MOST_LABELS];
     for (size_t i = 0; i < rule->n_annotations; i++) {
-        annotations[i] = (struct label){rule->annotations[i].name,
-                                        expand(group, &rule->annotations[i], sample)};
+        annotations[i] =
+            (struct label){rule->annotations[i].name, expand(group, &rule->annotations[i], sample)};
     }
     alert_set_annotations(alert, annotations, rule->n_annotations);
 }
@@ -130,8 +130,8 @@ static void tell(struct group_state *group, struct alert *alert, enum alert_acti
     if (!fires && !ends && !wants_sending(alert, group->t_ms, resend_ms)) {
         return;
     }
-    int64_t round_ms = group->group->interval_ms > resend_ms ? group->group->interval_ms
-                                                             : resend_ms;
+    int64_t round_ms =
+        group->group->interval_ms > resend_ms ? group->group->interval_ms : resend_ms;
     alert->sent_ms = group->t_ms;
     alert->view.valid_until_ms = group->t_ms + VALID_ROUNDS * round_ms;
     if (options->event != NULL) {
@@ -154,7 +154,8 @@ static void note_change(struct group_state *group, enum alert_action action) {
 
 /* ---- one evaluation ---- */
 
-/* History is empty after a restart: until it holds what the rule looks at, absence means nothing. */
+/* History is empty after a restart: until it holds what the rule looks at, absence means nothing.
+ */
 static bool may_be_unseen(const struct group_state *group, const struct rule *rule,
                           const struct alert *alert) {
     int64_t reach_ms =
@@ -180,8 +181,7 @@ static void add_series(struct rule_state *state, const struct alert *alert) {
     const struct alert_view *view = &alert->view;
     size_t n = view->n_labels;
     memcpy(labels, view->labels, n * sizeof(labels[0]));
-    batch_add(&state->batch,
-              (struct batch_metric){"ALERTS_FOR_STATE", "", METRIC_UNTYPED, true},
+    batch_add(&state->batch, (struct batch_metric){"ALERTS_FOR_STATE", "", METRIC_UNTYPED, true},
               batch_add_labels(&state->batch, labels, n), (double)view->active_ms / 1000.0);
     labels[n] = (struct label){str_of("alertstate"), str_of(alert_state_names[view->state])};
     batch_add(&state->batch, (struct batch_metric){"ALERTS", "", METRIC_UNTYPED, true},
@@ -234,8 +234,7 @@ static int find_alerts(struct group_state *group, struct rule_state *state,
                           "labels");
         } else {
             alert_list_add(&seen, 0, found[i].labels, found[i].n_labels);
-            found[i].alert =
-                alert_list_find(&state->alerts, found[i].labels, found[i].n_labels);
+            found[i].alert = alert_list_find(&state->alerts, found[i].labels, found[i].n_labels);
         }
     }
     alert_list_deinit(&seen);
@@ -252,8 +251,7 @@ int alert_samples(struct group_state *group, struct rule_state *state,
             take_sample(group, state, &found[i]);
         }
         step_all(group, state);
-        alert_list_sweep(&state->alerts, group->t_ms,
-                         group->rules->options.resolved_retention_ms);
+        alert_list_sweep(&state->alerts, group->t_ms, group->rules->options.resolved_retention_ms);
         size_t active = alert_list_active(&state->alerts);
         if (group->group->limit > 0 && active > group->group->limit) {
             drop_all(state);

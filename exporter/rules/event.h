@@ -24,13 +24,13 @@ struct alert_view {
     const struct label *annotations;
     size_t n_annotations;
     double value;
-    int64_t active_ms;   /* since when its expression holds */
-    int64_t fired_ms;    /* when it began to fire; 0: never */
-    int64_t resolved_ms; /* 0: it is not resolved */
+    int64_t active_ms;            /* since when its expression holds */
+    int64_t fired_ms;             /* when it began to fire; 0: never */
+    int64_t resolved_ms;          /* 0: it is not resolved */
     int64_t keep_firing_since_ms; /* 0: its expression holds */
-    int64_t valid_until_ms; /* a firing one ends by itself then unless it is sent again */
-    struct str query;       /* the expression as printed */
-    bool restored;          /* as it was before the restart: not evaluated since */
+    int64_t valid_until_ms;       /* a firing one ends by itself then unless it is sent again */
+    struct str query;             /* the expression as printed */
+    bool restored;                /* as it was before the restart: not evaluated since */
 };
 
 enum alert_event_kind {

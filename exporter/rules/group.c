@@ -13,8 +13,7 @@ static void note_selector(struct group_state *group, const struct expr *selector
     for (size_t i = 0; i < selector->selector.n_matchers; i++) {
         const struct matcher *matcher = &selector->selector.matchers[i];
         if (matcher->type == MATCH_EQUAL && str_is(matcher->name, "__name__")) {
-            group->names =
-                mem_grow(group->names, group->n_names, capacity, sizeof(*group->names));
+            group->names = mem_grow(group->names, group->n_names, capacity, sizeof(*group->names));
             group->names[group->n_names++] = matcher->value;
             return;
         }

@@ -7,11 +7,11 @@
 #include "rules/rules.h"
 
 struct rule_state {
-    const struct rule *rule;  /* borrowed from the set */
-    struct store_feed *feed;  /* what it recorded, or its ALERTS */
+    const struct rule *rule; /* borrowed from the set */
+    struct store_feed *feed; /* what it recorded, or its ALERTS */
     struct batch batch;
     struct alert_list alerts;
-    uint64_t salt; /* of the ids of its alerts */
+    uint64_t salt;       /* of the ids of its alerts */
     uint64_t evaluation; /* counts them: marks the alerts that were found */
     enum rule_health health;
     char *error; /* NULL: none */
@@ -26,12 +26,12 @@ struct group_state {
     const struct rule_group *group; /* borrowed from the set */
     struct store_source *source;
     struct rule_state *states;
-    int64_t next_ms;  /* the next slot */
-    int64_t slot_ms;  /* of the last evaluation by the clock */
-    int64_t t_ms;     /* of the evaluation that runs or ran last; strictly increasing */
+    int64_t next_ms; /* the next slot */
+    int64_t slot_ms; /* of the last evaluation by the clock */
+    int64_t t_ms;    /* of the evaluation that runs or ran last; strictly increasing */
     bool running;
-    size_t at;         /* the rule that is next */
-    uint64_t ticket;   /* of the evaluation elsewhere; 0: none */
+    size_t at;       /* the rule that is next */
+    uint64_t ticket; /* of the evaluation elsewhere; 0: none */
     uint64_t begin_usec, rule_begin_usec;
     double seconds;
     int64_t last_ms;

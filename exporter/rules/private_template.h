@@ -98,12 +98,12 @@ enum template_value_kind {
     TV_INT,
     TV_FLOAT,
     TV_TEXT,
-    TV_TIME,    /* seconds in number */
-    TV_LABELS,  /* a map of texts */
+    TV_TIME,   /* seconds in number */
+    TV_LABELS, /* a map of texts */
     TV_SAMPLE,
     TV_SAMPLES,
-    TV_ARGS,    /* arg0, arg1, ... */
-    TV_DATA,    /* the dot of the outermost template */
+    TV_ARGS, /* arg0, arg1, ... */
+    TV_DATA, /* the dot of the outermost template */
 };
 
 struct template_value {
@@ -128,7 +128,7 @@ struct template_run {
     struct {
         struct str name;
         struct template_value value;
-    } *variables;
+    } * variables;
     size_t n_variables, variables_capacity;
     unsigned depth, steps, queries;
 };

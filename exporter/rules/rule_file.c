@@ -104,15 +104,14 @@ static bool read_text(struct rule_reader *reader, const struct yaml_node *map, c
         return true;
     }
     if (node->type != YAML_SCALAR) {
-        return fail(reader, node->at, "'%s': expected a text, found %s", key,
-                    yaml_describe(node));
+        return fail(reader, node->at, "'%s': expected a text, found %s", key, yaml_describe(node));
     }
     *ret = node->scalar;
     return true;
 }
 
-static bool read_duration(struct rule_reader *reader, const struct yaml_node *map,
-                          const char *key, int64_t *ret_ms) {
+static bool read_duration(struct rule_reader *reader, const struct yaml_node *map, const char *key,
+                          int64_t *ret_ms) {
     struct str text;
     if (!read_text(reader, map, key, &text)) {
         return false;
@@ -420,8 +419,8 @@ static bool check_group_name(struct rule_reader *reader, const struct yaml_node 
     }
     for (size_t i = reader->first_group; i < reader->set->n_groups; i++) {
         if (str_equal(reader->set->groups[i].name, name)) {
-            return fail(reader, map->at, "group '%.*s' is there twice in this file",
-                        (int)name.len, name.data);
+            return fail(reader, map->at, "group '%.*s' is there twice in this file", (int)name.len,
+                        name.data);
         }
     }
     return true;
@@ -431,8 +430,7 @@ static void read_group(struct rule_reader *reader, const struct yaml_node *map) 
     static const char *const keys[] = {"interval", "labels",       "limit",
                                        "name",     "query_offset", "rules"};
     struct rule_set *set = reader->set;
-    struct rule_group group = {.file = reader->file,
-                               .interval_ms = reader->options->interval_ms};
+    struct rule_group group = {.file = reader->file, .interval_ms = reader->options->interval_ms};
     reader->group_name = NULL;
     if (!check_keys(reader, map, keys, ARRAY_LEN(keys)) && map->type != YAML_MAP) {
         return;

@@ -24,7 +24,7 @@ enum rule_kind { RULE_RECORD, RULE_ALERT };
 /* A label or annotation of a rule. Labels of recording rules are plain text. */
 struct rule_text {
     struct str name;
-    struct str text; /* as written */
+    struct str text;           /* as written */
     struct template *template; /* NULL: plain */
 };
 

@@ -20,12 +20,12 @@ struct rules;
 
 struct rules_options {
     struct store *store;
-    int64_t resend_delay_ms;      /* 0: 1 minute */
+    int64_t resend_delay_ms;       /* 0: 1 minute */
     int64_t resolved_retention_ms; /* 0: 15 minutes */
     struct str external_url;
     const struct label *external_labels;
     size_t n_external_labels;
-    uint64_t (*now_usec)(void);    /* for durations and deadlines; CLOCK_BOOTTIME */
+    uint64_t (*now_usec)(void); /* for durations and deadlines; CLOCK_BOOTTIME */
 
     /* An event; called while the rules are evaluated, must not call back. */
     void (*event)(void *userdata, const struct alert_event *event);

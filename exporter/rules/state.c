@@ -5,9 +5,9 @@
 
 #include "rules/private.h"
 
-#define MAGIC              "dbvitals alerts 1\n"
-#define LEAST_RULE_BYTES   32 /* three lengths and a count */
-#define LEAST_ALERT_BYTES  80
+#define MAGIC             "dbvitals alerts 1\n"
+#define LEAST_RULE_BYTES  32 /* three lengths and a count */
+#define LEAST_ALERT_BYTES 80
 
 static void pack_rule(const struct rule_group *group, const struct rule_state *state,
                       struct strbuf *out) {

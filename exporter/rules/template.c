@@ -31,9 +31,8 @@ int template_new(struct str text, struct template **ret, struct error *err) {
         return r;
     }
     const struct template_node *body = template->body;
-    template->is_constant =
-        body == NULL || (body->kind == NODE_TEXT && body->next == NULL &&
-                         body->text.len == template->text.len);
+    template->is_constant = body == NULL || (body->kind == NODE_TEXT && body->next == NULL &&
+                                             body->text.len == template->text.len);
     *ret = template;
     return 0;
 }
@@ -98,9 +97,8 @@ static int data_field(struct template_run *run, struct str field, struct templat
         *ret = (struct template_value){
             .kind = TV_LABELS, .labels = data->labels, .count = data->n_labels};
     } else if (str_is(field, "ExternalLabels")) {
-        *ret = (struct template_value){.kind = TV_LABELS,
-                                       .labels = data->external_labels,
-                                       .count = data->n_external_labels};
+        *ret = (struct template_value){
+            .kind = TV_LABELS, .labels = data->external_labels, .count = data->n_external_labels};
     } else if (str_is(field, "ExternalURL")) {
         *ret = template_text(data->external_url);
     } else if (str_is(field, "Value")) {
@@ -116,8 +114,7 @@ static int arg_field(const struct template_value *args, struct str field,
     uint64_t index;
     *ret = (struct template_value){.kind = TV_NIL};
     if (str_starts_with(field, "arg") &&
-        str_to_uint64((struct str){field.data + 3, field.len - 3}, &index) &&
-        index < args->count) {
+        str_to_uint64((struct str){field.data + 3, field.len - 3}, &index) && index < args->count) {
         *ret = args->args[index];
     }
     return 0;
@@ -139,9 +136,8 @@ static int get_field(struct template_run *run, struct str field, struct template
             return 0;
         }
         if (str_is(field, "Labels")) {
-            *value = (struct template_value){.kind = TV_LABELS,
-                                             .labels = from.samples->labels,
-                                             .count = from.samples->n_labels};
+            *value = (struct template_value){
+                .kind = TV_LABELS, .labels = from.samples->labels, .count = from.samples->n_labels};
             return 0;
         }
         break;
@@ -225,8 +221,8 @@ static int run_function(struct template_run *run, const struct command *command,
     int given = (int)command->n_operands - 1 + (piped != NULL ? 1 : 0);
     if (given < function->least || (function->most >= 0 && given > function->most)) {
         return template_fail(run, "wrong number of args for %s: want %s%d got %d", function->name,
-                             function->most == function->least ? "" : "at least ",
-                             function->least, given);
+                             function->most == function->least ? "" : "at least ", function->least,
+                             given);
     }
     if (strcmp(function->name, "and") == 0 || strcmp(function->name, "or") == 0) {
         return run_short_circuit(run, command, dot, piped, ret);

@@ -24,8 +24,7 @@ static int want_text(struct template_run *run, const struct template_value *valu
 }
 
 /* A number, or a text that is one. */
-static int want_number(struct template_run *run, const struct template_value *value,
-                       double *ret) {
+static int want_number(struct template_run *run, const struct template_value *value, double *ret) {
     switch (value->kind) {
     case TV_FLOAT:
         *ret = value->number;
@@ -38,8 +37,7 @@ static int want_number(struct template_run *run, const struct template_value *va
             return 0;
         }
         return template_fail(run, "strconv.ParseFloat: parsing \"%.*s\": invalid syntax",
-                             (int)(value->text.len < 60 ? value->text.len : 60),
-                             value->text.data);
+                             (int)(value->text.len < 60 ? value->text.len : 60), value->text.data);
     default:
         return template_fail(run, "can't convert %s to float", template_type(value));
     }
@@ -172,20 +170,19 @@ static int fn_index(struct template_run *run, const struct template_value *args,
         if (value.kind == TV_LABELS && args[i].kind == TV_TEXT) {
             struct str found = str_of("");
             for (size_t k = 0; k < value.count; k++) {
-                found = str_equal(value.labels[k].name, args[i].text) ? value.labels[k].value
-                                                                       : found;
+                found =
+                    str_equal(value.labels[k].name, args[i].text) ? value.labels[k].value : found;
             }
             value = template_text(found);
         } else if (value.kind == TV_SAMPLES && args[i].kind == TV_INT) {
             if (args[i].integer < 0 || (uint64_t)args[i].integer >= value.count) {
-                return template_fail(run, "index out of range: %lld",
-                                     (long long)args[i].integer);
+                return template_fail(run, "index out of range: %lld", (long long)args[i].integer);
             }
             value = (struct template_value){.kind = TV_SAMPLE,
                                             .samples = &value.samples[args[i].integer]};
         } else {
-            return template_fail(run, "can't index item of type %s with %s",
-                                 template_type(&value), template_type(&args[i]));
+            return template_fail(run, "can't index item of type %s with %s", template_type(&value),
+                                 template_type(&args[i]));
         }
     }
     *ret = value;
@@ -287,10 +284,10 @@ static int fn_html(struct template_run *run, const struct template_value *args, 
 
 static int fn_js(struct template_run *run, const struct template_value *args, size_t n,
                  struct template_value *ret) {
-    static const struct escape table[] = {
-        {'\\', "\\\\"},     {'\'', "\\'"},      {'"', "\\\""},      {'<', "\\u003C"},
-        {'>', "\\u003E"},   {'&', "\\u0026"},   {'=', "\\u003D"},   {'\n', "\\u000A"},
-        {'\r', "\\u000D"},  {'\t', "\\u0009"},  {0, NULL}};
+    static const struct escape table[] = {{'\\', "\\\\"},    {'\'', "\\'"},     {'"', "\\\""},
+                                          {'<', "\\u003C"},  {'>', "\\u003E"},  {'&', "\\u0026"},
+                                          {'=', "\\u003D"},  {'\n', "\\u000A"}, {'\r', "\\u000D"},
+                                          {'\t', "\\u0009"}, {0, NULL}};
     return escaped(run, args, n, table, ret);
 }
 
@@ -451,7 +448,8 @@ static int fn_re_replace_all(struct template_run *run, const struct template_val
                              struct template_value *ret) {
     struct str pattern, replacement, text;
     struct strbuf out = {0};
-    CLEANUP(regex_freep) struct regex *regex = NULL;
+    CLEANUP(regex_freep)
+    struct regex *regex = NULL;
     if (want_text(run, &args[0], &pattern) < 0 || want_text(run, &args[1], &replacement) < 0 ||
         want_text(run, &args[2], &text) < 0 || compile(run, pattern, &regex) < 0) {
         return -EINVAL;
@@ -467,7 +465,8 @@ static int fn_re_replace_all(struct template_run *run, const struct template_val
 static int fn_match(struct template_run *run, const struct template_value *args, size_t n,
                     struct template_value *ret) {
     struct str pattern, text;
-    CLEANUP(regex_freep) struct regex *regex = NULL;
+    CLEANUP(regex_freep)
+    struct regex *regex = NULL;
     if (want_text(run, &args[0], &pattern) < 0 || want_text(run, &args[1], &text) < 0 ||
         compile(run, pattern, &regex) < 0) {
         return -EINVAL;
@@ -635,8 +634,9 @@ static int fn_humanize_timestamp(struct template_run *run, const struct template
         return -EINVAL;
     }
     if (!humanize_timestamp(seconds, text)) {
-        return template_fail(run, "%g cannot be represented as a nanoseconds timestamp since it "
-                                  "overflows int64",
+        return template_fail(run,
+                             "%g cannot be represented as a nanoseconds timestamp since it "
+                             "overflows int64",
                              seconds);
     }
     *ret = template_text(arena_dup(run->arena, str_of(text)));
@@ -722,9 +722,8 @@ static int fn_path_prefix(struct template_run *run, const struct template_value 
     const char *host = scheme != NULL ? scheme + 3 : url.data;
     size_t rest = url.len - (size_t)(host - url.data);
     const char *path = rest > 0 ? memchr(host, '/', rest) : NULL;
-    *ret = template_text(path != NULL
-                             ? (struct str){path, url.len - (size_t)(path - url.data)}
-                             : str_of(""));
+    *ret = template_text(path != NULL ? (struct str){path, url.len - (size_t)(path - url.data)}
+                                      : str_of(""));
     return 0;
 }
 

@@ -563,7 +563,7 @@ static struct template_node *parse_block(struct template_parser *parser,
     parser->loops += kind == NODE_RANGE;
     enum block_end end = parse_nodes(parser, &node->body);
     parser->loops -= kind == NODE_RANGE;
-    bool good = end == BLOCK_END   ? expect_close(parser)
+    bool good = end == BLOCK_END    ? expect_close(parser)
                 : end == BLOCK_ELSE ? parse_else(parser, kind, &node->otherwise)
                                     : false;
     if (end == BLOCK_TEXT_END) {
@@ -661,8 +661,8 @@ static struct template_node *parse_action(struct template_parser *parser, bool *
     if (is_word(parser, "define")) {
         struct str name;
         next_token(parser);
-        *ret_none = take_name(parser, &name) && expect_close(parser) &&
-                    parse_definition(parser, name);
+        *ret_none =
+            take_name(parser, &name) && expect_close(parser) && parse_definition(parser, name);
         return NULL;
     }
     struct template_node *node = node_new(parser, NODE_ACTION);
@@ -700,8 +700,8 @@ static enum block_end parse_nodes(struct template_parser *parser, struct templat
 }
 
 int template_parse(struct template *template, struct error *err) {
-    static const char *const given[] = {"$",           "$labels", "$externalLabels",
-                                        "$externalURL", "$value"};
+    static const char *const given[] = {"$", "$labels", "$externalLabels", "$externalURL",
+                                        "$value"};
     struct error ignored = {0};
     struct template_parser parser = {
         .template = template,

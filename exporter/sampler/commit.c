@@ -1,59 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The end of a round: what it found goes into the store in one piece, what it did not find becomes
- * stale, and facts follow their samples. */
+/* The end of a round: what it found goes into the store in one piece, together with what the walk
+ * has found since the last one; what was not found becomes stale, and facts follow their samples.
+ */
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "sampler/private.h"
+#include "sampler/walk.h"
 
 /* What a server refuses on principle it refuses again: a question now and then is enough, and does
  * not fill its log and its counters of errors, on which people alert. */
 #define REFUSED_WAIT_USEC (60 * USEC_PER_SEC)
 
+#define PLACE_SIZE 300
+
+/* " in database 'x'" of a part, else nothing. */
+static const char *place_of(const struct collector_run *run, char *out, size_t size) {
+    out[0] = '\0';
+    if (run->database != NULL) {
+        snprintf(out, size, " in database '%s'", run->database);
+    }
+    return out;
+}
+
 static void log_failing(struct collector_run *run) {
     const struct target *target = run->target;
     const struct client_failure *failure = &run->view.failure;
+    char place[PLACE_SIZE];
     if (run->failing && run->failing_reason == failure->reason) {
         return;
     }
-    log_warn("target '%s': collector '%s' %s: %s: %s", target->options.name,
+    log_warn("target '%s': collector '%s' %s%s: %s: %s", target->options.name,
              run->view.collector->name, run->failing ? "still fails" : "fails",
-             client_reason_names[failure->reason], failure->error.text);
+             place_of(run, place, sizeof(place)), client_reason_names[failure->reason],
+             failure->error.text);
     run->failing = true;
     run->failing_reason = failure->reason;
 }
 
 static void log_working(struct collector_run *run) {
+    char place[PLACE_SIZE];
     if (run->failing) {
-        log_info("target '%s': collector '%s' works again", run->target->options.name,
-                 run->view.collector->name);
+        log_info("target '%s': collector '%s' works again%s", run->target->options.name,
+                 run->view.collector->name, place_of(run, place, sizeof(place)));
         run->failing = false;
     }
 }
 
+static void log_dropping(struct collector_run *run, uint64_t dropped) {
+    const struct target *target = run->target;
+    if (dropped > 0 && !run->dropping) {
+        log_warn("target '%s': %llu samples of collector '%s' are left out, above the limit of a "
+                 "target",
+                 target->options.name, (unsigned long long)dropped, run->view.collector->name);
+    }
+    run->dropping = dropped > 0;
+}
+
 static void run_succeeded(struct collector_run *run, int64_t t_ms) {
     struct target *target = run->target;
+    if (run->whole != NULL) {
+        target->dropped_samples += walk_fit(target->walk, run);
+    }
     struct store_commit_result result = store_feed_commit(run->feed, &run->batch, t_ms);
     target->duplicate_samples += result.duplicates;
-    target->dropped_samples += result.over_limit + run->batch.dropped_samples;
-    run->last_good_ms = t_ms;
+    uint64_t dropped = result.over_limit + run->batch.dropped_samples;
+    target->dropped_samples += dropped;
+    log_dropping(run, dropped);
+    run->last_good_usec = target->round.start_usec;
     run->timed_out = false;
     backoff_reset(&run->backoff);
-    run->next_due_usec = target->round.start_usec + run->settings->interval_usec;
+    run->next_due_usec = run->begun_usec + run->settings->interval_usec;
     log_working(run);
 }
 
 static void run_did_fail(struct collector_run *run, int64_t t_ms) {
-    struct target *target = run->target;
+    struct collector_run *whole = run->whole != NULL ? run->whole : run;
     uint64_t wait = run->settings->interval_usec;
     store_feed_end(run->feed, t_ms);
     run->facts = (struct facts){0};
-    run->last_good_ms = 0;
-    run->errors[run->view.failure.reason]++;
+    run->last_good_usec = 0;
+    whole->errors[run->view.failure.reason]++;
     run->timed_out = run->view.failure.reason == REASON_TIMEOUT;
     if (run->timed_out) {
         uint64_t back_off = backoff_next(&run->backoff, random_unit());
@@ -62,59 +94,90 @@ static void run_did_fail(struct collector_run *run, int64_t t_ms) {
                run->view.failure.reason == REASON_UNSUPPORTED) {
         wait = wait > REFUSED_WAIT_USEC ? wait : REFUSED_WAIT_USEC;
     }
-    run->next_due_usec = target->round.start_usec + wait;
+    run->next_due_usec = run->begun_usec + wait;
     log_failing(run);
 }
 
 /* Not due, backed off, switched off, or nothing for this version: the last values stand until they
- * are two of the collector's intervals old. */
+ * are two of the collector's intervals old. Nothing of a walk comes more often than walks do. */
 static void run_was_idle(struct collector_run *run, int64_t t_ms) {
-    uint64_t interval = run->settings->interval_usec;
-    if (interval < run->target->options.interval_usec) {
-        interval = run->target->options.interval_usec;
+    uint64_t interval = walk_interval(&run->target->options, run->settings);
+    if (run->way != WALK_NOT && walk_duration(run->target->walk) > interval) {
+        interval = walk_duration(run->target->walk);
     }
-    int64_t most_ms = (int64_t)(2 * interval / USEC_PER_MSEC);
-    if (run->settings->enabled && run->last_good_ms != 0 && t_ms - run->last_good_ms <= most_ms) {
+    uint64_t age_usec = run->target->round.start_usec - run->last_good_usec;
+    if (run->settings->enabled && run->last_good_usec != 0 && age_usec <= 2 * interval) {
         store_feed_repeat(run->feed, t_ms);
         return;
     }
     store_feed_end(run->feed, t_ms);
     run->facts = (struct facts){0};
-    run->last_good_ms = 0;
+    run->last_good_usec = 0;
+}
+
+/* Return: whether it failed when it was asked last. */
+static bool commit_run(struct collector_run *run, int64_t t_ms) {
+    switch (run->state) {
+    case RUN_GOOD:
+        run_succeeded(run, t_ms);
+        break;
+    case RUN_IDLE:
+        run_was_idle(run, t_ms);
+        break;
+    case RUN_BAD:
+    case RUN_ASKED:
+    case RUN_EXPANDED:
+        run_did_fail(run, t_ms);
+        return true;
+    }
+    return run->view.enabled && error_is_set(&run->view.failure.error);
+}
+
+/* A part's batch is given back: there may be hundreds of them. */
+static void commit_parts(struct target *target, int64_t t_ms) {
+    struct collector_run *part;
+    struct walk_cursor cursor = {0};
+    while ((part = walk_next_part(target->walk, &cursor)) != NULL) {
+        if (part->feed == NULL) {
+            part->feed = store_feed_new(target->view.source, part->view.collector->name);
+        }
+        commit_run(part, t_ms);
+        part->state = RUN_IDLE;
+        batch_deinit(&part->batch);
+    }
+    walk_committed(target->walk);
 }
 
 static void commit_good(struct target *target, int64_t t_ms) {
     target->view.failed_collectors = 0;
     for (size_t i = 0; i < target->n_runs; i++) {
-        struct collector_run *run = &target->runs[i];
-        switch (run->state) {
-        case RUN_GOOD:
-            run_succeeded(run, t_ms);
-            break;
-        case RUN_IDLE:
-            target->view.failed_collectors +=
-                run->view.enabled && error_is_set(&run->view.failure.error) ? 1 : 0;
-            run_was_idle(run, t_ms);
-            break;
-        case RUN_BAD:
-        case RUN_ASKED:
-        case RUN_EXPANDED:
-            target->view.failed_collectors++;
-            run_did_fail(run, t_ms);
-            break;
-        }
+        target->view.failed_collectors += commit_run(&target->runs[i], t_ms) ? 1 : 0;
     }
+    commit_parts(target, t_ms);
 }
 
 /* Nothing of a server that is down is true any more; all is asked anew when it returns. */
-static void commit_bad(struct target *target, int64_t t_ms) {
-    for (size_t i = 0; i < target->n_runs; i++) {
-        struct collector_run *run = &target->runs[i];
+static void run_is_down(struct collector_run *run, int64_t t_ms) {
+    if (run->feed != NULL) {
         store_feed_end(run->feed, t_ms);
-        run->facts = (struct facts){0};
-        run->last_good_ms = 0;
-        run->next_due_usec = 0;
     }
+    run->facts = (struct facts){0};
+    run->last_good_usec = 0;
+    run->next_due_usec = 0;
+}
+
+static void commit_bad(struct target *target, int64_t t_ms) {
+    struct collector_run *part;
+    struct walk_cursor cursor = {0};
+    for (size_t i = 0; i < target->n_runs; i++) {
+        run_is_down(&target->runs[i], t_ms);
+    }
+    while ((part = walk_next_part(target->walk, &cursor)) != NULL) {
+        run_is_down(part, t_ms);
+        part->state = RUN_IDLE;
+        batch_deinit(&part->batch);
+    }
+    walk_committed(target->walk);
 }
 
 static void add_facts(const struct facts *found, struct facts *facts) {
@@ -141,6 +204,15 @@ static void gather_facts(struct target *target, bool good) {
                      facts);
     } else {
         summary_forget(&target->traffic);
+    }
+}
+
+/* What the walk found has been committed: it may ask again. */
+static void free_walked_runs(struct target *target) {
+    for (size_t i = 0; i < target->n_runs; i++) {
+        if (target->runs[i].way != WALK_NOT) {
+            target->runs[i].state = RUN_IDLE;
+        }
     }
 }
 
@@ -175,8 +247,10 @@ void target_commit(struct target *target) {
         commit_bad(target, t_ms);
     }
     gather_facts(target, good);
+    free_walked_runs(target);
     remember_position(target, t_ms);
-    if (!lag_update(&target->lag, &target->view.facts, t_ms, &target->lag_seconds)) {
+    int64_t now_ms = (int64_t)(target->round.start_usec / USEC_PER_MSEC);
+    if (!lag_update(&target->lag, &target->view.facts, now_ms, &target->lag_seconds)) {
         target->lag_seconds = (double)NAN;
     }
     batch_clear(&target->self_batch);

@@ -12,7 +12,7 @@
 #include "collectors/facts.h"
 
 struct lag {
-    int64_t caught_up_ms; /* when it was last seen so; 0: never */
+    int64_t caught_up_ms; /* when it was last seen so, by a clock that never steps; 0: never */
 };
 
 /* Takes the facts of a round. Return: false when they do not tell (no replica, archive recovery, or

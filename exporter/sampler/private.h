@@ -19,6 +19,7 @@ struct sampler {
     struct resolver *resolver; /* borrowed */
     struct store *store;       /* borrowed */
     struct tls_contexts *tls_contexts;
+    struct host_probe *host_probe; /* NULL until a host is a target */
     struct sampler_options options;
     struct target **targets; /* in the order of the configuration */
     size_t n_targets;

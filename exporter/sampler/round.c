@@ -63,10 +63,16 @@ static void run_good(struct collector_run *run, const struct facts *facts) {
     }
 }
 
-static void run_decode(struct collector_run *run) {
-    struct target *target = run->target;
-    struct error err = {0};
-    struct facts facts = {0};
+static enum client_reason reason_of_decoding(int r) {
+    return r == -E2BIG        ? REASON_TOO_LARGE
+           : r == -EOPNOTSUPP ? REASON_UNSUPPORTED
+           : r == -EACCES     ? REASON_PERMISSION
+                              : REASON_PROTOCOL;
+}
+
+int collector_run_decode(struct collector_run *run, struct arena *arena, int64_t now_ms,
+                         struct facts *ret_facts, struct error *err) {
+    const struct target *target = run->target;
     int64_t role = ROLE_UNKNOWN;
     facts_get(&target->view.facts, FACT_ROLE, &role);
     struct sample_context context = {
@@ -74,20 +80,30 @@ static void run_decode(struct collector_run *run) {
         .role = (enum server_role)role,
         .server = str_of(target->view.instance),
         .options = run->settings->options,
-        .now_ms = target->round.start_ms,
+        .now_ms = now_ms,
         .known = &target->view.facts,
-        .facts = &facts,
-        .arena = &target->round.arena,
+        .facts = ret_facts,
+        .arena = arena,
+        .many_databases = run->whole != NULL,
+        .kept = &run->kept,
     };
+    *ret_facts = (struct facts){0};
     batch_clear(&run->batch);
-    int r = collector_decode(run->view.collector, &context, &run->answer, &run->batch, &err);
+    return collector_decode(run->view.collector, &context, &run->answer, &run->batch, err);
+}
+
+static void run_decode(struct collector_run *run) {
+    struct round *round = &run->target->round;
+    struct error err = {0};
+    struct facts facts;
+    int r = collector_run_decode(run, &round->arena, round->start_ms, &facts, &err);
     if (r == -EREMOTEIO && error_is_set(&run->follow_up_failure.error)) {
         run_failed(run, &run->follow_up_failure);
         return;
     }
     if (r < 0) {
         error_say(&err, r, "the answer could not be read");
-        run_refused(run, r == -E2BIG ? REASON_TOO_LARGE : REASON_PROTOCOL, &err);
+        run_refused(run, reason_of_decoding(r), &err);
         return;
     }
     run_good(run, &facts);
@@ -287,6 +303,7 @@ static void ask_for(struct collector_run *run) {
         return;
     }
     run->state = RUN_ASKED;
+    run->begun_usec = round->start_usec;
     run->view.last_ms = round->start_ms;
     run->answer = (struct answer){0};
     if (asked == NULL) {
@@ -298,7 +315,7 @@ static bool takes_part(const struct collector_run *run) {
     const struct round *round = &run->target->round;
     /* A tick may come a jitter early: what is nearly due is due. */
     uint64_t slack = run->target->options.interval_usec / 4;
-    if (run->state != RUN_IDLE || !run->settings->enabled) {
+    if (run->state != RUN_IDLE || !run->settings->enabled || run->way != WALK_NOT) {
         return false;
     }
     if (is_vital(run)) {

@@ -5,10 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "io/host_probe.h"
 #include "sampler/private.h"
 
 const char *const target_health_names[] = {"pending", "up", "down", NULL};
+
+static void kept_certificates(void *userdata, const struct error *why) {
+    log_warn("TLS: certificates cannot be renewed, those read before stay in use: %s", why->text);
+}
 
 struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct store *store,
                             const struct sampler_options *options) {
@@ -16,7 +22,7 @@ struct sampler *sampler_new(struct loop *loop, struct resolver *resolver, struct
     sampler->loop = loop;
     sampler->resolver = resolver;
     sampler->store = store;
-    sampler->tls_contexts = tls_contexts_new();
+    sampler->tls_contexts = tls_contexts_new(kept_certificates, NULL);
     sampler->options = *options;
     return sampler;
 }
@@ -33,6 +39,7 @@ struct sampler *sampler_free(struct sampler *sampler) {
         free(sampler->clusters[i].cluster);
     }
     tls_contexts_free(sampler->tls_contexts);
+    host_probe_free(sampler->host_probe);
     free(sampler->clusters);
     free(sampler->targets);
     free(sampler);
@@ -86,6 +93,9 @@ void sampler_apply(struct sampler *sampler, const struct target_options *targets
     }
     for (size_t i = 0; i < sampler->n_targets; i++) {
         target_free(sampler->targets[i], now_ms);
+    }
+    for (size_t i = 0; i < count; i++) {
+        target_set_in_step(list[i], count <= SCHEDULE_MOST_IN_STEP);
     }
     free(sampler->targets);
     sampler->targets = list;

@@ -14,13 +14,19 @@ void schedule_init(struct schedule *schedule, struct str name, uint64_t interval
     };
 }
 
-uint64_t schedule_next(const struct schedule *schedule, uint64_t now_usec, double random_unit) {
+/* From [0, 1), as good as random. */
+static double unit_of(uint64_t number) {
+    uint64_t hash = hash_stable((struct str){(const char *)&number, sizeof(number)});
+    return (double)(hash >> 32) / 4294967296.0;
+}
+
+uint64_t schedule_next(const struct schedule *schedule, uint64_t now_usec) {
     uint64_t interval = schedule->interval_usec;
     uint64_t start = now_usec - now_usec % interval + schedule->phase_usec;
     while (start <= now_usec) {
         start += interval;
     }
-    return start + (uint64_t)((double)interval * JITTER_SHARE * random_unit);
+    return start + (uint64_t)((double)interval * JITTER_SHARE * unit_of(start));
 }
 
 uint64_t schedule_first(const struct schedule *schedule, uint64_t now_usec, size_t index) {

@@ -32,7 +32,7 @@ bool service_pool_usage_percent(enum target_kind kind, const struct facts *facts
             !facts_get(facts, FACT_MAX_CONNECTIONS, &most) || most <= reserved) {
             return false;
         }
-        *ret = 100.0 * (double)backends / (double)(most - reserved);
+        *ret = 100.0 * (double)backends / (double)fact_distance(most, reserved);
         return true;
     case KIND_PGBOUNCER:
         if (!facts_get(facts, FACT_POOL_USAGE_PERMILLE, &permille)) {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/macros.h"
 #include "io/redis_info.h"
 
 /* Every field of a map is looked for among them; SENTINEL MASTERS has some 40. */
@@ -110,8 +111,65 @@ static int rows_of_maps(const struct query *query, const struct tree *list, stru
     return 0;
 }
 
+/* Columns that a query names: "name value unit". */
+#define WORDS_MOST_COLUMNS ((size_t)32)
+
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Cuts the next word off; no text when there is none. */
+static struct str next_word(struct str *line) {
+    while (line->len > 0 && is_blank(line->data[0])) {
+        line->data++;
+        line->len--;
+    }
+    struct str word = {line->data, 0};
+    while (word.len < line->len && !is_blank(line->data[word.len])) {
+        word.len++;
+    }
+    line->data += word.len;
+    line->len -= word.len;
+    return word.len > 0 ? word : (struct str){0};
+}
+
+static int words_of_text(const struct query *query, const struct client_reply *reply,
+                         struct arena *arena, const struct table **ret, struct error *err) {
+    if (reply->tree == NULL || reply->tree->type != TREE_TEXT) {
+        return other_form(query, err);
+    }
+    struct table_builder builder = {.arena = arena, .limits = limits, .borrow = true};
+    struct str columns = str_of(query->record), rest = reply->tree->text;
+    builder.limits.max_columns = WORDS_MOST_COLUMNS;
+    int r = 0;
+    while (r == 0 && columns.len > 0) {
+        r = table_builder_column(&builder, str_cut(&columns, ' '), err);
+    }
+    while (r == 0 && rest.len > 0) {
+        struct str line = str_cut(&rest, '\n');
+        for (size_t i = 0; r == 0 && i < builder.n_columns; i++) {
+            r = table_builder_cell(&builder, next_word(&line), err);
+        }
+    }
+    if (r == 0) {
+        *ret = table_builder_end(&builder);
+    }
+    table_builder_deinit(&builder);
+    return r;
+}
+
+static int pairs_of_words(const struct query *query, const struct client_reply *reply,
+                          struct arena *arena, const struct table **ret, struct error *err) {
+    const struct table *words;
+    int r = words_of_text(query, reply, arena, &words, err);
+    return r < 0 ? r : pairs_of_table(query, words, arena, ret, err);
+}
+
 static int pairs_of_reply(const struct query *query, const struct client_reply *reply,
                           struct arena *arena, const struct table **ret, struct error *err) {
+    if (query->record != NULL) {
+        return pairs_of_words(query, reply, arena, ret, err);
+    }
     if (reply->table != NULL) {
         return pairs_of_table(query, reply->table, arena, ret, err);
     }
@@ -148,6 +206,9 @@ int shape_answer(const struct query *query, const struct client_reply *reply,
         }
         r = redis_info_records(reply->tree->text, query->record, &limits, arena, &answer.table,
                                err);
+        break;
+    case SHAPE_WORDS:
+        r = words_of_text(query, reply, arena, &answer.table, err);
         break;
     case SHAPE_TREE:
         answer.tree = reply->tree;

@@ -26,6 +26,7 @@ static const enum fact counters[KIND_COUNT][2][2] = {
     [KIND_PGBOUNCER] = {{NO_FACT, NO_FACT}, {FACT_QUERIES, FACT_QUERY_TIME_USEC}},
     [KIND_REDIS] = {{FACT_CACHE_HITS, FACT_CACHE_MISSES}, {FACT_EVICTED_KEYS, FACT_COMMANDS}},
     [KIND_SENTINEL] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
+    [KIND_HOST] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
 };
 
 static bool get(const struct facts *facts, enum fact fact, int64_t *ret) {
@@ -58,7 +59,7 @@ static void forget_before_restart(struct summary_ring *ring, const struct facts 
     if (!facts_get(known, FACT_START_TIME_SECONDS, &start)) {
         return;
     }
-    int64_t moved = start - ring->start_time;
+    int64_t moved = fact_distance(start, ring->start_time);
     if (ring->start_time != 0 && (moved > START_TIME_JITTER || moved < -START_TIME_JITTER)) {
         summary_forget(ring);
     }
@@ -111,8 +112,8 @@ static bool rise_of(const struct summary_window *window, uint64_t now_usec, stru
     if (newest->t_usec <= oldest->t_usec) {
         return false;
     }
-    ret->first = (double)(newest->value[FIRST] - oldest->value[FIRST]);
-    ret->second = (double)(newest->value[SECOND] - oldest->value[SECOND]);
+    ret->first = (double)fact_distance(newest->value[FIRST], oldest->value[FIRST]);
+    ret->second = (double)fact_distance(newest->value[SECOND], oldest->value[SECOND]);
     ret->seconds = (double)(newest->t_usec - oldest->t_usec) / (double)USEC_PER_SEC;
     return true;
 }
@@ -230,6 +231,7 @@ void summary_of(const struct summary_ring *ring, enum target_kind kind, const st
         sum_up_redis(ring, now_usec, ret);
         break;
     case KIND_SENTINEL:
+    case KIND_HOST:
     case KIND_COUNT:
         break;
     }

@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "io/host_client.h"
 #include "io/pg_client.h"
 #include "io/pgbouncer_client.h"
 #include "sampler/private.h"
+#include "sampler/walk.h"
 
 /* A round that news start comes so long after the last one at least. While news go on the wait
  * doubles up to an interval: a server that answers once and hangs up must not turn into a loop. */
@@ -88,6 +90,15 @@ static void kick(struct target *target) {
 
 static void round_finish(struct target *target);
 
+/* What the walk has found stays until the commit. */
+static void runs_are_idle(struct target *target) {
+    for (size_t i = 0; i < target->n_runs; i++) {
+        if (target->runs[i].way == WALK_NOT) {
+            target->runs[i].state = RUN_IDLE;
+        }
+    }
+}
+
 static void round_fail(struct target *target, const struct client_failure *failure) {
     target->round.failure = *failure;
     target->round.vital_good = false;
@@ -128,12 +139,23 @@ static void settle_main(struct target *target) {
     target->main_slot = 1 - target->main_slot;
 }
 
+bool target_is_well(struct target *target) {
+    return target->view.health == TARGET_UP && is_ready(main_slot(target));
+}
+
+/* A renewal goes first: it may wait for the walk's connection to be closed. */
+bool target_may_walk(struct target *target) {
+    return target_is_well(target) && spare_slot(target)->client == NULL &&
+           loop_now_usec(target->sampler->loop) < main_slot(target)->renew_usec;
+}
+
 /* The new connection is made beside the old one, which serves on until the new one answers: when
  * the server has no connection left, the one that we have must not be given away. */
 static void renew(struct target *target) {
     struct target_slot *slot = main_slot(target);
     uint64_t now = target->round.start_usec;
-    if (now >= slot->renew_usec && spare_slot(target)->client == NULL) {
+    if (now >= slot->renew_usec && spare_slot(target)->client == NULL &&
+        !walk_is_connected(target->walk)) {
         slot->renew_usec = now + connection_age(target) / RENEWAL_SHARE;
         connect_slot(target, 1 - target->main_slot);
     }
@@ -177,9 +199,7 @@ static void round_begin(struct target *target) {
         round->start_ms = target->last_commit_ms + 1;
     }
     snprintf(round->id, sizeof(round->id), "%016llx", (unsigned long long)random_u64());
-    for (size_t i = 0; i < target->n_runs; i++) {
-        target->runs[i].state = RUN_IDLE;
-    }
+    runs_are_idle(target);
     scope_enter(target);
     log_debug("target '%s': round begins", target->options.name);
     loop_timer_set(target->deadline, round->deadline_usec);
@@ -189,7 +209,7 @@ static void round_begin(struct target *target) {
 
 static void schedule_tick(struct target *target) {
     uint64_t now = loop_now_usec(target->sampler->loop);
-    set_tick(target, schedule_next(&target->schedule, now, random_unit()));
+    set_tick(target, schedule_next(&target->schedule, now));
 }
 
 static void ticked(void *userdata) {
@@ -341,6 +361,7 @@ static void round_finish(struct target *target) {
     target_commit(target);
     round->active = false;
     round->client = NULL;
+    walk_round_ended(target->walk);
     if (target->sampler->options.round_ended != NULL) {
         target->sampler->options.round_ended(target->sampler->options.userdata, &target->view);
     }
@@ -405,9 +426,7 @@ static void round_lost_connection(struct target *target, const struct client_fai
     round->lost = false;
     round->client = NULL;
     round->failure = (struct client_failure){0};
-    for (size_t i = 0; i < target->n_runs; i++) {
-        target->runs[i].state = RUN_IDLE;
-    }
+    runs_are_idle(target);
     round_connect(target);
 }
 
@@ -436,30 +455,29 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
     log_scope_clear();
 }
 
-static struct client *client_new(struct target *target, struct target_slot *slot) {
-    const struct sampler *sampler = target->sampler;
-    struct client_events events = {
-        .ready = client_is_ready,
-        .drained = client_has_drained,
-        .ended = client_has_ended,
-        .userdata = slot,
-    };
+struct client *target_client_new(struct target *target, const struct pg_options *pg,
+                                 const struct client_events *events) {
+    struct sampler *sampler = target->sampler;
     if (sampler->options.make_client != NULL) {
-        return sampler->options.make_client(sampler->options.userdata, &target->options, &events);
+        struct target_options options = target->options;
+        options.pg = *pg;
+        return sampler->options.make_client(sampler->options.userdata, &options, events);
     }
     switch (target->options.kind) {
-    case KIND_POSTGRES: {
-        struct pg_options pg = target->options.pg;
-        pg.guard_timeout_usec = target->options.timeout_usec;
-        pg.sql_ascii = target->sql_ascii;
-        return pg_client_new(sampler->loop, sampler->resolver, &pg, &events);
-    }
+    case KIND_POSTGRES:
+        return pg_client_new(sampler->loop, sampler->resolver, pg, events);
     case KIND_PGBOUNCER:
-        return pgbouncer_client_new(sampler->loop, sampler->resolver, &target->options.pg, &events);
+        return pgbouncer_client_new(sampler->loop, sampler->resolver, pg, events);
     case KIND_REDIS:
     case KIND_SENTINEL:
         return redis_client_new(sampler->loop, sampler->resolver, sampler->tls_contexts,
-                                &target->options.redis, &events);
+                                &target->options.redis, events);
+    case KIND_HOST:
+        if (sampler->host_probe == NULL) {
+            sampler->host_probe = host_probe_new(sampler->loop, NULL);
+        }
+        return host_client_new(sampler->loop, sampler->host_probe, &target->options.host,
+                               target->options.timeout_usec, events);
     case KIND_COUNT:
         break;
     }
@@ -469,7 +487,19 @@ static struct client *client_new(struct target *target, struct target_slot *slot
 static void connect_slot(struct target *target, unsigned index) {
     struct target_slot *slot = &target->slots[index];
     uint64_t now = loop_now_usec(target->sampler->loop);
-    slot->client = client_new(target, slot);
+    struct client_events events = {
+        .ready = client_is_ready,
+        .drained = client_has_drained,
+        .ended = client_has_ended,
+        .userdata = slot,
+    };
+    struct pg_options pg = target->options.pg;
+    pg.guard_timeout_usec = target->options.timeout_usec;
+    pg.sql_ascii = target->sql_ascii;
+    if (other_slot(slot)->client != NULL) {
+        walk_stop(target->walk); /* its place is needed */
+    }
+    slot->client = target_client_new(target, &pg, &events);
     slot->renew_usec =
         now + (uint64_t)((double)connection_age(target) * (1 + RENEWAL_JITTER * random_unit()));
     target->connects++;
@@ -484,6 +514,7 @@ static void close_connections(struct target *target) {
     target->round.connecting = false;
     target->round.client = NULL;
     loop_timer_stop(target->deadline);
+    walk_stop(target->walk);
     for (size_t i = 0; i < ARRAY_LEN(target->slots); i++) {
         slot_close(&target->slots[i]);
     }
@@ -496,6 +527,7 @@ static void close_connections(struct target *target) {
 static void runs_free(struct target *target) {
     for (size_t i = 0; i < target->n_runs; i++) {
         batch_deinit(&target->runs[i].batch);
+        strbuf_deinit(&target->runs[i].kept);
     }
     free(target->runs);
     target->runs = NULL;
@@ -525,12 +557,40 @@ static void runs_new(struct target *target) {
     }
 }
 
+/* Says of each run where it is asked; what it showed from elsewhere ends. */
+static void runs_assign(struct target *target, int64_t t_ms) {
+    for (size_t i = 0; i < target->n_runs; i++) {
+        struct collector_run *run = &target->runs[i];
+        enum walk_way way = walk_way_of(&target->options, run->view.collector, run->settings);
+        if (way == run->way) {
+            continue;
+        }
+        run->way = way;
+        run->state = RUN_IDLE;
+        run->facts = (struct facts){0};
+        run->last_good_usec = 0;
+        if (run->feed != NULL) {
+            store_feed_end(run->feed, t_ms);
+        }
+    }
+}
+
+static void set_phase(struct target *target) {
+    const char *key = target->in_step ? "" : target->options.name;
+    schedule_init(&target->schedule, str_of(key), target->options.interval_usec);
+}
+
 static void options_take(struct target *target, const struct target_options *options) {
     target_options_deinit(&target->options);
     target_options_copy(options, &target->options);
     target->view.options = &target->options;
     target_options_instance(&target->options, target->view.instance, sizeof(target->view.instance));
-    schedule_init(&target->schedule, str_of(target->options.name), target->options.interval_usec);
+    set_phase(target);
+}
+
+void target_set_in_step(struct target *target, bool in_step) {
+    target->in_step = in_step;
+    set_phase(target); /* from the next tick but one */
 }
 
 void target_attach(struct target *target) {
@@ -553,6 +613,7 @@ void target_attach(struct target *target) {
     };
     target->view.source = store_source_new(target->sampler->store, &labels);
     target->self_feed = store_feed_new(target->view.source, "target");
+    store_feed_set_vital(target->self_feed);
     for (size_t i = 0; i < target->n_runs; i++) {
         target->runs[i].feed =
             store_feed_new(target->view.source, target->runs[i].view.collector->name);
@@ -567,6 +628,7 @@ void target_detach(struct target *target, int64_t now_ms) {
         now_ms = target->last_commit_ms + 1;
     }
     store_source_free(target->sampler->store, target->view.source, now_ms);
+    walk_detach(target->walk);
     target->view.source = NULL;
     target->self_feed = NULL;
     for (size_t i = 0; i < target->n_runs; i++) {
@@ -586,6 +648,10 @@ struct target *target_new(struct sampler *sampler, const struct target_options *
     target->slots[0].target = target->slots[1].target = target;
     options_take(target, options);
     runs_new(target);
+    runs_assign(target, 0);
+    if (options->kind == KIND_POSTGRES) {
+        target->walk = walk_new(target);
+    }
     breaker_init(&target->breaker,
                  &(struct breaker_options){
                      .consecutive_failures = SAMPLING_FAILURES,
@@ -615,6 +681,7 @@ struct target *target_free(struct target *target, int64_t now_ms) {
     loop_timer_free(target->tick);
     loop_timer_free(target->deadline);
     loop_deferred_free(target->kick);
+    walk_free(target->walk);
     runs_free(target);
     batch_deinit(&target->self_batch);
     arena_deinit(&target->round.arena);
@@ -627,6 +694,8 @@ void target_change(struct target *target, const struct target_options *options,
                    unsigned difference) {
     char instance[sizeof(target->view.instance)];
     bool attached = target->view.source != NULL;
+    bool other_databases = (difference & TARGET_CONNECTION) != 0 ||
+                           !database_options_equal(&options->databases, &target->options.databases);
     if (difference & TARGET_CONNECTION) {
         close_connections(target);
     }
@@ -644,6 +713,8 @@ void target_change(struct target *target, const struct target_options *options,
         run->view.enabled = run->settings->enabled;
         run->next_due_usec = 0;
     }
+    runs_assign(target, target->last_commit_ms + 1);
+    walk_change(target->walk, other_databases, target->last_commit_ms + 1);
     if (attached || !options->guessed) {
         target_attach(target);
     }

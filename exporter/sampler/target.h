@@ -5,6 +5,8 @@
  * Connections. At most two, in slots. The main one serves rounds. When it is silent (still
  * connecting after its round, or draining) the other slot may hold one more attempt; whichever
  * answers first serves the round and becomes the main one. While both are silent there is no third.
+ * The walk (sampler/walk.h) may use the place of the other slot while that is empty and all is
+ * well.
  *
  * Round. tick -> a connection that is ready (made if need be) -> one question per distinct query
  * text, the vital one first -> answers are decoded as they come -> when nothing is open any more,
@@ -22,6 +24,8 @@
  * made in the free slot, and takes over at the next round. */
 #define CONNECTION_MOST_AGE_USEC ((uint64_t)30 * 60 * USEC_PER_SEC)
 
+struct walk;
+
 struct target_slot {
     struct target *target;
     struct client *client; /* NULL: free */
@@ -35,6 +39,7 @@ struct target {
     struct sampler *sampler;
     struct target_options options;
     struct schedule schedule;
+    bool in_step; /* with the others: their phase is the same */
     struct breaker breaker;
     struct loop_timer *tick;
     struct loop_timer *deadline;
@@ -54,6 +59,7 @@ struct target {
     struct summary_ring traffic;
     int64_t last_commit_ms;
     struct round round;
+    struct walk *walk; /* of a PostgreSQL target; else NULL */
 
     struct lag lag;
     double lag_seconds; /* of the last round; NaN: unknown */
@@ -72,8 +78,21 @@ struct target *target_free(struct target *target, int64_t now_ms);
 void target_change(struct target *target, const struct target_options *options,
                    unsigned difference);
 
+/* Whether its rounds begin at the same moments as those of others with the interval. */
+void target_set_in_step(struct target *target, bool in_step);
+
 /* Starts a round now unless one is running. */
 void target_sample_now(struct target *target);
+
+/* A client of the target's kind; a PostgreSQL one connects by these options. */
+struct client *target_client_new(struct target *target, const struct pg_options *pg,
+                                 const struct client_events *events);
+
+/* It is up and its main connection answers. */
+bool target_is_well(struct target *target);
+
+/* ... and the place of the second connection is free. */
+bool target_may_walk(struct target *target);
 
 /* Called by the round when nothing is open any more. */
 void target_round_done(struct target *target);

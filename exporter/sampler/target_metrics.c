@@ -9,6 +9,7 @@
 #include "sampler/exporter_names.h"
 #include "sampler/private.h"
 #include "sampler/service.h"
+#include "sampler/walk.h"
 
 enum {
     UP_PG,
@@ -39,6 +40,9 @@ enum {
     BREAKER_OPEN_SECONDS,
     LAG_BYTES,
     LAG_SECONDS,
+    WALK_SECONDS,
+    DATABASES,
+    DATABASES_FAILED,
     LABELS_FROM_HERE
 };
 
@@ -78,7 +82,9 @@ static const struct column rows[] = {
     [COLLECTOR_SUCCESS] = {NULL, GAUGE, "dbvitals_collector_success",
                            "Whether the collector succeeded when it ran last.", .group = 3},
     [COLLECTOR_SECONDS] = {NULL, GAUGE, "dbvitals_collector_duration_seconds",
-                           "From the start of the round to the collector's answer.", .group = 3},
+                           "From the start of the round to the collector's answer; of one that "
+                           "runs beside the rounds, what its statements took.",
+                           .group = 3},
     [COLLECTOR_ERRORS] = {NULL, COUNTER, "dbvitals_collector_errors_total",
                           "Failures of a collector, by the reason.", .group = 4},
     [COLLECTOR_SKIPPED] = {NULL, COUNTER, "dbvitals_collector_skipped_cells_total",
@@ -99,6 +105,13 @@ static const struct column rows[] = {
                      "How far a PostgreSQL replica is behind at most: since it was last seen "
                      "connected with everything replayed, or since the commit that it replayed "
                      "last if that is later."},
+    [WALK_SECONDS] = {NULL, GAUGE, "dbvitals_walk_duration_seconds",
+                      "How long the last walk over a PostgreSQL target's second connection took, "
+                      "pauses between databases included."},
+    [DATABASES] = {NULL, GAUGE, "dbvitals_databases",
+                   "Databases that 'databases' selects, those that cannot be visited included."},
+    [DATABASES_FAILED] = {NULL, GAUGE, "dbvitals_databases_failed",
+                          "Those of them that could not be connected to."},
     [LABELS_FROM_HERE] = {NULL, LABEL, "type", .group = 1},
     {NULL, LABEL, "role", .group = 1},
     {NULL, LABEL, "reason", .group = 2},
@@ -128,11 +141,11 @@ const struct collector *const sampler_metric_tables[] = {
     NULL,
 };
 
+#define NO_UP_OF_ITS_OWN (-1)
+
 static const int up_rows[] = {
-    [KIND_POSTGRES] = UP_PG,
-    [KIND_PGBOUNCER] = UP_PGBOUNCER,
-    [KIND_REDIS] = UP_REDIS,
-    [KIND_SENTINEL] = UP_REDIS,
+    [KIND_POSTGRES] = UP_PG,    [KIND_PGBOUNCER] = UP_PGBOUNCER, [KIND_REDIS] = UP_REDIS,
+    [KIND_SENTINEL] = UP_REDIS, [KIND_HOST] = NO_UP_OF_ITS_OWN,
 };
 
 #define SAMPLING "sampling"
@@ -165,7 +178,9 @@ static void add_health(const struct target *target, struct batch *batch) {
     double up = view->health == TARGET_UP ? 1 : 0;
     int64_t role = ROLE_UNKNOWN;
     facts_get(&view->facts, FACT_ROLE, &role);
-    add(batch, up_rows[target->options.kind], no_labels, up);
+    if (up_rows[target->options.kind] != NO_UP_OF_ITS_OWN) {
+        add(batch, up_rows[target->options.kind], no_labels, up);
+    }
     add(batch, TARGET_IS_UP, no_labels, up);
     add(batch, INFORMATION,
         labels_of(batch, "type", target_kind_names[target->options.kind], "role",
@@ -260,8 +275,20 @@ static void add_lag(const struct target *target, struct batch *batch) {
         cluster->system_identifier != identifier) {
         return;
     }
-    int64_t behind = cluster->position - received;
+    int64_t behind = fact_distance(cluster->position, received);
     add(batch, LAG_BYTES, no_labels, behind > 0 ? (double)behind : 0);
+}
+
+static void add_walk(const struct target *target, struct batch *batch) {
+    struct walk_numbers numbers = walk_numbers(target->walk);
+    if (!numbers.known) {
+        return;
+    }
+    add(batch, WALK_SECONDS, no_labels, (double)walk_duration(target->walk) / (double)USEC_PER_SEC);
+    if (numbers.visits) {
+        add(batch, DATABASES, no_labels, (double)numbers.databases);
+        add(batch, DATABASES_FAILED, no_labels, (double)numbers.failed);
+    }
 }
 
 void target_metrics_add(const struct target *target, struct batch *batch) {
@@ -273,6 +300,7 @@ void target_metrics_add(const struct target *target, struct batch *batch) {
     }
     add_breaker(target, batch);
     add_lag(target, batch);
+    add_walk(target, batch);
     if (target->sampler->options.service_names && target->view.health == TARGET_UP) {
         service_metrics_add(target->options.kind, &target->view.facts, no_labels, batch);
     }

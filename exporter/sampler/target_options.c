@@ -96,6 +96,7 @@ void target_options_deinit(struct target_options *options) {
             free((void *)(uintptr_t)options->collectors[i].options[o].text);
         }
     }
+    database_options_deinit(&options->databases);
     if (options->pg.password != NULL) {
         explicit_bzero(options->pg.password, strlen(options->pg.password));
     }
@@ -104,6 +105,7 @@ void target_options_deinit(struct target_options *options) {
     }
     pg_options_deinit(&options->pg);
     redis_options_deinit(&options->redis);
+    host_options_deinit(&options->host);
     *options = (struct target_options){0};
 }
 
@@ -112,10 +114,14 @@ void target_options_copy(const struct target_options *from, struct target_option
     copy.name = text_copy(from->name);
     copy.cluster = text_copy(from->cluster);
     copy.job = text_copy(from->job);
+    database_options_copy(&from->databases, &copy.databases);
     copy.pg = (struct pg_options){0};
     copy.redis = (struct redis_options){0};
+    copy.host = (struct host_options){0};
     if (kind_is_pg(from->kind)) {
         pg_options_copy(&from->pg, &copy.pg);
+    } else if (from->kind == KIND_HOST) {
+        host_options_copy(&from->host, &copy.host);
     } else {
         redis_options_copy(&from->redis, &copy.redis);
     }
@@ -134,6 +140,8 @@ void target_options_copy(const struct target_options *from, struct target_option
 void target_options_instance(const struct target_options *options, char *out, size_t size) {
     if (kind_is_pg(options->kind)) {
         pg_options_instance(&options->pg, out, size);
+    } else if (options->kind == KIND_HOST) {
+        host_options_instance(out, size);
     } else {
         redis_options_instance(&options->redis, out, size);
     }
@@ -142,6 +150,9 @@ void target_options_instance(const struct target_options *options, char *out, si
 static bool same_connection(const struct target_options *a, const struct target_options *b) {
     if (a->kind != b->kind) {
         return false;
+    }
+    if (a->kind == KIND_HOST) {
+        return host_options_equal(&a->host, &b->host);
     }
     return kind_is_pg(a->kind) ? pg_options_equal(&a->pg, &b->pg)
                                : redis_options_equal(&a->redis, &b->redis);
@@ -174,7 +185,8 @@ static bool same_settings(const struct collector_settings *a, const struct colle
 
 static bool same_schedule(const struct target_options *a, const struct target_options *b) {
     if (a->interval_usec != b->interval_usec || a->timeout_usec != b->timeout_usec ||
-        a->required != b->required || a->guessed != b->guessed) {
+        a->required != b->required || a->guessed != b->guessed ||
+        !database_options_equal(&a->databases, &b->databases)) {
         return false;
     }
     for (size_t i = 0; i < TARGET_MOST_COLLECTORS; i++) {

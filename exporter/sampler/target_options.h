@@ -9,12 +9,14 @@
 #include <stdint.h>
 
 #include "collectors/collector.h"
+#include "io/host_options.h"
 #include "io/pg_options.h"
 #include "io/redis_client.h"
+#include "sampler/database_options.h"
 
 #define TARGET_NAME_MOST       63
 #define TARGET_MOST_LABELS     16
-#define TARGET_MOST_COLLECTORS 64
+#define TARGET_MOST_COLLECTORS 72
 #define COLLECTOR_MOST_OPTIONS 8
 
 #define TARGET_DEFAULT_INTERVAL_USEC ((uint64_t)5 * 1000 * 1000)
@@ -38,8 +40,9 @@ struct collector_settings {
 struct target_options {
     char *name; /* [A-Za-z0-9][A-Za-z0-9_.-]{0,62} */
     enum target_kind kind;
-    struct pg_options pg;                           /* postgres, pgbouncer */
-    struct redis_options redis;                     /* redis, sentinel */
+    struct pg_options pg;       /* postgres, pgbouncer */
+    struct redis_options redis; /* redis, sentinel */
+    struct host_options host;
     char *cluster;                                  /* or NULL */
     char *job;                                      /* NULL: the kind's name */
     struct target_label labels[TARGET_MOST_LABELS]; /* sorted by name */
@@ -48,6 +51,7 @@ struct target_options {
     bool required; /* down means /health is 503 */
     bool guessed;  /* found without a configuration: hidden until it answered once */
     struct collector_settings collectors[TARGET_MOST_COLLECTORS];
+    struct database_options databases; /* postgres */
 };
 
 /* Fills everything but name, kind and address with defaults: collectors as their tables say. */
@@ -62,6 +66,6 @@ void target_options_instance(const struct target_options *options, char *out, si
 enum target_difference {
     TARGET_CONNECTION = 1, /* kind, address, credentials: connect anew */
     TARGET_LABELS = 2,     /* cluster, job, labels: new series */
-    TARGET_SCHEDULE = 4,   /* interval, timeout, collectors, required, guessed */
+    TARGET_SCHEDULE = 4,   /* interval, timeout, collectors, databases, required, guessed */
 };
 unsigned target_options_compare(const struct target_options *a, const struct target_options *b);

@@ -5,93 +5,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <zlib.h>
-
-#include "base/mem.h"
+#include "store/gzip.h"
 #include "store/private.h"
-
-#define GZIP_LEVEL  1 /* higher ones take three times as long for a few percent */
-#define GZIP_WINDOW (15 + 16)
-#define GZIP_MEMORY 8
-
-/* --- Compression --- */
-
-struct gzip_stream {
-    z_stream z;
-};
-
-static voidpf gzip_alloc(voidpf opaque, uInt count, uInt size) {
-    return mem_array(count, size);
-}
-
-static void gzip_release(voidpf opaque, voidpf memory) {
-    free(memory);
-}
-
-static bool gzip_begin(z_stream *z) {
-    *z = (z_stream){.zalloc = gzip_alloc, .zfree = gzip_release};
-    return deflateInit2(z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) ==
-           Z_OK;
-}
-
-struct gzip_stream *gzip_stream_new(void) {
-    struct gzip_stream *stream = mem_alloc(sizeof(*stream));
-    if (!gzip_begin(&stream->z)) {
-        free(stream);
-        return NULL;
-    }
-    return stream;
-}
-
-struct gzip_stream *gzip_stream_free(struct gzip_stream *stream) {
-    if (stream != NULL) {
-        deflateEnd(&stream->z);
-        free(stream);
-    }
-    return NULL;
-}
-
-/* zlib counts in 32 bits. */
-static uInt at_most_32_bits(size_t size) {
-    return size < UINT32_MAX ? (uInt)size : UINT32_MAX;
-}
-
-size_t gzip_stream_step(struct gzip_stream *stream, struct str *in, bool last, char *out,
-                        size_t size, bool *ret_ended) {
-    z_stream *z = &stream->z;
-    const uInt in_size = at_most_32_bits(in->len), out_size = at_most_32_bits(size);
-    z->next_in = (z_const Bytef *)(uintptr_t)in->data;
-    z->avail_in = in_size;
-    z->next_out = (Bytef *)out;
-    z->avail_out = out_size;
-    int r = deflate(z, last && in_size == in->len ? Z_FINISH : Z_NO_FLUSH);
-    in->data += in_size - z->avail_in;
-    in->len -= in_size - z->avail_in;
-    *ret_ended = r == Z_STREAM_END;
-    return out_size - z->avail_out;
-}
-
-/* Return: NULL when it cannot be compressed. */
-static struct buffer *compress_whole(const struct buffer *plain) {
-    struct gzip_stream *stream = gzip_stream_new();
-    struct str rest = {plain->data, plain->len};
-    struct strbuf out = {0};
-    bool ended = false;
-    if (stream == NULL) {
-        return NULL;
-    }
-    /* Pages shrink to a tenth; what this room does not hold grows as it goes. */
-    strbuf_reserve(&out, plain->len / 8 + 1024);
-    while (!ended) {
-        char *to = strbuf_reserve(&out, 1024);
-        out.len += gzip_stream_step(stream, &rest, true, to, out.capacity - out.len - 1, &ended);
-    }
-    gzip_stream_free(stream);
-    out.capacity = out.len + 1;
-    out.data = mem_resize(out.data, out.capacity, 1);
-    return buffer_new(&out);
-}
 
 /* --- Pages --- */
 
@@ -121,7 +36,7 @@ static void answer(const struct store *store, struct cached_page *page, bool gzi
                    uint64_t now_usec, struct exposition_page *ret) {
     page->read_usec = now_usec;
     if (gzip && page->gzip == NULL && page->plain->len >= EXPOSITION_GZIP_LEAST_BYTES) {
-        page->gzip = compress_whole(page->plain);
+        page->gzip = gzip_whole(page->plain);
     }
     ret->gzip = gzip && page->gzip != NULL;
     ret->body = buffer_ref(ret->gzip ? page->gzip : page->plain);

@@ -51,7 +51,7 @@ void exposition_joined(struct store *store, bool gzip, uint64_t now_usec,
  */
 struct exposition_reader;
 
-/* Return: NULL only when gzip is asked for and zlib refuses to start. */
+/* Return: NULL only when gzip is asked for and its library refuses to start. */
 struct exposition_reader *exposition_reader_new(struct store *store, bool gzip, uint64_t now_usec,
                                                 char ret_etag[48]);
 
@@ -63,8 +63,8 @@ struct exposition_pieces {
     void *userdata;
 };
 
-/* Takes the pieces over on success. Return: NULL only when gzip is asked for and zlib refuses to
- * start. */
+/* Takes the pieces over on success. Return: NULL only when gzip is asked for and its library
+ * refuses to start. */
 struct exposition_reader *exposition_reader_of(const struct exposition_pieces *pieces, bool gzip);
 
 /* Writes at most size bytes; size is not 0. Return: their number; 0 at the end. */

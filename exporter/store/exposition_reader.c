@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "store/exposition.h"
+#include "store/gzip.h"
 #include "store/private.h"
 
 struct exposition_reader {

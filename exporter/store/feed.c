@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "store/private.h"
 
+#define SERIES_AHEAD 12
+
 struct commit {
     struct store_feed *feed;
     const struct batch *batch;
@@ -30,6 +32,10 @@ struct store_feed *store_feed_new(struct store_source *source, const char *name)
     source->feeds = feed;
     source->store->numbers.bytes += sizeof(*feed);
     return feed;
+}
+
+void store_feed_set_vital(struct store_feed *feed) {
+    feed->vital = true;
 }
 
 void feed_forget(struct store_feed *feed) {
@@ -91,7 +97,18 @@ static void append(struct commit *commit, struct series *series, double value) {
     if (!was_live) {
         source_revive_series(series);
     } else if (!same) {
-        series->source->changed = true;
+        series_text_changes(series);
+    }
+}
+
+/* A round ago the series were looked at last, so they are in no cache: the cold part is fetched
+ * first, because it tells where the hot one is. */
+static void fetch_ahead(const struct store_feed *feed, size_t at, size_t n) {
+    if (at + SERIES_AHEAD < n) {
+        const char *cold = (const char *)feed->series[at + SERIES_AHEAD];
+        __builtin_prefetch(cold);
+        __builtin_prefetch(cold + offsetof(struct series, hash)); /* to the labels' text */
+        __builtin_prefetch(feed->series[at + SERIES_AHEAD / 2]->hot, 1);
     }
 }
 
@@ -101,6 +118,7 @@ static size_t commit_in_order(struct commit *commit) {
     const struct batch *batch = commit->batch;
     size_t n = batch->n_samples < feed->n_series ? batch->n_samples : feed->n_series;
     for (size_t i = 0; i < n; i++) {
+        fetch_ahead(feed, i, n);
         if (!is_of(feed->series[i], batch, &batch->samples[i])) {
             return i;
         }
@@ -119,7 +137,11 @@ static struct series *look_up(struct commit *commit, const struct batch_sample *
     };
     uint64_t hash = series_key_hash(&key);
     struct series *series = source_find(source, &key, hash);
-    return series != NULL ? series : source_add_series(source, &sample->metric, &key, hash);
+    bool room = source->n_live < source->store->options.max_series_per_source;
+    if (series == NULL && (room || commit->feed->vital)) {
+        series = source_add_series(source, &sample->metric, &key, hash);
+    }
+    return series;
 }
 
 static void add_to_feed(struct store_feed *feed, struct series *series) {

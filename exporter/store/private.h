@@ -35,11 +35,18 @@ struct joined_block {
     struct joined_part *parts; /* in name order of families */
 };
 
+/* Where a family stands in a rendered block. */
+struct slice {
+    uint32_t offset, len;
+};
+
 /* A family within a source. */
 struct source_family {
     struct family *family;
     struct series *first, *last; /* live ones */
     size_t n_series;             /* live and stale */
+    uint64_t changed;            /* the store's generation when its text last changed */
+    struct slice own, joined;    /* in the source's last blocks, if it stands there */
 };
 
 /* The second half of a series' hot bytes, which is there while history is kept. A step of 0 in
@@ -71,6 +78,7 @@ struct store_feed {
     char *name;
     struct series **series; /* in the order of the last commit; all live */
     size_t n_series, capacity;
+    bool vital; /* its series are taken above the limit, too */
 };
 
 /* Blocks and their limits; see history.c. */
@@ -144,6 +152,13 @@ struct store {
     struct cached_page joined;
 };
 
+/* The text of a series on the pages is about to change. What was rendered for a later generation of
+ * the source shows it already. */
+static inline void series_text_changes(const struct series *series) {
+    series->source->changed = true;
+    series->group->changed = series->source->store->generation;
+}
+
 /* --- store.c --- */
 
 /* The family of that name, made if there is room. Return: NULL when there is none. */
@@ -168,7 +183,8 @@ uint64_t series_key_hash(const struct series_key *key);
 struct series *source_find(const struct store_source *source, const struct series_key *key,
                            uint64_t hash);
 
-/* A new series in the stale list, without a sample. Return: NULL above the limits. */
+/* A new series in the stale list, without a sample; stale ones make room for it, that there may be
+ * a living one more is the caller's business. Return: NULL above the limit of families. */
 struct series *source_add_series(struct store_source *source, const struct batch_metric *metric,
                                  const struct series_key *key, uint64_t hash);
 
@@ -244,13 +260,3 @@ bool page_walk_next(struct page_walk *walk, struct str *ret);
 /* --- exposition.c --- */
 
 void cached_page_clear(struct cached_page *page);
-
-/* A gzip stream at the level that pages are worth. Return: NULL when zlib refuses to start. */
-struct gzip_stream;
-struct gzip_stream *gzip_stream_new(void);
-struct gzip_stream *gzip_stream_free(struct gzip_stream *stream);
-
-/* Compresses from *in (which moves on) into out; last: nothing follows *in. *ret_ended tells that
- * all has been written. Return: bytes written. */
-size_t gzip_stream_step(struct gzip_stream *stream, struct str *in, bool last, char *out,
-                        size_t size, bool *ret_ended);

@@ -314,7 +314,7 @@ void source_revive_series(struct series *series) {
     leave_stale(source, series);
     list_append(&series->group->first, &series->group->last, series);
     source->n_live++;
-    source->changed = true;
+    series_text_changes(series);
     store->numbers.series++;
     if (source->hidden_name == NULL && series->family->n_live++ == 0) {
         store->head_bytes += series->family->head.len;
@@ -332,7 +332,7 @@ void source_end_series(struct series *series, int64_t t_ms) {
     list_remove(&series->group->first, &series->group->last, series);
     series->feed = NULL;
     source->n_live--;
-    source->changed = true;
+    series_text_changes(series);
     store->numbers.series--;
     if (source->hidden_name == NULL && --series->family->n_live == 0) {
         store->head_bytes -= series->family->head.len;
@@ -424,14 +424,12 @@ static size_t series_bytes(const struct series *series) {
 struct series *source_add_series(struct store_source *source, const struct batch_metric *metric,
                                  const struct series_key *key, uint64_t hash) {
     struct store *store = source->store;
-    if (source->n_live >= store->options.max_series_per_source) {
-        return NULL;
-    }
     struct family *family = store_family(store, metric);
     if (family == NULL) {
         return NULL;
     }
-    while (source->n_live + source->n_stale >= store->options.max_series_per_source) {
+    while (source->n_stale > 0 &&
+           source->n_live + source->n_stale >= store->options.max_series_per_source) {
         source_free_series(source->stale_first);
     }
     struct series *series = mem_alloc(sizeof(*series) + key->own_text.len + 1);

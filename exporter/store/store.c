@@ -333,6 +333,10 @@ struct store_numbers store_numbers(const struct store *store) {
     return numbers;
 }
 
+size_t store_most_series(const struct store *store) {
+    return store->options.max_series_per_source;
+}
+
 size_t store_source_series(const struct store_source *source) {
     return source->n_live;
 }

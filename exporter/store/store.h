@@ -76,6 +76,10 @@ void store_source_free(struct store *store, struct store_source *source, int64_t
 /* A new feed of a source; name (copied) is for people who debug. */
 struct store_feed *store_feed_new(struct store_source *source, const char *name);
 
+/* What this feed says is taken above max_series_per_source, too: for the few series that tell how
+ * the source is. */
+void store_feed_set_vital(struct store_feed *feed);
+
 struct store_commit_result {
     size_t appended;     /* samples taken over */
     size_t duplicates;   /* same label set twice in this round: the first one counts */
@@ -120,6 +124,7 @@ struct store_numbers {
 };
 struct store_numbers store_numbers(const struct store *store);
 size_t store_source_series(const struct store_source *source); /* live ones */
+size_t store_most_series(const struct store *store);           /* of one source */
 
 /* All families in name order, store_numbers().families of them; valid until one is added. */
 const struct family *store_family_at(struct store *store, size_t index);

@@ -66,14 +66,26 @@ bool connection_is_late(const struct connection_list *list, const struct connect
     return now_usec > connection->since_usec + limit_usec(list, connection->phase);
 }
 
-struct connection *connection_longest_idle(const struct connection_list *list, uint64_t now_usec) {
+struct connection *connection_dispensable(const struct connection_list *list, uint64_t now_usec) {
+    struct connection *reading = NULL, *answering = NULL;
     for (struct connection *one = list->first; one != NULL; one = one->next) {
-        if (now_usec < one->since_usec + CONNECTION_GRACE_USEC) {
-            return NULL; /* all that follow are younger */
+        uint64_t age_usec = now_usec > one->since_usec ? now_usec - one->since_usec : 0;
+        if (age_usec < CONNECTION_GRACE_USEC) {
+            break; /* all that follow are younger */
         }
-        if (one->phase == CONNECTION_IDLE && !one->closing) {
+        if (one->closing) {
+            continue;
+        }
+        if (one->phase == CONNECTION_IDLE) {
             return one;
         }
+        if (one->phase == CONNECTION_READING && reading == NULL) {
+            reading = one;
+        }
+        if (one->phase == CONNECTION_ANSWERING && answering == NULL &&
+            age_usec >= CONNECTION_ANSWER_GRACE_USEC) {
+            answering = one;
+        }
     }
-    return NULL;
+    return reading != NULL ? reading : answering;
 }

@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A new connection has at least this long to say something before it must make room. */
-#define CONNECTION_GRACE_USEC ((uint64_t)1000 * 1000)
+/* A connection has at least this long to say something, and to take its answer, before it must make
+ * room for others. */
+#define CONNECTION_GRACE_USEC        ((uint64_t)1000 * 1000)
+#define CONNECTION_ANSWER_GRACE_USEC ((uint64_t)5 * 1000 * 1000)
 
 enum connection_phase {
     CONNECTION_IDLE,
@@ -49,5 +51,7 @@ void connection_close(struct connection_list *list, struct connection *connectio
 bool connection_is_late(const struct connection_list *list, const struct connection *connection,
                         uint64_t now_usec);
 
-/* The connection that has been idle for longest, and beyond the grace; NULL: none. */
-struct connection *connection_longest_idle(const struct connection_list *list, uint64_t now_usec);
+/* The connection that makes room for a new one: the longest idle, else the one that has been
+ * sending its request for longest, else the one that has been taking its answer for longest. NULL:
+ * all are within their grace. */
+struct connection *connection_dispensable(const struct connection_list *list, uint64_t now_usec);

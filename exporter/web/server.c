@@ -268,18 +268,19 @@ static void refuse(struct server *server, int fd, const char *why) {
     close(fd);
 }
 
-/* Whether one more fits, after the longest idle one had to go if need be. What is cut stays in the
- * library until its next run, so there is a second limit for the sum. */
+/* Whether one more fits, after another one had to go if need be: slow clients must not keep a
+ * supervisor from asking how we are. What is cut stays in the library until its next run, so there
+ * is a second limit for the sum. */
 static bool has_room(struct server *server) {
     const struct connection_list *list = &server->connections;
     if (list->count - list->closing < server->options.max_connections) {
         return list->count < server->options.max_connections + SPARE_CONNECTIONS;
     }
-    struct connection *idle = connection_longest_idle(list, loop_now_usec(server->options.loop));
-    if (idle == NULL || list->closing >= SPARE_CONNECTIONS) {
+    struct connection *other = connection_dispensable(list, loop_now_usec(server->options.loop));
+    if (other == NULL || list->closing >= SPARE_CONNECTIONS) {
         return false;
     }
-    cut(client_of(idle));
+    cut(client_of(other));
     return true;
 }
 

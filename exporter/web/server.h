@@ -5,7 +5,8 @@
  *
  * We accept connections ourselves and hand them to libmicrohttpd, which runs inside our loop by its
  * epoll descriptor and has no thread. So the limit is ours: above it the connection that has waited
- * longest without a request makes room, and only when all are busy a new one is refused with 503.
+ * longest without a request makes room, then the slowest to send its request or to take its answer;
+ * only when all are young a new one is refused with 503.
  *
  * Life of a connection: idle (until a request line) -> reading -> answering -> idle. Each of these
  * has a deadline beside the library's time-out for silence, so that a client that drips bytes

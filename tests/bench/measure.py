@@ -25,6 +25,21 @@ def children_cpu_ns(pid):
     return (int(fields[13]) + int(fields[14])) * 10**9 // os.sysconf("SC_CLK_TCK")
 
 
+def children(pid):
+    """Living children of a process with one thread."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
+def family_cpu_ns(pid):
+    """CPU time of a process, its living children and those it has waited for."""
+    living = sum(cpu_ns(child) or 0 for child in children(pid))
+    return (cpu_ns(pid) or 0) + living + children_cpu_ns(pid)
+
+
 def pss_mb(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         for line in f:

@@ -76,12 +76,12 @@ static int read_rows(struct fixture *fixture, struct str text, struct error *err
     return r;
 }
 
-/* INFO ends its lines with CR LF. */
-static void read_info(struct fixture *fixture, struct str text) {
+/* INFO ends its lines with CR LF, a file of the kernel with LF. */
+static void read_lines(struct fixture *fixture, struct str text, const char *end_of_line) {
     struct strbuf info = {0};
     while (text.len > 0) {
         strbuf_add_str(&info, str_cut(&text, '\n'));
-        strbuf_add_text(&info, "\r\n");
+        strbuf_add_text(&info, end_of_line);
     }
     struct tree *tree = arena_alloc(&fixture->arena, sizeof(*tree));
     *tree =
@@ -126,7 +126,9 @@ static int read_section(struct fixture *fixture, struct str name, struct str bod
         return read_rows(fixture, body, err);
     }
     if (str_is(name, "info")) {
-        read_info(fixture, body);
+        read_lines(fixture, body, "\r\n");
+    } else if (str_is(name, "file")) {
+        read_lines(fixture, body, "\n");
     } else if (str_is(name, "tree")) {
         struct tree *tree = arena_alloc(&fixture->arena, sizeof(*tree));
         *tree = read_tree(fixture, &body);
@@ -182,6 +184,8 @@ static int read_setting(struct fixture *fixture, struct str line, const struct c
         context->now_ms = number;
     } else if (str_is(name, "databases") && is_number) {
         facts_set(&fixture->known, FACT_DATABASES, number);
+    } else if (str_is(name, "many-databases")) {
+        context->many_databases = str_is(line, "yes");
     } else if (str_is(name, "option")) {
         return read_option(fixture, line, collector, err);
     } else {

@@ -8,10 +8,12 @@
  *   server 127.0.0.1:5432
  *   now 1795254644000          (milliseconds)
  *   databases 16               (known from the round before)
+ *   many-databases yes         (asked of several, one after another)
  *   option limit 5
  *   >>> rows                   the reply as COPY's text format with a line of names: tabs, \N for
  *   datname\tcount             NULL, \t \n \\ \xNN for what cannot stand there itself
  *   >>> info                   ... or the text of INFO
+ *   >>> file                   ... or the text of a file of /proc
  *   >>> tree                   ... or nested: a line per item, two spaces deeper inside a list;
  *   *                          '*' a list, '"text' a text, ':1' a number, '!ERR text' an error,
  *     "name                    '~' nothing

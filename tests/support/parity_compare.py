@@ -13,11 +13,15 @@ SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_co
 # Here a value that stands still in one page and not in the other is wrong.
 SETTINGS = re.compile(r"pg_settings_|redis_config_|pgbouncer_config_")
 
+# Rows that stand for what is going on at the moment: each page has others.
+MOMENTARY = re.compile(r"pg_stat_activity_")
+
 # How far a gauge may be from what the exporter saw, by its name; the first that fits counts.
 # (pattern, absolute, relative, also if the exporter saw it stand still). Both programs are clients
 # with buffers, each sees the other only now and then, and they look at the same moment of a second
 # each time; all else that stands still must be equal.
 TOLERANCES = [(re.compile(row[0]), *row[1:]) for row in [
+    (r"_hz$|_instantaneous_", 2, 0.6, False),
     (r"clients|connections|backends|activity|locks_count|servers", 2, 0, True),
     (r"lag_seconds|seconds_ago|_age$|uptime|idle|maxwait", 2, 0, True),
     (r"memory_used|_mem_|allocator_.*bytes", 65536, 0.05, True),
@@ -43,8 +47,8 @@ class Family:
         return {k for _, labels in self.series for k, _ in labels}
 
 
-def families(page):
-    """{name: Family} of a harness.Page."""
+def families(page, unlike=()):
+    """{name: Family} of a harness.Page, without the labels that `unlike` names; see compare()."""
     found = {}
     for name, labels, value in page.samples:
         family = name
@@ -54,6 +58,9 @@ def families(page):
                 family = base
         if family not in found:
             found[family] = Family(page.types.get(family, "untyped"))
+        for rule in unlike:
+            if re.fullmatch(rule.family, family) is not None and rule.label in labels:
+                labels = {**labels, rule.label: "(not compared)"}
         found[family].add(name, labels, value)
     return found
 
@@ -120,7 +127,8 @@ def anywhere(pages, name):
 def compare_series(name, kind, theirs, ours):
     """Findings about single series of a family that both have."""
     lasting = everywhere(theirs, name)
-    for key in sorted(lasting - everywhere(ours, name), key=series_text):
+    here = anywhere if MOMENTARY.match(name) else everywhere
+    for key in sorted(lasting - here(ours, name), key=series_text):
         yield Finding("series missing", series_text(key), "", dict(key[1]))
     for key in sorted(everywhere(ours, name) - anywhere(theirs, name), key=series_text):
         yield Finding("series only here", "", series_text(key), dict(key[1]))
@@ -141,17 +149,20 @@ def compare_family(name, theirs, ours):
         findings.append(Finding("type", first.kind, here.kind))
     names = [set().union(*(p[name].label_names() for p in pages if name in p))
              for pages in (theirs, ours)]
-    if names[0] != names[1]:
+    # With a series in common, those that are not say it more exactly: perhaps only the connection
+    # of one of the programs has the label.
+    if names[0] != names[1] and not anywhere(theirs, name) & anywhere(ours, name):
         findings.append(Finding("labels", ",".join(sorted(names[0])) or "none",
                                 ",".join(sorted(names[1])) or "none"))
         return findings
     return findings + list(compare_series(name, first.kind, theirs, ours))
 
 
-def compare(theirs, ours):
+def compare(theirs, ours, unlike=()):
     """{family: findings} over all families that the exporter shows in each of its pages. theirs and
-    ours are lists of harness.Page, one more of theirs."""
-    theirs, ours = [families(p) for p in theirs], [families(p) for p in ours]
+    ours are lists of harness.Page, one more of theirs. `unlike` has rules with a family (a regular
+    expression) and a label that both must have there, each with a value of its own."""
+    theirs, ours = [families(p, unlike) for p in theirs], [families(p, unlike) for p in ours]
     lasting = set.intersection(*(set(page) for page in theirs))
     return {name: compare_family(name, theirs, ours)
             for name in sorted(lasting) if not INTERNAL.match(name)}

@@ -150,6 +150,10 @@ static void on_done(void *userdata, const struct client_reply *reply,
         assert_int_not_equal(failure->error.code, 0);
         assert_string_not_equal(failure->error.text, "");
     }
+    if (answer->then != NULL) {
+        (void)harness_submit(answer->harness, answer->then, true);
+        client_flush(answer->harness->client);
+    }
     if (answer->frees_client) {
         answer->harness->client = client_free(answer->harness->client);
     }

@@ -37,6 +37,7 @@ struct answer {
     const struct table *table;
     struct harness *harness;
     bool frees_client; /* from inside its done() */
+    const char *then;  /* asked from inside its done(): the last of the answers then */
 };
 
 struct harness {

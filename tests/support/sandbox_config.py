@@ -121,6 +121,11 @@ user link on #{link_hash} ~* &* +@all
 
 SENTINEL = """\
 port {port}
+tls-port {tls_port}
+tls-cert-file "{tls}/server.crt"
+tls-key-file "{tls}/server.key"
+tls-ca-cert-file "{tls}/server.crt"
+tls-auth-clients no
 bind 127.0.0.1
 dir "{folder}"
 daemonize no

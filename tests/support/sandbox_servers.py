@@ -300,7 +300,8 @@ class Servers:
         server, folder = self.state["servers"][name], self.path(name)
         user = (self.state["uid"], self.state["gid"])
         if name == "sentinel":
-            text = config.SENTINEL.format(port=server["port"], folder=folder,
+            text = config.SENTINEL.format(port=server["port"], tls_port=server["tls_port"],
+                                          folder=folder, tls=self.path("tls"),
                                           redis_port=self.server("redis")["port"])
         else:
             text = config.REDIS.format(

@@ -316,9 +316,13 @@ class FakeServer:
                 peer, _ = self.socket.accept()
                 if os.fork() == 0:
                     signal.alarm(120)
-                    with contextlib.suppress(OSError):
-                        handle(peer)
-                    os._exit(0)
+                    try:  # whatever happens, this process must not go on with the tests
+                        with contextlib.suppress(OSError):
+                            handle(peer)
+                    except Exception:
+                        traceback.print_exc()
+                    finally:
+                        os._exit(0)
                 peer.close()
         _FOLDERS.callback(self.end)
 

@@ -144,8 +144,8 @@ class PgPeer:
 
 def console(sql):
     """What a sane PgBouncer says."""
-    if sql.startswith("SHOW VERSION"):
-        return row_description(["version"]) + data_row([b"PgBouncer 1.18.0"]) + COMPLETE
+    if sql.startswith("SHOW LISTS"):
+        return row_description(["list", "items"]) + data_row([b"pools", b"2"]) + COMPLETE
     return error("08P01", "not here")
 
 

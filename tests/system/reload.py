@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reloading: what did not change is untouched, what is wrong changes nothing, what left is gone."""
 import os
+import re
 import signal
+import socket
+import time
 
-from harness import Daemon, Sandbox, eventually, run_tests
+from harness import Daemon, Sandbox, eventually, folder, run_tests, throughout
 
 sandbox = Sandbox(only="redis,redis-replica,sentinel")
 PORT = sandbox.servers["redis"]["port"]
@@ -120,6 +123,59 @@ def without_the_flag_nothing_can_be_changed():
     plain.end(0)
 
 
+def a_rotated_password_needs_no_reload():
+    path = os.path.join(folder(), "password")
+
+    def rotate(password):
+        sandbox.redis("ACL", "SETUSER", "rotated", "on", "resetpass", ">" + password, "+@all")
+
+    def write(password):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(password + "\n")
+    rotate("first")
+    write("first")
+    rotated = Daemon(config(f'name: rotated, type: redis, url: "redis://rotated@127.0.0.1:{PORT}", '
+                            f'password_file: "{path}"'))
+    rotated.wait_up("rotated")
+    rotate("second")
+    sandbox.redis("CLIENT", "KILL", "USER", "rotated")
+    rotated.wait_down("rotated")
+    assert rotated.page("rotated").find("dbvitals_target_errors_total", reason="auth")
+    write("second")
+    # Whatever else has changed in the meantime has to wait for a reload.
+    with open(rotated.config_file, encoding="utf-8") as file:
+        text = file.read()
+    rotated.write_config(text + "  - {" + CACHE + "}\n")
+    throughout(lambda: rotated.up("rotated") == 0, 11, "a changed file is not taken over")
+    rotated.write_config(text)
+    rotated.wait_up("rotated", seconds=30)
+    rotated.end(0)
+
+
+def signals_that_come_before_it_is_ready_do_no_harm():
+    path = os.path.join(folder(), "dbvitals.yml")
+    os.mkfifo(path)
+    early = Daemon(config_file=path, wait=False)
+    with open(path, "w", encoding="utf-8") as file:  # waits until the daemon has begun to read
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            early.signal(number)
+        file.write(config(CACHE))
+    eventually(lambda: re.search("listens on", early.log()), what="the daemon listens")
+    early.end(0)
+
+
+def it_stops_while_a_reload_is_waited_for():
+    stuck = Daemon(config(CACHE), flags=["--web.enable-lifecycle"])
+    os.unlink(stuck.config_file)
+    os.mkfifo(stuck.config_file)
+    with socket.create_connection(stuck.address.rsplit(":", 1)) as client:
+        client.sendall(b"POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        eventually(lambda: stuck.logged("reload was asked for"), what="the reload has begun")
+        start = time.monotonic()
+        stuck.end(0)
+        assert time.monotonic() - start < 3
+
+
 def it_stops_cleanly():
     daemon.end(0)
 
@@ -136,5 +192,8 @@ run_tests([
     many_reloads_at_once_are_no_problem,
     the_log_level_changes_at_run_time,
     without_the_flag_nothing_can_be_changed,
+    a_rotated_password_needs_no_reload,
+    signals_that_come_before_it_is_ready_do_no_harm,
+    it_stops_while_a_reload_is_waited_for,
     it_stops_cleanly,
 ])

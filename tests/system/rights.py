@@ -1,18 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a Redis refuses to tell is left out, each question for itself and with its reason."""
+"""What a server refuses to tell is left out, each question for itself and with its reason."""
 from harness import Daemon, Sandbox, eventually, run_tests
 
 ASKED_ALONE = ["config", "latency_histogram", "latency_spikes", "slowlog", "slowlog_length"]
-sandbox = Sandbox(only="sentinel")
+sandbox = Sandbox(only="sentinel,primary")
 PORT = sandbox.servers["redis"]["port"]
 assert sandbox.redis("ACL", "SETUSER", "poor", "on", ">poor", "-@all", "+info", "+ping",
                      "+client|setname") == "OK"
+sandbox.sql("CREATE ROLE blind LOGIN PASSWORD 'blind'")
 daemon = Daemon(f"""
 global: {{interval: 300ms, timeout: 250ms}}
 targets:
   - {{name: rich, type: redis, url: "redis://127.0.0.1:{PORT}"}}
   - {{name: poor, type: redis, url: "redis://poor:poor@127.0.0.1:{PORT}"}}
+  - {{name: blind, type: postgres,
+     dsn: "postgresql://blind:blind@127.0.0.1:{sandbox.servers['primary']['port']}/postgres"}}
   - {{name: bare, type: redis, url: "redis://127.0.0.1:{sandbox.servers['sentinel']['port']}"}}
 """)
 
@@ -80,6 +83,20 @@ def a_right_that_is_given_counts_when_the_target_returns():
     assert all(value == 1 for _, value in page.find("dbvitals_collector_success"))
 
 
+def a_role_that_sees_only_itself_counts_nothing():
+    daemon.wait_up("blind")
+    page = after_rounds("blind", 2)
+    assert {"connections", "transactions"} <= set(errors("blind", "permission")), page.text
+    assert "GRANT pg_monitor" in daemon.log()
+    assert page.value("db_pool_usage_percent") is None
+    sandbox.sql("GRANT pg_monitor TO blind")
+    sandbox.control("stop", "primary")
+    daemon.wait_down("blind")
+    sandbox.control("start", "primary")
+    eventually(lambda: daemon.page("blind").value("db_pool_usage_percent") is not None)
+    assert daemon.page("blind").value("dbvitals_pg_connections_clients") >= 1
+
+
 def it_stops_cleanly():
     daemon.end(0)
 
@@ -90,5 +107,6 @@ run_tests([
     unknown_commands_fail_alone_with_reason_unsupported,
     what_is_refused_is_not_asked_each_round,
     a_right_that_is_given_counts_when_the_target_returns,
+    a_role_that_sees_only_itself_counts_nothing,
     it_stops_cleanly,
 ])

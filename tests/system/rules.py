@@ -67,7 +67,8 @@ with open(sandbox.config, encoding="utf-8") as file:
     # The database with tables, and the statements, which are asked for on request only.
     daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s", "interval: 1s, timeout: 900ms")
                     .replace('/postgres"\n', '/shop"\n    collectors: {statements: {enabled: true, '
-                             'interval: 1s}}\n', 1))
+                             'interval: 1s}}\n', 1) + "  - {name: host-1, type: host, cluster: orders, "
+                    "collectors: {filesystem: {interval: 1s}, netclass: {interval: 1s}}}\n")
 port = sandbox.spare_ports[0]
 home = folder()
 with open(os.path.join(home, "loose.yml"), "w", encoding="utf-8") as file:
@@ -148,8 +149,8 @@ def both_ways_bring_all_targets():
 
     def seen():
         found = query("dbvitals_target_up == 1")
-        return jobs(found) == {"joined", "sd"} and len(found) == 12
-    eventually(seen, 40, "six targets are up, both ways")
+        return jobs(found) == {"joined", "sd"} and len(found) == 14
+    eventually(seen, 40, "seven targets are up, both ways")
 
 
 def every_metric_of_the_rules_is_there():

@@ -136,8 +136,23 @@ def check_prints_a_table_and_its_exit_code_tells():
     done = run("check", f"--config.file={sandbox.config}")
     assert done.returncode == 2 and re.search(r"^cache-2 .* down ", done.stdout, re.M), done
     assert run("check", f"--config.file={sandbox.config}", "--target=cache-1").returncode == 0
-    assert run("check", f"--config.file={sandbox.config}", "--target=x").returncode == 3
+    done = run("check", f"--config.file={sandbox.config}", "--target=x")
+    assert done.returncode == 3 and "no target 'x'" in done.stderr, done
     sandbox.control("start", "redis-replica")
+
+
+def check_without_a_configuration_counts_what_is_there():
+    found = {**NOWHERE, "REDIS_URL": f"redis://127.0.0.1:{sandbox.servers['redis']['port']}"}
+    done = run("check", environment=found)
+    assert done.returncode == 0, done
+    assert re.search(r"^redis .* up ", done.stdout, re.M), done.stdout
+    assert re.search(r"^postgres .* not found  refused: ", done.stdout, re.M), done.stdout
+    done = run("check", environment=NOWHERE)
+    assert done.returncode == 3 and "no server was found" in done.stderr, done
+    assert done.stdout.count(" not found ") == 3, done.stdout
+    done = run("check", "--format=nagios", environment=NOWHERE)
+    assert done.returncode == 3, done
+    assert done.stdout.startswith("DBVITALS UNKNOWN - no server was found"), done.stdout
 
 
 def check_speaks_nagios_and_json():
@@ -224,6 +239,7 @@ run_tests([
     a_misspelt_flag_gets_a_suggestion,
     every_command_has_help,
     check_prints_a_table_and_its_exit_code_tells,
+    check_without_a_configuration_counts_what_is_there,
     check_speaks_nagios_and_json,
     check_config_prints_what_it_means,
     no_secret_is_ever_shown,

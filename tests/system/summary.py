@@ -9,8 +9,15 @@ from harness import Daemon, Sandbox, eventually, run_tests
 
 sandbox = Sandbox(only="primary,pgbouncer,redis")
 with open(sandbox.config, encoding="utf-8") as file:
-    daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s",
-                                        "interval: 300ms, timeout: 250ms"))
+    text = file.read().replace("interval: 5s, timeout: 3s", "interval: 300ms, timeout: 250ms")
+# The extension is wherever its owner wants it.
+SCHEMA = '"it\'s \\ %I ""quoted"""'
+for line in (f"CREATE SCHEMA {SCHEMA}", f"GRANT USAGE ON SCHEMA {SCHEMA} TO monitor",
+             f"ALTER EXTENSION pg_stat_statements SET SCHEMA {SCHEMA}"):
+    sandbox.sql(line)
+daemon = Daemon(text.replace(
+    "name: orders-1\n", "name: orders-1\n    collectors: {statements: {enabled: true, "
+    "interval: 300ms, limit: 20, slow_query: 50ms}}\n"))
 TARGETS = ("orders-1", "orders-pool", "cache-1")
 
 
@@ -81,6 +88,36 @@ def rollbacks_are_errors():
     assert summary("orders-1")["database"]["throughput_qps"] > 0
 
 
+def statements_give_a_servers_latency():
+    eventually(lambda: summary("orders-1")["database"]["avg_latency_ms"] is not None)
+    for _ in range(8):
+        sandbox.sql("SELECT pg_sleep(0.1)")
+    # The daemon's own statements are among those that the average is of.
+    latency = eventually(lambda: summary("orders-1")["database"]["avg_latency_ms"])
+    assert 0 < latency < 110, latency
+    page = daemon.page("orders-1")
+    shown = page.find("pg_stat_statements_calls_total")
+    assert len(shown) == 20, len(shown)
+    rest = page.value("dbvitals_pg_statements_rest_calls")
+    assert rest > 0
+    [[counted]] = sandbox.sql(f"SELECT sum(calls) FROM {SCHEMA}.pg_stat_statements")
+    assert rest + sum(value for _, value in shown) <= int(counted)
+
+    def is_slow():
+        means = daemon.page("orders-1").find("dbvitals_pg_slow_statement_mean_seconds")
+        return any(0.1 <= value < 1 for _, value in means)
+    eventually(is_slow, what="the sleeper is a slow statement")
+
+
+def a_database_without_the_extension_is_told_what_it_lacks():
+    sandbox.sql("DROP EXTENSION pg_stat_statements")
+    eventually(lambda: daemon.logged("collector 'statements' fails: unsupported: the database has "
+                                     "no extension pg_stat_statements"))
+    page = daemon.page("orders-1")
+    assert page.value("dbvitals_collector_success", collector="statements") == 0
+    assert summary("orders-1")["database"]["avg_latency_ms"] is None
+
+
 def a_poolers_queries_have_a_latency_and_count_once():
     dsn = sandbox.servers["pgbouncer"]["dsn_monitor"]
     eventually(lambda: summary("orders-pool")["database"]["query_count"] is not None)
@@ -126,6 +163,8 @@ run_tests([
     all_targets_are_there_compressed_or_not,
     a_cache_that_is_used_shows_hits,
     rollbacks_are_errors,
+    statements_give_a_servers_latency,
+    a_database_without_the_extension_is_told_what_it_lacks,
     a_poolers_queries_have_a_latency_and_count_once,
     a_restart_gives_null_and_never_nonsense,
     it_stops_cleanly,

@@ -8,7 +8,7 @@ import subprocess
 
 from harness import Daemon, FakeServer, Sandbox, eventually, folder, run_tests, throughout
 
-sandbox = Sandbox(only="primary,redis,redis-replica")
+sandbox = Sandbox(only="primary,redis,redis-replica,sentinel")
 RIGHT_CA = os.path.join(sandbox.dir, "tls", "server.crt")
 RIGHT_KEY = os.path.join(sandbox.dir, "tls", "server.key")
 TLS_PORT = sandbox.servers["redis"]["tls_port"]
@@ -50,8 +50,8 @@ def put(source, name):
     os.rename(path(name + ".new"), path(name))
 
 
-def redis(name, url, tls="", password=None):
-    words = [f"name: {name}", "type: redis", f'url: "{url}"']
+def redis(name, url, tls="", password=None, kind="redis"):
+    words = [f"name: {name}", f"type: {kind}", f'url: "{url}"']
     words += [f"tls: {{{tls}}}"] if tls else []
     words += [f"password: {password!r}"] if password else []
     return "  - {" + ", ".join(words) + "}\n"
@@ -72,11 +72,16 @@ for made in ("wrong", "renewed"):
     make_authority(made)
 make_signed("client", RIGHT_CA, RIGHT_KEY)
 make_signed("stranger", path("wrong.crt"), path("wrong.key"))
+make_signed("client-renewed", path("renewed.crt"), path("renewed.key"))
 put(path("wrong.crt"), "ca.pem")
+put(path("wrong.crt"), "pg-ca.pem")
+put(path("client.crt"), "renewing.crt")
+put(path("client.key"), "renewing.key")
 sandbox.redis("CONFIG", "SET", "tls-auth-clients", "yes", server=STRICT)
 mute = FakeServer(lambda peer: peer.recv(65536) and peer.sendall(b"-ERR what?\r\n"))
 
 URL = f"rediss://127.0.0.1:{TLS_PORT}"
+SENTINEL = f"rediss://localhost:{sandbox.servers['sentinel']['tls_port']}"
 HEAD = "global: {interval: 300ms, timeout: 2s}\ntargets:\n"
 TARGETS = "".join([
     redis("right", URL, f"ca_file: {RIGHT_CA}"),
@@ -87,15 +92,19 @@ TARGETS = "".join([
     redis("system-ca", URL),
     redis("wrong-name", URL, f"ca_file: {RIGHT_CA}, server_name: cache.example"),
     redis("wrong-address", URL, f"ca_file: {RIGHT_CA}, server_name: 127.0.0.2"),
+    redis("sentinel", SENTINEL, f"ca_file: {RIGHT_CA}", kind="sentinel"),
+    redis("sentinel-wrong-ca", SENTINEL, f"ca_file: {path('wrong.crt')}", kind="sentinel"),
     redis("no-file", URL, "ca_file: missing.pem"),
     redis("not-tls", f"rediss://127.0.0.1:{mute.port}", "insecure_skip_verify: true"),
     redis("changing", URL, "ca_file: ca.pem"),
     strict("shown", f", cert_file: {path('client.crt')}, key_file: {path('client.key')}"),
+    strict("renewing", f", cert_file: {path('renewing.crt')}, key_file: {path('renewing.key')}"),
     strict("not-shown", ""),
     strict("stranger", f", cert_file: {path('stranger.crt')}, key_file: {path('stranger.key')}"),
     strict("other-key", f", cert_file: {path('client.crt')}, key_file: {path('stranger.key')}"),
     postgres("pg-right", f"host=localhost sslmode=verify-full sslrootcert={RIGHT_CA}"),
     postgres("pg-wrong-ca", f"host=localhost sslmode=verify-full sslrootcert={path('wrong.crt')}"),
+    postgres("pg-changing", f"host=localhost sslmode=verify-full sslrootcert={path('pg-ca.pem')}"),
     postgres("pg-wrong-name", "host=orders.example hostaddr=127.0.0.1 sslmode=verify-full "
              f"sslrootcert={RIGHT_CA}"),
 ])
@@ -140,6 +149,14 @@ def another_name_is_refused():
     says("wrong-address", "is not accepted: IP address mismatch")
 
 
+def a_sentinel_is_asked_over_tls_alike():
+    daemon.wait_up("sentinel")
+    page = daemon.page("sentinel")
+    assert page.value("redis_sentinel_masters") == 1, page.names()
+    assert page.value("redis_sentinel_master_slaves", master_name="cache") == 1, page.names()
+    says("sentinel-wrong-ca", r"certificate \(CN=localhost\) is not accepted: self-signed")
+
+
 def a_missing_file_is_named():
     says("no-file", f"{re.escape(path('missing.pem'))}'? cannot be opened")
 
@@ -159,6 +176,41 @@ def a_replaced_file_is_used_without_reload():
     says("changing", "is not accepted")
     put(RIGHT_CA, "ca.pem")
     daemon.wait_up("changing")
+
+
+def connects_again(target, server):
+    """Ends the server's connections and waits for a new one of the target."""
+    def opened():
+        return daemon.page(target).value("dbvitals_connections_opened_total")
+    before = opened()
+    sandbox.redis("CLIENT", "KILL", "TYPE", "normal", server=server)
+    eventually(lambda: opened() > before, what=f"{target} connects again")
+    daemon.wait_up(target)
+
+
+def a_certificate_of_ours_is_renewed_without_reload_and_half_a_file_changes_nothing():
+    daemon.wait_up("renewing")
+    with open(path("renewing.crt"), "r+", encoding="ascii") as file:
+        file.truncate(300)
+    connects_again("renewing", STRICT)
+    damaged = re.escape(path("renewing.crt"))
+    eventually(lambda: daemon.logged("certificates cannot be renewed, those read before stay in "
+                                     f"use: '{damaged}' holds no certificate"),
+               what="the log tells which file cannot be used")
+    # First the certificate, then the key: in between they do not belong together.
+    put(path("client-renewed.crt"), "renewing.crt")
+    connects_again("renewing", STRICT)
+    put(path("client-renewed.key"), "renewing.key")
+    # From now on the server trusts nobody who shows the old one.
+    sandbox.redis("CONFIG", "SET", "tls-ca-cert-file", path("renewed.crt"), server=STRICT)
+    connects_again("renewing", STRICT)
+    daemon.wait_down("shown")
+
+
+def a_file_of_libpq_is_read_for_each_connection():
+    says("pg-changing", "certificate verify failed")
+    put(RIGHT_CA, "pg-ca.pem")
+    daemon.wait_up("pg-changing")
 
 
 def a_renewed_certificate_needs_a_new_authority_and_keeps_what_is_connected():
@@ -215,11 +267,14 @@ run_tests([
     an_unchecked_server_is_up,
     an_unknown_authority_is_refused,
     another_name_is_refused,
+    a_sentinel_is_asked_over_tls_alike,
     a_missing_file_is_named,
     a_server_without_tls_is_told,
     a_certificate_of_ours_is_shown_when_asked_for,
     a_replaced_file_is_used_without_reload,
     postgres_checks_by_the_dsn,
+    a_file_of_libpq_is_read_for_each_connection,
+    a_certificate_of_ours_is_renewed_without_reload_and_half_a_file_changes_nothing,
     a_renewed_certificate_needs_a_new_authority_and_keeps_what_is_connected,
     a_plain_redis_says_nothing_to_a_handshake,
     no_secret_is_logged,

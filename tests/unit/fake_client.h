@@ -28,6 +28,10 @@ struct fake_client {
     struct loop_deferred *deferred;
     struct fake_request requests[FAKE_MOST_REQUESTS];
     size_t n_requests;
+    /* Of a PostgreSQL client, for tests that want to know: what it was made with. */
+    char database[256];
+    uint64_t statement_timeout_usec;
+    bool sql_ascii;
 };
 
 /* All clients that were made, oldest first; NULL once freed. */
@@ -185,6 +189,12 @@ static inline struct fake_request *fake_next(struct fake_client *fake) {
 
 static inline void fake_answer(struct fake_request *request, const struct tree *tree) {
     struct client_reply reply = {.tree = tree};
+    request->answered = true;
+    request->request.done(request->request.userdata, &reply, NULL);
+}
+
+static inline void fake_answer_table(struct fake_request *request, const struct table *table) {
+    struct client_reply reply = {.table = table};
     request->answered = true;
     request->request.done(request->request.userdata, &reply, NULL);
 }

@@ -60,16 +60,16 @@ static struct fake_target *add_pending(struct sampler *sampler, const char *name
 static void assert_rendered(const struct sampler *sampler, const char *only,
                             enum check_format format, int status, const char *expected) {
     struct strbuf out = {0};
-    size_t targets;
-    assert_int_equal(check_render(sampler, only, format, &out, &targets), status);
+    struct check_count count;
+    assert_int_equal(check_render(sampler, only, format, &out, &count), status);
     assert_string_equal(out.data, expected);
     strbuf_deinit(&out);
 }
 
 static int status_of(const struct sampler *sampler) {
     struct strbuf out = {0};
-    size_t targets;
-    int status = (int)check_render(sampler, NULL, CHECK_TABLE, &out, &targets);
+    struct check_count count;
+    int status = (int)check_render(sampler, NULL, CHECK_TABLE, &out, &count);
     strbuf_deinit(&out);
     return status;
 }
@@ -90,14 +90,75 @@ static void the_table_has_a_line_for_each(void **state) {
     struct sampler sampler = {0};
     add_failing(&sampler, "a");
     add_pending(&sampler, "c");
-    assert_rendered(
-        &sampler, NULL, CHECK_TABLE, CHECK_UNKNOWN,
-        "TARGET               TYPE       ADDRESS                      STATE\n"
-        "a                    postgres   10.0.0.1:5432                up       primary     4.2 ms"
-        "     40 samples  pool 50 %\n"
-        "  collector 'settings': permission: permission denied | for x\n"
-        "c                    sentinel   [::1]:26379                  pending  no round has "
-        "ended\n");
+    assert_rendered(&sampler, NULL, CHECK_TABLE, CHECK_UNKNOWN,
+                    "TARGET      TYPE       ADDRESS         STATE\n"
+                    "a           postgres   10.0.0.1:5432   up       primary     4.2 ms     40 "
+                    "samples  pool 50 "
+                    "%\n"
+                    "  collector 'settings': permission: permission denied | for x\n"
+                    "c           sentinel   [::1]:26379     pending  no round has ended\n");
+}
+
+static void the_table_is_as_wide_as_what_is_in_it(void **state) {
+    struct sampler sampler = {0};
+    add_up(&sampler, "a-name-that-is-longer-than-others");
+    fake_sampler_add(&sampler, "b", KIND_REDIS, "cache.eu-central-1.example.org:6379")
+        ->view.health = TARGET_PENDING;
+    add_up(&sampler, "c")->view.facts = (struct facts){0};
+    assert_rendered(&sampler, NULL, CHECK_TABLE, CHECK_UNKNOWN,
+                    "TARGET                             TYPE       "
+                    "ADDRESS                              STATE\n"
+                    "a-name-that-is-longer-than-others  postgres   "
+                    "10.0.0.1:5432                        "
+                    "up       primary     4.2 ms     42 samples  pool 50 %\n"
+                    "b                                  redis      "
+                    "cache.eu-central-1.example.org:6379  pending  no round has ended\n"
+                    "c                                  postgres   "
+                    "10.0.0.1:5432                        "
+                    "up                   4.2 ms     42 samples\n");
+}
+
+/* As add_down(), of a target that nobody has named. */
+static struct fake_target *add_guessed(struct sampler *sampler, const char *name,
+                                       enum client_reason reason) {
+    struct fake_target *fake = add_down(sampler, name);
+    fake->options.guessed = true;
+    fake->view.last_failure = (struct client_failure){0};
+    fail_with(&fake->view.last_failure, reason, "why");
+    return fake;
+}
+
+static void a_guess_that_is_not_there_decides_nothing(void **state) {
+    struct sampler sampler = {0};
+    struct strbuf out = {0};
+    struct check_count count;
+    add_up(&sampler, "postgres");
+    add_guessed(&sampler, "redis", REASON_REFUSED);
+    assert_int_equal(check_render(&sampler, NULL, CHECK_TABLE, &out, &count), CHECK_OK);
+    assert_int_equal(count.targets, 2);
+    assert_int_equal(count.absent, 1);
+    assert_non_null(strstr(out.data, "\nredis       redis      10.0.0.3:6379   not found  refused: "
+                                     "why\n"));
+    strbuf_deinit(&out);
+    assert_int_equal(check_render(&sampler, NULL, CHECK_NAGIOS, &out, &count), CHECK_OK);
+    static const char head[] = "DBVITALS OK - 1 of 1 targets are up |";
+    assert_memory_equal(out.data, head, strlen(head));
+    assert_null(strstr(out.data, "'redis_up'"));
+    assert_non_null(strstr(out.data, "\nredis (redis 10.0.0.3:6379): not found, refused: why\n"));
+    strbuf_deinit(&out);
+    assert_int_equal(check_render(&sampler, "redis", CHECK_JSON, &out, &count), CHECK_OK);
+    assert_int_equal(count.absent, count.targets);
+    assert_non_null(strstr(out.data, "\"status\":\"not_found\",\"health\":\"down\""));
+    strbuf_deinit(&out);
+}
+
+static void a_guess_that_answers_no_counts(void **state) {
+    struct sampler sampler = {0};
+    add_guessed(&sampler, "postgres", REASON_AUTH);
+    assert_int_equal(status_of(&sampler), CHECK_CRITICAL);
+    struct sampler hanging = {0};
+    add_guessed(&hanging, "postgres", REASON_TIMEOUT);
+    assert_int_equal(status_of(&hanging), CHECK_CRITICAL);
 }
 
 static void a_plugin_says_ok_in_one_line_with_performance_data(void **state) {
@@ -117,9 +178,9 @@ static void a_plugin_names_what_is_bad_and_keeps_its_separators(void **state) {
     add_down(&sampler, "b");
     add_pending(&sampler, "c");
     struct strbuf out = {0};
-    size_t targets;
-    assert_int_equal(check_render(&sampler, NULL, CHECK_NAGIOS, &out, &targets), CHECK_CRITICAL);
-    assert_int_equal(targets, 3);
+    struct check_count count;
+    assert_int_equal(check_render(&sampler, NULL, CHECK_NAGIOS, &out, &count), CHECK_CRITICAL);
+    assert_int_equal(count.targets, 3);
     static const char head[] = "DBVITALS CRITICAL - b: down; c: no answer yet; a: a collector "
                                "fails; 1 of 3 targets are up | 'a_up'=1;;1:;0;1 ";
     assert_memory_equal(out.data, head, strlen(head));
@@ -136,11 +197,11 @@ static void a_plugin_names_a_few_and_counts_the_rest(void **state) {
     static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
     struct sampler sampler = {0};
     struct strbuf out = {0};
-    size_t targets;
+    struct check_count count;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         add_down(&sampler, names[i]);
     }
-    check_render(&sampler, NULL, CHECK_NAGIOS, &out, &targets);
+    check_render(&sampler, NULL, CHECK_NAGIOS, &out, &count);
     assert_non_null(strstr(out.data, "- a, b, c, d, e and 2 more: down; 0 of 7 targets are up |"));
     strbuf_deinit(&out);
 }
@@ -171,14 +232,14 @@ static void json_has_all_that_the_table_has(void **state) {
 static void only_one_target_may_be_asked_for(void **state) {
     struct sampler sampler = {0};
     struct strbuf out = {0};
-    size_t targets;
+    struct check_count count;
     add_up(&sampler, "a");
     add_down(&sampler, "b");
-    assert_int_equal(check_render(&sampler, "a", CHECK_JSON, &out, &targets), CHECK_OK);
-    assert_int_equal(targets, 1);
+    assert_int_equal(check_render(&sampler, "a", CHECK_JSON, &out, &count), CHECK_OK);
+    assert_int_equal(count.targets, 1);
     assert_null(strstr(out.data, "\"b\""));
-    check_render(&sampler, "x", CHECK_NAGIOS, &out, &targets);
-    assert_int_equal(targets, 0);
+    check_render(&sampler, "x", CHECK_NAGIOS, &out, &count);
+    assert_int_equal(count.targets, 0);
     strbuf_deinit(&out);
 }
 
@@ -193,6 +254,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_worst_target_decides),
         cmocka_unit_test(the_table_has_a_line_for_each),
+        cmocka_unit_test(the_table_is_as_wide_as_what_is_in_it),
+        cmocka_unit_test(a_guess_that_is_not_there_decides_nothing),
+        cmocka_unit_test(a_guess_that_answers_no_counts),
         cmocka_unit_test(a_plugin_says_ok_in_one_line_with_performance_data),
         cmocka_unit_test(a_plugin_names_what_is_bad_and_keeps_its_separators),
         cmocka_unit_test(a_plugin_names_a_few_and_counts_the_rest),

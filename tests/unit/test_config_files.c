@@ -471,7 +471,7 @@ static void the_packaged_example_is_right_also_with_its_comments_taken_off(void 
     setenv("CREDENTIALS_DIRECTORY", fixture->folder, 1);
     struct config_files *files = read_good(put(fixture, "c.yml", text.data, text.len));
     assert_int_equal(config_parse(files, &config, NULL), 0);
-    assert_int_equal(config.n_targets, 6);
+    assert_int_equal(config.n_targets, 7);
     unsetenv("CREDENTIALS_DIRECTORY");
     config_deinit(&config);
     config_files_free(files);

@@ -24,21 +24,37 @@ static struct connection_list make_list(struct connection *connections, size_t c
 static void the_longest_idle_one_makes_room(void **state) {
     struct connection connections[3];
     struct connection_list list = make_list(connections, 3);
-    assert_ptr_equal(connection_longest_idle(&list, 10 * SECOND), &connections[0]);
+    assert_ptr_equal(connection_dispensable(&list, 10 * SECOND), &connections[0]);
     connection_enter(&list, &connections[0], CONNECTION_READING, 5 * SECOND);
-    assert_ptr_equal(connection_longest_idle(&list, 10 * SECOND), &connections[1]);
+    assert_ptr_equal(connection_dispensable(&list, 10 * SECOND), &connections[1]);
     connection_close(&list, &connections[1]);
-    assert_ptr_equal(connection_longest_idle(&list, 10 * SECOND), &connections[2]);
+    assert_ptr_equal(connection_dispensable(&list, 10 * SECOND), &connections[2]);
     connection_enter(&list, &connections[0], CONNECTION_IDLE, 6 * SECOND);
     connection_list_remove(&list, &connections[2]);
-    assert_ptr_equal(connection_longest_idle(&list, 10 * SECOND), &connections[0]);
+    assert_ptr_equal(connection_dispensable(&list, 10 * SECOND), &connections[0]);
+}
+
+static void without_an_idle_one_the_slowest_makes_room(void **state) {
+    struct connection connections[3];
+    struct connection_list list = make_list(connections, 3);
+    connection_enter(&list, &connections[0], CONNECTION_ANSWERING, 10 * SECOND);
+    connection_enter(&list, &connections[1], CONNECTION_READING, 11 * SECOND);
+    connection_enter(&list, &connections[2], CONNECTION_READING, 12 * SECOND);
+    assert_null(connection_dispensable(&list, 12 * SECOND - 1));
+    assert_ptr_equal(connection_dispensable(&list, 12 * SECOND), &connections[1]);
+    assert_ptr_equal(connection_dispensable(&list, 20 * SECOND), &connections[1]);
+    connection_close(&list, &connections[1]);
+    assert_ptr_equal(connection_dispensable(&list, 20 * SECOND), &connections[2]);
+    connection_close(&list, &connections[2]);
+    assert_null(connection_dispensable(&list, 15 * SECOND - 1));
+    assert_ptr_equal(connection_dispensable(&list, 15 * SECOND), &connections[0]);
 }
 
 static void a_young_connection_need_not_make_room(void **state) {
     struct connection connections[1];
     struct connection_list list = make_list(connections, 1);
-    assert_null(connection_longest_idle(&list, CONNECTION_GRACE_USEC - 1));
-    assert_non_null(connection_longest_idle(&list, CONNECTION_GRACE_USEC));
+    assert_null(connection_dispensable(&list, CONNECTION_GRACE_USEC - 1));
+    assert_non_null(connection_dispensable(&list, CONNECTION_GRACE_USEC));
 }
 
 static void each_phase_has_its_limit(void **state) {
@@ -73,6 +89,7 @@ static void counts_stay_right(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_longest_idle_one_makes_room),
+        cmocka_unit_test(without_an_idle_one_the_slowest_makes_room),
         cmocka_unit_test(a_young_connection_need_not_make_room),
         cmocka_unit_test(each_phase_has_its_limit),
         cmocka_unit_test(counts_stay_right),

@@ -74,6 +74,24 @@ static const struct column plain[] = {
     {0},
 };
 
+static const struct column as_nan[] = {
+    {"a", GAUGE, "test_a", "A.", .null_is_nan = true},
+    {"z", GAUGE, "test_z", "Z.", .null_is_nan = true},
+    {0},
+};
+
+static void null_is_nan_where_its_row_says_so_and_the_column_is_there(void **state) {
+    static const char *const names[] = {"a"};
+    static const struct str cells[] = {NONE, CELL("3")};
+    struct bench *bench = *state;
+    const struct collector collector = {.name = "t", .columns = as_nan};
+    assert_int_equal(decode(bench, &collector, names, cells, 1, 2), 0);
+    assert_int_equal(bench->batch.n_samples, 2);
+    assert_true(isnan(bench->batch.samples[0].value));
+    assert_int_equal(bench->batch.skipped_cells, 0);
+    has_sample(bench, 1, "test_a", "", 3);
+}
+
 static void null_is_no_sample_and_no_fault(void **state) {
     static const char *const names[] = {"name", "a", "b"};
     static const struct str cells[] = {CELL("x"), NONE, CELL("2")};
@@ -232,6 +250,18 @@ static void a_fact_that_is_none_stays_unknown(void **state) {
     assert_int_equal(bench->batch.skipped_cells, 2);
 }
 
+static void a_number_is_no_role_unless_it_is_one(void **state) {
+    static const struct word roles[] = {{"master", ROLE_PRIMARY}, {NULL, 0}};
+    static const struct column columns[] = {{"x", FACT, .fact = FACT_ROLE, .words = roles}, {0}};
+    static const char *const names[] = {"x"};
+    static const struct str cells[] = {CELL("2"), CELL("3"), CELL("1e9"), CELL("-1")};
+    struct bench *bench = *state;
+    int64_t value;
+    decode(bench, &(struct collector){.columns = columns}, names, cells, 1, 4);
+    assert_true(facts_get(&bench->facts, FACT_ROLE, &value) && value == ROLE_REPLICA);
+    assert_int_equal(bench->batch.skipped_cells, 3);
+}
+
 static void labels_belong_to_their_group(void **state) {
     static const struct column columns[] = {
         {NULL, LABEL, "server", .group = 1},
@@ -351,11 +381,41 @@ static void a_tally_merges_what_is_above_its_limit(void **state) {
     tally_deinit(&tally);
 }
 
+/* What the kernel says of one processor in a round, and what is shown of its idle and iowait. */
+static void see_cpu(struct bench *bench, const char *idle, const char *iowait, double shown_idle,
+                    double shown_iowait) {
+    static const char *const names[] = {"cpu", "user",    "nice",  "system", "idle",      "iowait",
+                                        "irq", "softirq", "steal", "guest",  "guest_nice"};
+    const struct str cells[] = {CELL("cpu0"), CELL("1"),      CELL("1"), CELL("1"),
+                                str_of(idle), str_of(iowait), CELL("1"), CELL("1"),
+                                CELL("1"),    CELL("1"),      CELL("1")};
+    extern const struct collector collector_host_cpu;
+    batch_clear(&bench->batch);
+    assert_int_equal(decode(bench, &collector_host_cpu, names, cells, 11, 1), 0);
+    has_sample(bench, 3, "node_cpu_seconds_total", "cpu=\"0\",mode=\"idle\"", shown_idle);
+    has_sample(bench, 4, "node_cpu_seconds_total", "cpu=\"0\",mode=\"iowait\"", shown_iowait);
+}
+
+static void times_of_processors_never_fall_a_little(void **state) {
+    struct bench *bench = *state;
+    struct strbuf kept = {0};
+    bench->context.kept = &kept;
+    see_cpu(bench, "10000", "500", 100, 5);
+    see_cpu(bench, "9990", "499", 100, 5);
+    see_cpu(bench, "10010", "510", 100.1, 5.1);
+    /* A processor that was switched off and on begins anew, whatever else it says. */
+    see_cpu(bench, "100", "3", 1, 0.03);
+    see_cpu(bench, "110", "4", 1.1, 0.04);
+    bench->context.kept = NULL;
+    strbuf_deinit(&kept);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(null_is_no_sample_and_no_fault),
+        TEST(null_is_nan_where_its_row_says_so_and_the_column_is_there),
         TEST(garbage_is_skipped_and_counted),
         TEST(a_column_that_the_server_lacks_is_left_out),
         TEST(of_two_equal_columns_the_first_counts),
@@ -369,6 +429,7 @@ int main(void) {
         TEST(names_fill_patterns),
         TEST(facts_are_kept_whole),
         TEST(a_fact_that_is_none_stays_unknown),
+        TEST(a_number_is_no_role_unless_it_is_one),
         TEST(labels_belong_to_their_group),
         TEST(the_server_label_is_added_when_asked_for),
         TEST(hostile_names_are_escaped),
@@ -377,6 +438,7 @@ int main(void) {
         TEST(versions_are_read_from_words),
         TEST(lists_give_their_values_by_name),
         TEST(a_tally_merges_what_is_above_its_limit),
+        TEST(times_of_processors_never_fall_a_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,6 +303,34 @@ static void committed_is_not_visible_before_it_is_published(void **state) {
     assert_page(fixture->orders, "# HELP m Help.\n# TYPE m gauge\nm 2\n");
 }
 
+static void commit_behind_a_page_shows_on_the_next(void **state) {
+    struct fixture *fixture = *state;
+    const char *help = "# HELP m Help.\n# TYPE m gauge\n";
+    static const char *const lines[] = {"m{x=\"1\"} 2\n", "m{x=\"1\"} 3\n", "m{x=\"1\"} 4\n"};
+    say(&fixture->batch, "m", "x=1", 1);
+    publish_orders(fixture, 10);
+    for (int i = 0; i < (int)ARRAY_LEN(lines); i++) {
+        char text[128];
+        say(&fixture->batch, "m", "x=1", 2 + i);
+        store_feed_commit(fixture->orders_feed, &fixture->batch, 20 + i);
+        batch_clear(&fixture->batch);
+        exposition_drop_idle(fixture->store, 1, 0);
+        snprintf(text, sizeof(text), "%s%s", help, lines[i]);
+        assert_page(fixture->orders, text); /* rendered before it is published */
+        exposition_joined_size(fixture->store, 0);
+        if (i < 2) {
+            continue; /* the next commit comes first */
+        }
+        store_publish(fixture->orders);
+        assert_page(fixture->orders, text);
+        assert_joined(fixture->store, "# HELP m Help.\n# TYPE m gauge\n"
+                                      "m{x=\"1\",cluster=\"orders\",target=\"orders-1\"} 4\n");
+    }
+    say(&fixture->batch, "m", "x=1", 5);
+    publish_orders(fixture, 30);
+    assert_page(fixture->orders, "# HELP m Help.\n# TYPE m gauge\nm{x=\"1\"} 5\n");
+}
+
 static void etags_are_told_without_rendering(void **state) {
     struct fixture *fixture = *state;
     char before[48], etag[48], plain[48], joined[48];
@@ -574,6 +602,7 @@ int main(void) {
         TEST(ended_source_leaves_the_joined_page),
         TEST(unchanged_pages_are_shared),
         TEST(committed_is_not_visible_before_it_is_published),
+        TEST(commit_behind_a_page_shows_on_the_next),
         TEST(etags_are_told_without_rendering),
         TEST(returned_source_has_no_old_etag),
         TEST(idle_pages_are_dropped),

@@ -181,6 +181,30 @@ static void cancels_a_deferred_call_that_is_freed(void **state) {
     assert_int_equal(world->calls, 0);
 }
 
+static void defer_again(void *userdata) {
+    struct world *world = userdata;
+    loop_deferred_arm(world->deferred);
+}
+
+static void goes_round_while_a_call_defers_itself_again(void **state) {
+    struct world *world = *state;
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    assert_int_equal(write(pipe_fds[1], "x", 1), 1);
+    world->deferred = loop_deferred_new(world->loop, defer_again, world);
+    loop_deferred_arm(world->deferred);
+    turn_for(world->loop, 1 * USEC_PER_MSEC);
+    world->io = loop_io_new(world->loop, pipe_fds[0], EPOLLIN, ready, world);
+    world->timer = loop_timer_new(world->loop, count, world);
+    loop_timer_set(world->timer, loop_clock_usec());
+    turn_for(world->loop, 20 * USEC_PER_MSEC);
+    assert_false(loop_timer_is_set(world->timer));
+    assert_int_equal(world->revents, EPOLLIN);
+    world->io = loop_io_free(world->io);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
 static void catches_a_signal_as_an_event(void **state) {
     struct world *world = *state;
     world->signal = loop_signal_new(world->loop, SIGUSR2, count, world);
@@ -229,6 +253,17 @@ static void runs_until_it_is_told_to_exit(void **state) {
     assert_int_equal(loop_run(world->loop), 7);
 }
 
+static void lets_calls_be_armed_after_its_end(void **state) {
+    struct world *world = *state;
+    world->deferred = loop_deferred_new(world->loop, leave, world);
+    loop_deferred_arm(world->deferred);
+    assert_int_equal(loop_run(world->loop), 7);
+    loop_deferred_arm(world->deferred);
+    world->victim = loop_timer_new(world->loop, leave, world);
+    loop_timer_set(world->victim, 0);
+    assert_int_equal(loop_run(world->loop), 7);
+}
+
 static void returns_nothing_when_nothing_happens(void **state) {
     struct world *world = *state;
     assert_int_equal(loop_run_once(world->loop, 1000), 0);
@@ -255,9 +290,11 @@ int main(void) {
         TEST(keeps_hang_ups_to_itself_without_events),
         TEST(defers_once_and_only_to_the_next_turn),
         TEST(cancels_a_deferred_call_that_is_freed),
+        TEST(goes_round_while_a_call_defers_itself_again),
         TEST(catches_a_signal_as_an_event),
         TEST(counts_how_late_a_stalled_loop_is),
         TEST(runs_until_it_is_told_to_exit),
+        TEST(lets_calls_be_armed_after_its_end),
         TEST(returns_nothing_when_nothing_happens),
         cmocka_unit_test(frees_nothing_for_null),
     };

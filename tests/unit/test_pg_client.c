@@ -95,6 +95,25 @@ static void connects_to_a_database_with_an_odd_name(void **state) {
     run_admin("DROP DATABASE \"\"\"\" WITH (FORCE)");
 }
 
+static void connects_to_the_database_of_the_options_whatever_it_is_called(void **state) {
+    static const char name[] = "host=evil '\"\\ dbname=x \xc3\xbc";
+    struct harness h;
+    struct pg_options options = {0};
+    run_admin("CREATE DATABASE \"host=evil '\"\"\\ dbname=x \xc3\xbc\"");
+    assert_int_equal(pg_options_parse(direct(), &options, NULL), 0);
+    options.database = mem_strdup(name);
+    options.statement_timeout_usec = 7000000;
+    harness_begin_options(&h, &options, false);
+    pg_options_deinit(&options);
+    client_open(h.client);
+    harness_wait(&h, &h.is_ready);
+    assert_string_equal(value_of(harness_ask(&h, "SELECT current_database()", true)), name);
+    assert_string_equal(value_of(harness_ask(&h, "SHOW statement_timeout", true)), "7s");
+    assert_string_equal(value_of(harness_ask(&h, "SHOW lock_timeout", true)), "300ms");
+    harness_end(&h);
+    run_admin("DROP DATABASE \"host=evil '\"\"\\ dbname=x \xc3\xbc\" WITH (FORCE)");
+}
+
 static void wrong_password_is_alive(void **state) {
     struct harness h;
     CLEANUP(mem_freep)
@@ -581,6 +600,37 @@ static void abandoning_nothing_drains_at_once(void **state) {
     harness_end(&h);
 }
 
+/* A failure of preparing, of running, and a success. */
+static void an_answer_may_ask_for_more(const char *dsn) {
+    static const char *const texts[] = {"SELECT nonsense FROM pg_class",
+                                        "SELECT 1 / (1 - n) FROM "
+                                        "pg_catalog.generate_series(1, 1) AS n",
+                                        "SELECT 'fine'"};
+    struct harness h;
+    harness_connect(&h, dsn, false);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct answer *first = harness_submit(&h, texts[i], true);
+        struct answer *next = &h.answers[h.n_answers];
+        first->then = "SELECT 'next'";
+        client_flush(h.client);
+        harness_wait(&h, &first->done);
+        assert_int_equal(first->failed, i < 2);
+        harness_wait(&h, &next->done);
+        assert_string_equal(value_of(next), "next");
+        assert_string_equal(value_of(harness_ask(&h, "SELECT 'last'", true)), "last");
+    }
+    assert_false(h.is_ended);
+    harness_end(&h);
+}
+
+static void a_direct_answer_may_ask_for_more(void **state) {
+    an_answer_may_ask_for_more(direct());
+}
+
+static void an_answer_of_a_pooler_may_ask_for_more(void **state) {
+    an_answer_may_ask_for_more(pooled());
+}
+
 static void may_be_freed_by_an_answer(void **state) {
     struct harness h;
     harness_connect(&h, direct(), false);
@@ -630,6 +680,7 @@ int main(void) {
         cmocka_unit_test(connects_over_a_unix_socket),
         cmocka_unit_test(resolves_names_and_tries_all_hosts),
         cmocka_unit_test(connects_to_a_database_with_an_odd_name),
+        cmocka_unit_test(connects_to_the_database_of_the_options_whatever_it_is_called),
         cmocka_unit_test(wrong_password_is_alive),
         cmocka_unit_test(missing_password_is_alive),
         cmocka_unit_test(missing_database_is_alive),
@@ -656,6 +707,8 @@ int main(void) {
         cmocka_unit_test(terminated_while_busy),
         cmocka_unit_test(hung_backend_drains_when_it_comes_back),
         cmocka_unit_test(abandoning_nothing_drains_at_once),
+        cmocka_unit_test(a_direct_answer_may_ask_for_more),
+        cmocka_unit_test(an_answer_of_a_pooler_may_ask_for_more),
         cmocka_unit_test(may_be_freed_by_an_answer),
         cmocka_unit_test(freeing_answers_what_is_open),
         /* the last one stops a server: not in a sandbox that others use as well */

@@ -61,6 +61,28 @@ static void keeps_quotes_and_backslashes_of_other_values(void **state) {
     pg_options_deinit(&options);
 }
 
+/* libpq would take what looks like a connection string for one, where it is told to. */
+static void another_database_wins_byte_by_byte(void **state) {
+    static const char *const names[] = {"shop", "host=evil user='x'", "postgresql://evil/x",
+                                        "a\"b'c\\d e", "\xc3\xa9t\xc3\xa9\xff"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct pg_options options = {0}, copy = {0};
+        struct pg_params params = {0};
+        assert_int_equal(pg_options_parse("host=db dbname=first", &options, NULL), 0);
+        options.database = mem_strdup(names[i]);
+        pg_options_copy(&options, &copy);
+        assert_true(pg_options_equal(&options, &copy));
+        assert_int_equal(pg_params_load(&copy, &params, NULL), 0);
+        assert_string_equal(pg_params_get(&params, "dbname"), names[i]);
+        assert_string_equal(pg_params_get(&params, "host"), "db");
+        copy.database[0] = '#';
+        assert_false(pg_options_equal(&options, &copy));
+        pg_params_deinit(&params);
+        pg_options_deinit(&options);
+        pg_options_deinit(&copy);
+    }
+}
+
 static void asks_for_no_kerberos_unless_told(void **state) {
     static const struct {
         const char *dsn, *mode;
@@ -198,6 +220,7 @@ int main(void) {
         cmocka_unit_test(moves_the_password_of_a_uri_out),
         cmocka_unit_test(moves_both_secrets_of_keywords_out),
         cmocka_unit_test(keeps_quotes_and_backslashes_of_other_values),
+        cmocka_unit_test(another_database_wins_byte_by_byte),
         cmocka_unit_test(asks_for_no_kerberos_unless_told),
         cmocka_unit_test(refuses_with_a_sentence_and_without_the_secret),
         cmocka_unit_test(names_an_instance_as_it_was_written),

@@ -17,18 +17,16 @@
 #include "io/pg_watch.h"
 
 static void work_of_the_usual_size_is_fine(void **state) {
-    (void)state;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     pg_watch_call(&watch, 100);
     assert_null(pg_watch_end(&watch));
 }
 
 static void a_jump_of_the_address_space_is_not(void **state) {
-    (void)state;
     const size_t size = (size_t)64 * 1024 * 1024;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     void *room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(room, MAP_FAILED);
     assert_non_null(strstr(pg_watch_end(&watch), "too large"));
@@ -37,22 +35,40 @@ static void a_jump_of_the_address_space_is_not(void **state) {
 }
 
 static void a_call_that_was_kept_waiting_is_fine(void **state) {
-    (void)state;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     pg_watch_call(&watch, 1000000);
     assert_null(pg_watch_end(&watch));
 }
 
 static void a_call_that_worked_long_is_not(void **state) {
-    (void)state;
     struct pg_watch watch;
-    pg_watch_begin(&watch);
+    pg_watch_begin(&watch, *state);
     uint64_t start = loop_cpu_usec();
     while (loop_cpu_usec() - start < 15000) {}
     assert_null(pg_watch_end(&watch)); /* many short calls */
     pg_watch_call(&watch, 15000);
     assert_non_null(strstr(pg_watch_end(&watch), "too long"));
+}
+
+static void going_on_forgets_what_was_fine(void **state) {
+    const size_t size = (size_t)30 * 1024 * 1024;
+    void *rooms[2];
+    struct pg_watch watch;
+    pg_watch_begin(&watch, *state);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t start = loop_cpu_usec();
+        while (loop_cpu_usec() - start < 6000) {}
+        rooms[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(rooms[i], MAP_FAILED);
+        pg_watch_call(&watch, 15000);
+        assert_null(pg_watch_end(&watch));
+        pg_watch_go_on(&watch);
+    }
+    assert_null(pg_watch_end(&watch));
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(munmap(rooms[i], size), 0);
+    }
 }
 
 static uint64_t iterations(const char *data, size_t len) {
@@ -84,14 +100,27 @@ static void nothing_waits_in_a_socket_that_is_none(void **state) {
     assert_int_equal(pg_watch_scram_iterations(-1), 0);
 }
 
+static int make_loop(void **state) {
+    struct loop *loop;
+    int r = loop_new(&loop);
+    *state = loop;
+    return r;
+}
+
+static int free_loop(void **state) {
+    loop_free(*state);
+    return 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(work_of_the_usual_size_is_fine),
         cmocka_unit_test(a_jump_of_the_address_space_is_not),
         cmocka_unit_test(a_call_that_was_kept_waiting_is_fine),
         cmocka_unit_test(a_call_that_worked_long_is_not),
+        cmocka_unit_test(going_on_forgets_what_was_fine),
         cmocka_unit_test(reads_the_iterations_of_scram_and_takes_nothing),
         cmocka_unit_test(nothing_waits_in_a_socket_that_is_none),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_loop, free_loop);
 }

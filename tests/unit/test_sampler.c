@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "fake_client.h"
 #include "sampler/sampler.h"
+#include "sampler/target.h"
 #include "store/store.h"
 #include "turn.h"
 
@@ -561,6 +563,38 @@ static void a_paused_server_may_be_replaced_while_it_drains(void **state) {
     assert_int_equal(view(f)->health, TARGET_UP);
 }
 
+static size_t count_phases(struct fixture *f, size_t n_targets) {
+    struct target_options options[SCHEDULE_MOST_IN_STEP + 1];
+    char names[SCHEDULE_MOST_IN_STEP + 1][16];
+    size_t phases = 0;
+    assert_true(n_targets <= ARRAY_LEN(options));
+    for (size_t i = 0; i < n_targets; i++) {
+        snprintf(names[i], sizeof(names[i]), "watch-%zu", i);
+        options[i] = f->options;
+        options[i].name = names[i];
+    }
+    sampler_apply(f->sampler, options, n_targets);
+    for (size_t i = 0; i < n_targets; i++) {
+        /* A view is its target. */
+        const struct target *target = (const struct target *)sampler_target(f->sampler, i);
+        bool is_new = true;
+        for (size_t k = 0; k < i; k++) {
+            const struct target *other = (const struct target *)sampler_target(f->sampler, k);
+            is_new &= other->schedule.phase_usec != target->schedule.phase_usec;
+        }
+        phases += is_new;
+    }
+    return phases;
+}
+
+static void a_handful_of_targets_is_sampled_in_step_and_a_fleet_is_not(void **state) {
+    struct fixture *f = *state;
+    begin(f);
+    assert_int_equal(count_phases(f, SCHEDULE_MOST_IN_STEP), 1);
+    assert_true(count_phases(f, SCHEDULE_MOST_IN_STEP + 1) > SCHEDULE_MOST_IN_STEP / 2);
+    assert_int_equal(count_phases(f, 2), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -587,6 +621,7 @@ int main(void) {
         CASE(labels_may_change_in_the_middle_of_a_round),
         CASE(another_timeout_renews_the_connection),
         CASE(a_target_may_go_in_any_state),
+        CASE(a_handful_of_targets_is_sampled_in_step_and_a_fleet_is_not),
         CASE(a_paused_server_may_be_replaced_while_it_drains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

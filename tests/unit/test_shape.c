@@ -23,7 +23,8 @@ static struct tree list(const struct tree *items, size_t count) {
 
 static int shape(enum shape form, const struct client_reply *reply, struct arena *arena,
                  struct answer *ret, struct error *err) {
-    struct query query = {.text = "ASK", .shape = form, .record = "db"};
+    struct query query = {.text = "ASK", .shape = form};
+    query.record = form == SHAPE_RECORDS ? "db" : form == SHAPE_WORDS ? "name value" : NULL;
     struct shape_cache cache = {0};
     return shape_answer(&query, reply, &cache, arena, ret, err);
 }
@@ -109,6 +110,42 @@ static void records_of_info(void **state) {
     arena_deinit(&arena);
 }
 
+static void lines_of_words_are_rows_with_the_columns_of_the_query(void **state) {
+    (void)state;
+    struct arena arena = {0};
+    struct answer answer;
+    const struct tree tree = text("MemTotal:       16384 kB\n\nalone\n\tlast\t7");
+    assert_int_equal(
+        shape(SHAPE_WORDS, &(struct client_reply){.tree = &tree}, &arena, &answer, NULL), 0);
+    assert_int_equal(answer.table->n_columns, 2);
+    assert_int_equal(answer.table->n_rows, 4);
+    assert_true(str_is(table_cell(answer.table, 0, 0), "MemTotal:"));
+    assert_true(str_is(table_cell(answer.table, 0, 1), "16384"));
+    assert_null(table_cell(answer.table, 1, 0).data);
+    assert_true(str_is(table_cell(answer.table, 2, 0), "alone"));
+    assert_null(table_cell(answer.table, 2, 1).data);
+    assert_true(str_is(table_cell(answer.table, 3, 0), "last"));
+    assert_true(str_is(table_cell(answer.table, 3, 1), "7"));
+    arena_deinit(&arena);
+}
+
+static void pairs_of_words_when_the_query_names_them(void **state) {
+    (void)state;
+    struct arena arena = {0};
+    struct answer answer;
+    struct shape_cache cache = {0};
+    struct error err = {0};
+    const struct query query = {.text = "/proc/stat", .shape = SHAPE_PAIRS, .record = "name value"};
+    const struct tree tree = text("ctxt 12 13\nbtime 5\n");
+    assert_int_equal(
+        shape_answer(&query, &(struct client_reply){.tree = &tree}, &cache, &arena, &answer, &err),
+        0);
+    assert_int_equal(answer.table->n_rows, 1);
+    assert_true(str_is(answer.table->columns[1], "btime"));
+    assert_true(str_is(table_cell(answer.table, 0, 0), "12"));
+    arena_deinit(&arena);
+}
+
 static void refuses_replies_of_another_form(void **state) {
     (void)state;
     struct arena arena = {0};
@@ -148,6 +185,8 @@ int main(void) {
         cmocka_unit_test(rows_of_maps_have_every_column_that_one_of_them_has),
         cmocka_unit_test(maps_with_too_many_fields_are_refused),
         cmocka_unit_test(records_of_info),
+        cmocka_unit_test(lines_of_words_are_rows_with_the_columns_of_the_query),
+        cmocka_unit_test(pairs_of_words_when_the_query_names_them),
         cmocka_unit_test(refuses_replies_of_another_form),
         cmocka_unit_test(one_reply_is_taken_apart_once),
     };

@@ -280,6 +280,20 @@ static void new_series_above_the_limit_are_counted(void **state) {
     tear_down(&state_of_this);
 }
 
+static void a_vital_feed_has_no_limit(void **state) {
+    struct fixture fixture;
+    start(&fixture, (struct store_options){.max_series_per_source = 3});
+    store_feed_set_vital(fixture.other);
+    assert_result(commit(&fixture, fixture.feed, 10, "1 2 3 4"), 3, 0, 0, 1);
+    assert_result(commit(&fixture, fixture.other, 10, "6 7"), 2, 0, 0, 0);
+    assert_live(&fixture, 5, 0);
+    assert_result(commit(&fixture, fixture.feed, 20, "1 2 3 4"), 3, 0, 0, 1);
+    assert_result(commit(&fixture, fixture.other, 20, "7"), 1, 0, 0, 0);
+    assert_live(&fixture, 4, 1);
+    void *state_of_this = &fixture;
+    tear_down(&state_of_this);
+}
+
 static void families_above_the_limit_are_counted(void **state) {
     struct fixture fixture;
     start(&fixture, (struct store_options){.max_families = 2});
@@ -386,6 +400,7 @@ int main(void) {
         TEST(ended_source_leaves_and_expires),
         TEST(source_that_returns_with_its_labels_goes_on),
         cmocka_unit_test(new_series_above_the_limit_are_counted),
+        cmocka_unit_test(a_vital_feed_has_no_limit),
         cmocka_unit_test(families_above_the_limit_are_counted),
         TEST(constant_and_copied_names_are_one_family),
         TEST(suffixes_are_different_series),

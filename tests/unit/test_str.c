@@ -132,6 +132,19 @@ static void refuses_what_is_no_decimal_number(void **state) {
     assert_false(str_to_double((struct str){digits, sizeof(digits)}, &value));
 }
 
+static void what_is_a_whole_number_is_a_number(void **state) {
+    double value;
+    int64_t whole;
+    char zeros[500];
+    memset(zeros, '0', sizeof(zeros));
+    zeros[sizeof(zeros) - 1] = '7';
+    assert_true(str_to_int64((struct str){zeros, sizeof(zeros)}, &whole) && whole == 7);
+    assert_true(str_to_double((struct str){zeros, sizeof(zeros)}, &value) && value == 7);
+    assert_true(str_to_double(str_of("9007199254740993"), &value) && value == 0x1p53);
+    assert_true(str_to_double(str_of("9007199254740995"), &value) && value == 0x1p53 + 4);
+    assert_true(str_to_double(str_of("-9223372036854775807"), &value) && value == -0x1p63);
+}
+
 static void numbers_end_where_the_view_ends(void **state) {
     double value;
     int64_t i;
@@ -266,6 +279,7 @@ int main(void) {
         cmocka_unit_test(reads_doubles_as_servers_write_them),
         cmocka_unit_test(refuses_what_is_no_decimal_number),
         cmocka_unit_test(numbers_end_where_the_view_ends),
+        cmocka_unit_test(what_is_a_whole_number_is_a_number),
         cmocka_unit_test(suggests_what_was_meant),
         cmocka_unit_test(suggests_from_rows_of_a_table),
         cmocka_unit_test(knows_valid_utf8),

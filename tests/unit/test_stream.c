@@ -39,7 +39,7 @@ static int set_up(void **state) {
     assert_int_equal(loop_new(&loop), 0);
     pool = worker_pool_new(loop, NULL);
     resolver = resolver_new(loop, pool);
-    tls_contexts = tls_contexts_new();
+    tls_contexts = tls_contexts_new(NULL, NULL);
     listen_fd = fake_listen(&port);
     assert_true(listen_fd >= 0);
     return 0;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <cmocka.h>
 
 #include "base/duration.h"
@@ -23,8 +24,12 @@ static void make(struct target_options *options, enum target_kind kind, const ch
     options->labels[0] = (struct target_label){mem_strdup("site"), mem_strdup("ams1")};
     options->labels[1] = (struct target_label){mem_strdup("tier"), mem_strdup("gold")};
     options->n_labels = 2;
+    options->databases.include.list[0] = mem_strdup("*");
+    options->databases.include.count = 1;
     if (kind == KIND_POSTGRES || kind == KIND_PGBOUNCER) {
         assert_int_equal(pg_options_parse(address, &options->pg, NULL), 0);
+    } else if (kind == KIND_HOST) {
+        options->host.procfs = mem_strdup(address);
     } else {
         assert_int_equal(redis_options_parse(address, 6379, &options->redis, NULL), 0);
     }
@@ -118,7 +123,9 @@ static void a_copy_is_equal_and_independent(void **state) {
     static const struct {
         enum target_kind kind;
         const char *address;
-    } cases[] = {{KIND_POSTGRES, "postgresql://u:pw@h:1/d"}, {KIND_REDIS, "redis://u:pw@h:1"}};
+    } cases[] = {{KIND_POSTGRES, "postgresql://u:pw@h:1/d"},
+                 {KIND_REDIS, "redis://u:pw@h:1"},
+                 {KIND_HOST, "pw"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct target_options options, copy;
         make(&options, cases[i].kind, cases[i].address);
@@ -130,7 +137,9 @@ static void a_copy_is_equal_and_independent(void **state) {
         assert_string_equal(copy.cluster, "orders");
         assert_string_equal(copy.job, "databases");
         assert_string_equal(copy.labels[1].value, "gold");
-        assert_string_equal(i == 0 ? copy.pg.password : copy.redis.password, "pw");
+        assert_string_equal(copy.databases.include.list[0], "*");
+        const char *kept[] = {copy.pg.password, copy.redis.password, copy.host.procfs};
+        assert_string_equal(kept[i], "pw");
         target_options_deinit(&copy);
     }
 }
@@ -151,6 +160,14 @@ static void tells_connections_apart(void **state) {
     make(&a, KIND_REDIS, "redis://h");
     make(&b, KIND_REDIS, "redis://h:6380");
     assert_int_equal(target_options_compare(&a, &b), TARGET_CONNECTION);
+    target_options_deinit(&a);
+    target_options_deinit(&b);
+    make(&a, KIND_HOST, "/host/proc");
+    make(&b, KIND_HOST, "/proc");
+    assert_int_equal(target_options_compare(&a, &b), TARGET_CONNECTION);
+    target_options_deinit(&a);
+    target_options_init(&a, KIND_HOST);
+    assert_false((target_options_compare(&a, &b) & TARGET_CONNECTION) != 0);
     target_options_deinit(&a);
     target_options_deinit(&b);
 }
@@ -200,6 +217,9 @@ static void tells_schedules_apart(void **state) {
     b.collectors[i].options[0].number++;
     assert_int_equal(target_options_compare(&a, &b), TARGET_SCHEDULE);
     b.collectors[i].options[0].number--;
+    b.databases.given = true;
+    assert_int_equal(target_options_compare(&a, &b), TARGET_SCHEDULE);
+    b.databases.given = false;
     assert_int_equal(target_options_compare(&a, &b), 0);
     target_options_deinit(&a);
     target_options_deinit(&b);
@@ -227,6 +247,17 @@ static void instance_is_the_address_as_written(void **state) {
     }
 }
 
+static void a_host_is_named_by_its_kernel(void **state) {
+    struct target_options options;
+    struct utsname name;
+    char instance[288];
+    target_options_init(&options, KIND_HOST);
+    target_options_instance(&options, instance, sizeof(instance));
+    assert_int_equal(uname(&name), 0);
+    assert_string_equal(instance, name.nodename);
+    target_options_deinit(&options);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_collector_has_a_place),
@@ -238,6 +269,7 @@ int main(void) {
         cmocka_unit_test(tells_labels_apart),
         cmocka_unit_test(tells_schedules_apart),
         cmocka_unit_test(instance_is_the_address_as_written),
+        cmocka_unit_test(a_host_is_named_by_its_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -285,6 +285,30 @@ static void the_limit_refuses_with_503_and_then_makes_room(void **state) {
     wait_for_connections(f, NULL, 0);
 }
 
+/* Headers without end on all connections: a supervisor must not take that for our death. */
+static void slow_clients_make_room_for_a_health_check(void **state) {
+    struct web_fixture *f = *state;
+    f->options.max_connections = 3;
+    struct web_client clients[3];
+    for (size_t i = 0; i < 3; i++) {
+        clients[i] = connect_to(f);
+        web_client_send_text(&clients[i], "GET /metrics HTTP/1.1\r\nHost: a\r\nX-Slow: ");
+    }
+    wait_for_connections(f, NULL, 3);
+    uint64_t end = loop_clock_usec() + 8ULL * 1000 * 1000;
+    while (web_fixture_get(f, "/healthz", NULL) != 200 && loop_clock_usec() < end) {
+        loop_run_once(f->loop, 50000);
+    }
+    assert_int_equal(f->reply.status, 200);
+    assert_true(web_client_wait_close(&clients[0]));
+    web_client_turn(&clients[2]);
+    assert_false(clients[2].closed);
+    for (size_t i = 0; i < 3; i++) {
+        web_client_close(&clients[i]);
+    }
+    wait_for_connections(f, NULL, 0);
+}
+
 static void without_descriptors_clients_are_refused_and_the_loop_does_not_spin(void **state) {
     struct web_fixture *f = *state;
     struct rlimit before, none;
@@ -492,6 +516,7 @@ int main(void) {
         WITH_WEB(a_client_that_drips_is_cut),
         WITH_WEB(a_client_that_never_reads_is_cut),
         WITH_WEB(the_limit_refuses_with_503_and_then_makes_room),
+        WITH_WEB(slow_clients_make_room_for_a_health_check),
         WITH_WEB(without_descriptors_clients_are_refused_and_the_loop_does_not_spin),
         WITH_WEB(clients_that_hang_up_anywhere_leave_nothing),
         WITH_WEB(clients_that_hang_up_while_they_are_answered_leave_nothing),

@@ -32,9 +32,10 @@
 #define LONG (10 * USEC_PER_SEC)
 
 struct seen {
-    int calls;
+    int calls, arrivals;
     enum worker_status status;
     int code;
+    bool lingers;
     char answer[256];
     size_t len;
     struct worker_pool **free_pool; /* in done() */
@@ -78,6 +79,7 @@ static void done(void *userdata, const struct worker_result *result) {
     seen->calls++;
     seen->status = result->status;
     seen->code = result->code;
+    seen->lingers = result->lingers;
     seen->len = result->answer.len;
     size_t len = seen->len < sizeof(seen->answer) - 1 ? seen->len : sizeof(seen->answer) - 1;
     memcpy(seen->answer, result->answer.data, len);
@@ -110,6 +112,45 @@ static void answers_with_what_the_child_wrote(void **state) {
     turn_until_quiet(loop);
     assert_int_equal(seen.calls, 1);
     assert_no_children();
+}
+
+static void note_arrival(void *userdata, struct str answer) {
+    struct seen *seen = userdata;
+    assert_int_equal(seen->calls, 0);
+    seen->len = answer.len;
+    seen->arrivals++;
+}
+
+/* Writes a word, and the next one when the parent has seen the first. */
+static int write_twice(const void *input, int fd) {
+    const volatile int *go_on = input;
+    (void)worker_write(fd, "first", 5);
+    for (int i = 0; i < 10000 && *go_on == 0; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    (void)worker_write(fd, " second", 7);
+    return 0;
+}
+
+static void shows_what_has_arrived_before_the_end(void **state) {
+    struct seen seen = {0};
+    int *go_on =
+        mmap(NULL, sizeof(*go_on), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(go_on, MAP_FAILED);
+    (void)worker_submit(pool, &(struct worker_request){
+                                  .work = write_twice,
+                                  .input = go_on,
+                                  .deadline_usec = loop_clock_usec() + LONG,
+                                  .done = done,
+                                  .arrived = note_arrival,
+                                  .userdata = &seen,
+                              });
+    assert_true(turn_until(loop, &seen.arrivals, 1));
+    assert_int_equal(seen.len, 5);
+    *go_on = 1;
+    assert_true(turn_until(loop, &seen.calls, 1));
+    assert_string_equal(seen.answer, "first second");
+    (void)munmap(go_on, sizeof(*go_on));
 }
 
 static int write_to_shared(const void *input, int fd) {
@@ -526,11 +567,125 @@ static void works_without_pidfds(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* What a child may see from outside: shared with it. */
+static volatile int *go_on;
+
+static int share(void **state) {
+    go_on = mmap(NULL, sizeof(*go_on), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return go_on == MAP_FAILED ? -1 : set_up(state);
+}
+
+static int unshare_all(void **state) {
+    int r = tear_down(state);
+    assert_no_children();
+    return munmap((void *)(uintptr_t)go_on, sizeof(*go_on)) < 0 ? -1 : r;
+}
+
+/* Like a system call that hangs: nothing but our word ends it, or SIGKILL. */
+static int hang_until_told(const void *input, int fd) {
+    (void)worker_write(fd, "begun", 5);
+    while (*go_on == 0) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    (void)worker_write(fd, "more", 4);
+    return 0;
+}
+
+struct lingering {
+    struct seen seen; /* first */
+    int gone;
+};
+
+static void linger_gone(void *userdata) {
+    ((struct lingering *)userdata)->gone++;
+}
+
+static struct worker_job *submit_lingering(uint64_t patience_usec, struct lingering *lingering) {
+    return worker_submit(pool, &(struct worker_request){
+                                   .work = hang_until_told,
+                                   .deadline_usec = loop_clock_usec() + LONG,
+                                   .patience_usec = patience_usec,
+                                   .linger = true,
+                                   .done = done,
+                                   .gone = linger_gone,
+                                   .userdata = lingering,
+                               });
+}
+
+static void leaves_a_late_child_that_may_linger_until_it_ends(void **state) {
+    struct lingering late = {0};
+    struct seen other = {0};
+    worker_pool_free(pool);
+    pool = worker_pool_new(loop, &(struct worker_options){.max_running = 1});
+    (void)submit_lingering(50 * USEC_PER_MSEC, &late);
+    assert_true(turn_until(loop, &late.seen.calls, 1));
+    assert_int_equal(late.seen.status, WORKER_TIMEOUT);
+    assert_string_equal(late.seen.answer, "begun");
+    assert_true(late.seen.lingers);
+    /* It still has its slot. */
+    (void)submit(pool, echo, "hello", LONG, &other);
+    turn_until_quiet(loop);
+    assert_int_equal(late.gone, 0);
+    assert_int_equal(other.calls, 0);
+    *go_on = 1;
+    assert_true(turn_until(loop, &late.gone, 1));
+    assert_true(turn_until(loop, &other.calls, 1));
+    assert_int_equal(other.status, WORKER_OK);
+    assert_false(other.lingers);
+    assert_int_equal(late.seen.calls, 1);
+    assert_int_equal(late.gone, 1);
+}
+
+static void leaves_a_cancelled_child_that_may_linger(void **state) {
+    struct lingering late = {0};
+    struct worker_job *job = submit_lingering(0, &late);
+    worker_cancel(job);
+    assert_true(turn_until(loop, &late.seen.calls, 1));
+    assert_int_equal(late.seen.status, WORKER_CANCELED);
+    turn_until_quiet(loop);
+    assert_int_equal(late.gone, 0);
+    *go_on = 1;
+    assert_true(turn_until(loop, &late.gone, 1));
+}
+
+static void kills_who_lingers_when_the_pool_ends(void **state) {
+    struct lingering late = {0};
+    (void)submit_lingering(50 * USEC_PER_MSEC, &late);
+    assert_true(turn_until(loop, &late.seen.calls, 1));
+    pool = worker_pool_free(pool);
+    assert_no_children();
+    assert_int_equal(late.gone, 0);
+}
+
+static int write_slowly(const void *input, int fd) {
+    for (int i = 0; i < 5; i++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
+        (void)worker_write(fd, "x", 1);
+    }
+    return 0;
+}
+
+static void has_patience_with_who_writes_on(void **state) {
+    struct seen seen = {0};
+    (void)worker_submit(pool, &(struct worker_request){
+                                  .work = write_slowly,
+                                  .deadline_usec = loop_clock_usec() + LONG,
+                                  .patience_usec = 400 * USEC_PER_MSEC,
+                                  .done = done,
+                                  .userdata = &seen,
+                              });
+    assert_true(turn_until(loop, &seen.calls, 1));
+    assert_int_equal(seen.status, WORKER_OK);
+    assert_string_equal(seen.answer, "xxxxx");
+}
+
+#define TEST(name)   cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define SHARED(name) cmocka_unit_test_setup_teardown(name, share, unshare_all)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(answers_with_what_the_child_wrote),
+        TEST(shows_what_has_arrived_before_the_end),
         TEST(shares_the_descriptor_that_it_was_given),
         TEST(reads_more_than_a_pipe_holds),
         TEST(kills_who_writes_too_much),
@@ -550,6 +705,10 @@ int main(void) {
         TEST(submits_inside_an_answer),
         TEST(works_where_sigchld_is_ignored),
         TEST(answers_busy_when_no_process_can_be_made),
+        SHARED(leaves_a_late_child_that_may_linger_until_it_ends),
+        SHARED(leaves_a_cancelled_child_that_may_linger),
+        SHARED(kills_who_lingers_when_the_pool_ends),
+        TEST(has_patience_with_who_writes_on),
         cmocka_unit_test(works_without_pidfds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
