@@ -19,6 +19,8 @@
 #include "io/log_writer.h"
 #include "self.h"
 #include "store/exposition.h"
+#include "store/history.h"
+#include "version.h"
 #include "web/web.h"
 
 #define DEFAULT_STORAGE     "/var/lib/dbvitals"
@@ -29,6 +31,8 @@
 #define SELF_LEAST_AGE_USEC USEC_PER_SEC
 #define CLOCK_STEP_MS       ((int64_t)1000)
 #define MOST_RELOAD_WAITERS 16
+#define HISTORY_MS          ((int64_t)3600 * 1000)
+#define HISTORY_BYTES       ((size_t)256 << 20)
 
 struct reload_waiter {
     void (*done)(void *userdata, const struct web_reload_result *result);
@@ -470,6 +474,17 @@ static void build_self(struct app *app) {
     };
 }
 
+static void print_config(void *userdata, struct strbuf *out) {
+    const struct app *app = userdata;
+    config_print(&app->config, out);
+}
+
+static void reload_state(void *userdata, bool *ret_ok, int64_t *ret_success_ms) {
+    const struct app *app = userdata;
+    *ret_ok = app->self_sources.reload_successful;
+    *ret_success_ms = app->self_sources.reload_success_ms;
+}
+
 static int build_web(struct app *app, struct error *err) {
     const struct flags *flags = app->flags;
     static const char *const default_address[] = {WEB_DEFAULT_ADDRESS};
@@ -481,13 +496,22 @@ static int build_web(struct app *app, struct error *err) {
         .external_url = flags->external_url,
         .route_prefix = flags->route_prefix,
         .enable_lifecycle = flags->enable_lifecycle,
+        .version = DBVITALS_VERSION,
+        .revision = DBVITALS_REVISION,
     };
     struct web_sources sources = {
         .loop = app->loop,
         .store = app->store,
         .sampler = app->sampler,
         .self = app->self,
-        .actions = {.reload = reload_asked, .refresh_self = refresh_self, .userdata = app},
+        .actions =
+            {
+                .reload = reload_asked,
+                .print_config = print_config,
+                .reload_state = reload_state,
+                .refresh_self = refresh_self,
+                .userdata = app,
+            },
     };
     return web_new(&options, &sources, &app->web, err);
 }
@@ -517,6 +541,7 @@ static int build(struct app *app, struct error *err) {
         return r;
     }
     app->store = store_new(&(struct store_options){0});
+    store_set_history(app->store, app->serve ? HISTORY_MS : 0, HISTORY_BYTES);
     app->sampler =
         sampler_new(app->loop, app->resolver, app->store,
                     &(struct sampler_options){

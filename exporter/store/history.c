@@ -242,7 +242,7 @@ static void interrupt(struct history *history, struct series *series) {
     if (has_open_block(writer) || open_block(history, series) != NULL) {
         seal_block(history, writer);
     }
-    chunk_begin(&writer->chunk, series->source->log.next);
+    chunk_begin(&writer->chunk, series->source->log.next - 1);
 }
 
 void history_append(struct series *series, int64_t t_ms, uint64_t newest, uint64_t bits) {
@@ -284,8 +284,8 @@ void history_forget_log(struct store_source *source) {
     time_log_deinit(&source->log);
 }
 
-/* Whether all of the oldest sealed block is before its source's oldest time. The next block may
- * begin with the same tick. */
+/* Whether all of the oldest sealed block is before its source's oldest time, or at it: that one is
+ * too old already, or the source is silent. A block that stayed would keep all others. */
 static bool is_expired(const struct history *history) {
     const struct history_block *block = get_block(history, history->oldest);
     if (block->owner == NULL) {
@@ -294,12 +294,15 @@ static bool is_expired(const struct history *history) {
     const struct series_writer *writer = series_writer(block->owner);
     const uint32_t behind = block->next != NO_BLOCK ? get_block(history, block->next)->first_tick
                                                     : writer->chunk.first_tick;
-    return (int32_t)(behind - block->owner->source->log.first) < 0;
+    return (int32_t)(behind - block->owner->source->log.first) <= 0;
 }
 
-/* Time logs and new series may have gone above it since. */
+/* Time logs and new series may have gone above it since. Blocks that are free in slabs of others
+ * are no reason to take more. */
 static void keep_limit(struct history *history) {
-    while (history->oldest != NO_BLOCK && bytes_of(history) > history->most_bytes) {
+    while (history->oldest != NO_BLOCK &&
+           history->n_blocks * BLOCK_SIZE + history->log_bytes + history->writer_bytes >
+               history->most_bytes) {
         evict(history);
     }
 }

@@ -178,6 +178,11 @@ void store_sort_families(struct store *store) {
     }
 }
 
+const struct family *store_family_at(struct store *store, size_t index) {
+    store_sort_families(store);
+    return store->families[index];
+}
+
 /* --- Sources --- */
 
 struct store_source *store_nth_source(const struct store *store, size_t index) {

@@ -130,6 +130,9 @@ size_t store_most_series(const struct store *store);           /* of one source 
  * histograms and summaries included. */
 bool store_has_metric(const struct store *store, const char *target, struct str metric);
 
+/* All families in name order, store_numbers().families of them; valid until one is added. */
+const struct family *store_family_at(struct store *store, size_t index);
+
 /* The pool that the label sets of all series belong to. */
 const struct label_pool *store_label_pool(const struct store *store);
 

@@ -8,6 +8,7 @@
 #include "web/scrape_rhythm.h"
 #include "web/web.h"
 
+struct api;
 struct server;
 struct waiting_scrape;
 
@@ -19,13 +20,16 @@ struct web {
     char *external_scheme; /* "http" or "https" */
     char *link_prefix;     /* what links begin with: external_url's path or the prefix */
     char *landing_url;     /* link_prefix and "/" */
+    char *version, *revision;
     bool enable_lifecycle;
+    int64_t start_ms;
     unsigned max_connections, idle_seconds;
     struct server **servers;
     size_t n_servers;
     struct waiting_scrape *waiting; /* of metrics.c */
     struct loop_deferred *prepare;  /* calls metrics_prepare() */
     unsigned preparing_turns;
+    struct api *api; /* of api_question.c */
     struct scrape_rhythm rhythm;
     bool said_rhythm;
 };
@@ -70,6 +74,9 @@ void page_log_level(struct web *web, const struct web_request *request, struct w
 static inline bool page_shows(const struct target_view *target) {
     return target->source != NULL;
 }
+
+/* "host:port" under which the client reaches us. */
+struct str page_our_address(const struct web *web, const struct web_request *request);
 
 /* How all shown targets are, together. */
 struct page_summary {

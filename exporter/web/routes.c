@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "web/api.h"
 #include "web/pages.h"
 
 const struct route routes[] = {
@@ -20,6 +21,25 @@ const struct route routes[] = {
     {"/", ROUTE_GET, page_landing},
     {"/-/reload", ROUTE_POST, page_reload, ROUTE_LIFECYCLE},
     {"/-/log-level", ROUTE_POST, page_log_level, ROUTE_LIFECYCLE},
+    {"/api/v1/query", ROUTE_GET | ROUTE_POST, api_query},
+    {"/api/v1/query_range", ROUTE_GET | ROUTE_POST, api_query_range},
+    {"/api/v1/query_exemplars", ROUTE_GET | ROUTE_POST, api_empty_list},
+    {"/api/v1/format_query", ROUTE_GET | ROUTE_POST, api_format_query},
+    {"/api/v1/series", ROUTE_GET | ROUTE_POST, api_series},
+    {"/api/v1/labels", ROUTE_GET | ROUTE_POST, api_labels},
+    {"/api/v1/label/", ROUTE_GET, api_label_values, ROUTE_BELOW},
+    {"/api/v1/metadata", ROUTE_GET, api_metadata},
+    {"/api/v1/alerts", ROUTE_GET, api_alerts},
+    {"/api/v1/rules", ROUTE_GET, api_rules},
+    {"/api/v1/alertmanagers", ROUTE_GET, api_alertmanagers},
+    {"/api/v1/targets", ROUTE_GET, api_targets},
+    {"/api/v1/targets/metadata", ROUTE_GET, api_empty_list},
+    {"/api/v1/status/buildinfo", ROUTE_GET, api_buildinfo},
+    {"/api/v1/status/runtimeinfo", ROUTE_GET, api_runtimeinfo},
+    {"/api/v1/status/flags", ROUTE_GET, api_flags},
+    {"/api/v1/status/config", ROUTE_GET, api_config},
+    {"/api/v1/status/tsdb", ROUTE_GET, api_tsdb},
+    {API_PREFIX, ROUTE_GET | ROUTE_POST, api_not_found, ROUTE_BELOW},
     {0},
 };
 
@@ -27,10 +47,17 @@ static const char *path_of(const struct web *web, const struct route *route) {
     return (route->flags & ROUTE_TELEMETRY) != 0 ? web->telemetry_path : route->path;
 }
 
+static bool path_fits(const struct web *web, const struct route *route, struct str path) {
+    if ((route->flags & ROUTE_BELOW) != 0) {
+        return path.len > strlen(route->path) && str_starts_with(path, route->path);
+    }
+    return str_is(path, path_of(web, route));
+}
+
 /* The telemetry path stands first in the table: it may be "/" and then hides the landing page. */
 static const struct route *find(const struct web *web, struct str path) {
     for (const struct route *route = routes; route->path != NULL; route++) {
-        if (str_is(path, path_of(web, route))) {
+        if (path_fits(web, route, path)) {
             return route;
         }
     }
@@ -55,12 +82,24 @@ static bool take_prefix_off(const struct web *web, struct str *path) {
     return true;
 }
 
+size_t routes_most_body_bytes(const struct web *web, struct str target) {
+    return take_prefix_off(web, &target) && str_starts_with(target, API_PREFIX)
+               ? WEB_MOST_FORM_BYTES
+               : WEB_MOST_BODY_BYTES;
+}
+
 static void redirect_to_landing(const struct web *web, struct web_answer *ret) {
     ret->status = 302;
     ret->content_type = "text/plain; charset=utf-8";
     strbuf_printf(&ret->text, "the pages are at %s\n", web->landing_url);
     web_answer_header(ret, "Location", web->landing_url);
 }
+
+static const char *const allowed_methods[] = {
+    [ROUTE_GET] = "GET, HEAD",
+    [ROUTE_POST] = "POST",
+    [ROUTE_GET | ROUTE_POST] = "GET, HEAD, POST",
+};
 
 static void answer_not_found(const struct web_request *request, struct str path,
                              struct web_answer *ret) {
@@ -86,7 +125,7 @@ void routes_answer(struct web *web, struct web_request *request, struct web_answ
         answer_not_found(request, whole, ret);
     } else if (!method_fits(route, request->method)) {
         struct str shown = web_request_show(request, request->method);
-        const char *allowed = (route->methods & ROUTE_POST) != 0 ? "POST" : "GET, HEAD";
+        const char *allowed = allowed_methods[route->methods];
         web_answer_error(ret, 405, "'%.*s' is not possible here, only %s", (int)shown.len,
                          shown.data, allowed);
         web_answer_header(ret, "Allow", allowed);

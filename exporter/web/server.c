@@ -24,7 +24,7 @@
 /* Bounds request line and headers of a request; the answer's headers lie there too. */
 #define CONNECTION_BYTES ((size_t)16 * 1024)
 /* A body above the limit is read to its end for a proper answer, but only up to here. */
-#define SWALLOWED_BYTES  WEB_MOST_FORM_BYTES
+#define SWALLOWED_BYTES WEB_MOST_FORM_BYTES
 /* What the bodies of all open requests may hold together. */
 #define MOST_HELD_BYTES  ((size_t)16 * 1024 * 1024)
 #define READER_BYTES     ((size_t)32 * 1024)

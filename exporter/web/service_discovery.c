@@ -22,7 +22,7 @@ static bool is_host(struct str host) {
     return host.len > 0 && host.len < 256;
 }
 
-static struct str our_address(const struct web *web, const struct web_request *request) {
+struct str page_our_address(const struct web *web, const struct web_request *request) {
     if (web->external_host != NULL) {
         return str_of(web->external_host);
     }
@@ -75,7 +75,7 @@ void page_service_discovery(struct web *web, const struct web_request *request,
     struct json_writer json = {.out = &ret->text};
     CLEANUP(mem_freep)
     char *path = mem_printf("%s%s", web->link_prefix, web->telemetry_path);
-    const struct common common = {our_address(web, request), web->external_scheme, path};
+    const struct common common = {page_our_address(web, request), web->external_scheme, path};
     ret->status = 200;
     ret->content_type = "application/json";
     json_list_begin(&json, NULL);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "web/api_question.h"
 #include "web/listen.h"
 #include "web/pages.h"
 #include "web/routes.h"
@@ -55,6 +56,8 @@ static int take_options(struct web *web, const struct web_options *options, stru
     }
     web->telemetry_path = mem_strdup(telemetry_path);
     web->route_prefix = clean_prefix(options->route_prefix);
+    web->version = mem_strdup(options->version != NULL ? options->version : "unknown");
+    web->revision = mem_strdup(options->revision != NULL ? options->revision : "unknown");
     web->enable_lifecycle = options->enable_lifecycle;
     web->max_connections =
         options->max_connections != 0 ? options->max_connections : DEFAULT_MAX_CONNECTIONS;
@@ -76,12 +79,17 @@ static void answer(void *userdata, struct web_request *request, struct web_answe
     routes_answer(userdata, request, ret);
 }
 
+static size_t most_body_bytes(void *userdata, struct str target) {
+    return routes_most_body_bytes(userdata, target);
+}
+
 static int open_address(struct web *web, const char *address, struct error *err) {
     const struct server_options options = {
         .loop = web->sources.loop,
         .max_connections = web->max_connections,
         .idle_seconds = web->idle_seconds,
         .answer = answer,
+        .most_body_bytes = most_body_bytes,
         .userdata = web,
     };
     struct listener listener;
@@ -109,6 +117,8 @@ int web_new(const struct web_options *options, const struct web_sources *sources
     struct web *web = mem_alloc(sizeof(*web));
     web->sources = *sources;
     web->servers = mem_array(n_addresses, sizeof(struct server *));
+    web->start_ms = loop_now_ms(sources->loop);
+    web->api = api_new(sources->loop);
     web->prepare = loop_deferred_new(sources->loop, metrics_prepare, web);
     int r = take_options(web, options, err);
     for (size_t i = 0; r == 0 && i < n_addresses; i++) {
@@ -129,8 +139,11 @@ struct web *web_free(struct web *web) {
         server_free(web->servers[i]);
     }
     metrics_drop_waiting(web);
+    api_free(web->api);
     loop_deferred_free(web->prepare);
     free(web->servers);
+    free(web->version);
+    free(web->revision);
     free(web->external_host);
     free(web->external_scheme);
     free(web->link_prefix);

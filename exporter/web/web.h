@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/loop.h"
+#include "rules/rules.h"
 #include "sampler/sampler.h"
 #include "store/store.h"
 
@@ -22,8 +23,10 @@ struct web_options {
     const char *external_url;   /* NULL: what the client's Host header says */
     const char *route_prefix;   /* "" or "/db": stands before every path */
     bool enable_lifecycle;      /* POST /-/reload and /-/log-level */
-    unsigned max_connections;   /* 0: 512, per address */
-    unsigned idle_seconds;      /* 0: 30; a silent connection is closed, a slow one soon after */
+    const char *version;        /* of the daemon; NULL: "unknown" */
+    const char *revision;
+    unsigned max_connections; /* 0: 512, per address */
+    unsigned idle_seconds;    /* 0: 30; a silent connection is closed, a slow one soon after */
 };
 
 /* What a reload came to; text is one line for people (with the place of an error). */
@@ -38,6 +41,10 @@ struct web_actions {
     void (*reload)(void *userdata,
                    void (*done)(void *done_userdata, const struct web_reload_result *result),
                    void *done_userdata);
+    /* Adds the configuration with all defaults and without secrets; NULL: there is none. */
+    void (*print_config)(void *userdata, struct strbuf *out);
+    /* Whether the last reload succeeded, and when one did last. */
+    void (*reload_state)(void *userdata, bool *ret_ok, int64_t *ret_success_ms);
     /* Brings the daemon's own samples up to date if they are older than a second. */
     void (*refresh_self)(void *userdata);
     void *userdata;
@@ -47,6 +54,7 @@ struct web_sources {
     struct loop *loop;
     struct store *store;
     const struct sampler *sampler;
+    const struct rules *rules; /* NULL: there are none */
     struct store_source *self; /* the daemon's own series, target "dbvitals" */
     struct web_actions actions;
 };
