@@ -31,8 +31,6 @@
 #define SELF_LEAST_AGE_USEC USEC_PER_SEC
 #define CLOCK_STEP_MS       ((int64_t)1000)
 #define MOST_RELOAD_WAITERS 16
-#define HISTORY_MS          ((int64_t)3600 * 1000)
-#define HISTORY_BYTES       ((size_t)256 << 20)
 
 struct reload_waiter {
     void (*done)(void *userdata, const struct web_reload_result *result);
@@ -542,7 +540,10 @@ static int build(struct app *app, struct error *err) {
         return r;
     }
     app->store = store_new(&(struct store_options){0});
-    store_set_history(app->store, app->serve ? HISTORY_MS : 0, HISTORY_BYTES);
+    if (app->serve) {
+        store_set_history(app->store, (int64_t)(app->config.history_usec / USEC_PER_MSEC),
+                          app->config.history_bytes);
+    }
     app->sampler =
         sampler_new(app->loop, app->resolver, app->store,
                     &(struct sampler_options){

@@ -124,7 +124,7 @@ void json_bool(struct json_writer *json, const char *key, bool value) {
     strbuf_add_text(json->out, value ? "true" : "false");
 }
 
-void json_null(struct json_writer *json, const char *key) {
+void json_add_null(struct json_writer *json, const char *key) {
     begin(json, key);
     strbuf_add_text(json->out, "null");
 }

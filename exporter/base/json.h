@@ -28,7 +28,12 @@ void json_int(struct json_writer *json, const char *key, int64_t value);
 void json_uint(struct json_writer *json, const char *key, uint64_t value);
 void json_double(struct json_writer *json, const char *key, double value);
 void json_bool(struct json_writer *json, const char *key, bool value);
-void json_null(struct json_writer *json, const char *key);
+void json_add_null(struct json_writer *json, const char *key);
+
+/* Leaves no symbol: a library that reads JSON has a function of this name. */
+static inline void json_null(struct json_writer *json, const char *key) {
+    json_add_null(json, key);
+}
 
 /* Adds text in quotes, escaped. */
 void json_escape(struct strbuf *out, struct str text);

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "config/quote.h"
+#include "config/read_file.h"
+
+#define MOST_FILE_BYTES ((size_t)16 * 1024 * 1024)
 
 static const char default_command[] = "run";
 
@@ -79,6 +82,16 @@ int cli_print(struct str text) {
 int cli_fail(const char *text) {
     fprintf(stderr, "dbvitals: %s\n", text);
     return 1;
+}
+
+char *cli_read_file(const char *name, size_t *ret_length) {
+    struct error err = {0};
+    char *text = NULL;
+    if (read_file(name, MOST_FILE_BYTES, &text, ret_length, &err) < 0) {
+        fprintf(stderr, "dbvitals: file '%s' %s\n", name, err.text);
+        return NULL;
+    }
+    return text;
 }
 
 bool cli_flags(const struct flag *flags, const char *usage, size_t help_offset, int argc,

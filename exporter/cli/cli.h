@@ -40,9 +40,23 @@ int cli_fail(const char *text);
 bool cli_flags(const struct flag *flags, const char *usage, size_t help_offset, int argc,
                char **argv, void *ret, int *ret_status);
 
+/* Files that a command takes. */
+#define CLI_MOST_FILES 1000
+struct cli_files {
+    const char *names[CLI_MOST_FILES];
+    size_t count;
+};
+
+/* Reads a file for a command; says on stderr what is wrong with it. Return: NULL then, or the
+ * text, owned by the caller. */
+char *cli_read_file(const char *name, size_t *ret_length);
+
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_check_config(int argc, char **argv);
+int cli_check_rules(int argc, char **argv);
+int cli_test_promql(int argc, char **argv);
+int cli_query(int argc, char **argv);
 int cli_metrics(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

@@ -88,9 +88,10 @@ static int set_choice(const struct flag *flag, const char *origin, const char *v
 /* One pass over one source of values: fallbacks, environment or command line. */
 struct reader {
     const struct flag *flags;
-    char *base;    /* of the struct that is filled */
-    uint64_t seen; /* flags of this pass, by index: the first entry of a list replaces the list
-                      of the pass before */
+    char *base;         /* of the struct that is filled */
+    bool only_operands; /* "--" was there */
+    uint64_t seen;      /* flags of this pass, by index: the first entry of a list replaces the list
+                           of the pass before */
     struct error *err;
 };
 
@@ -151,6 +152,7 @@ static int set_value(struct reader *reader, const struct flag *flag, const char 
         *(const char **)(void *)field = value;
         return 0;
     case FLAG_LIST:
+    case FLAG_OPERANDS:
         return set_list(reader, flag, origin, value);
     case FLAG_CHOICE:
         return set_choice(flag, origin, value, (int *)(void *)field, reader->err);
@@ -187,13 +189,26 @@ static int unknown_flag(const struct flag *flags, struct str name, struct error 
     return error_say(err, -EINVAL, "unknown flag %s (--help lists all)", quoted);
 }
 
+static int read_operand(struct reader *reader, const char *value) {
+    char quoted[QUOTE_SIZE];
+    for (const struct flag *flag = reader->flags; flag->name != NULL; flag++) {
+        if (flag->type == FLAG_OPERANDS) {
+            return set_value(reader, flag, flag->name, value);
+        }
+    }
+    return error_say(reader->err, -EINVAL, "unexpected argument %s (flags begin with '--')",
+                     quote(str_of(value), quoted));
+}
+
 /* Reads the flag at argv[*index] and moves *index over a value that stands apart. */
 static int read_argument(struct reader *reader, int argc, char **argv, int *index) {
     struct str rest = str_of(argv[*index]);
-    char quoted[QUOTE_SIZE];
-    if (rest.len < 2 || rest.data[0] != '-') {
-        return error_say(reader->err, -EINVAL, "unexpected argument %s (flags begin with '--')",
-                         quote(rest, quoted));
+    if (reader->only_operands || rest.len < 2 || rest.data[0] != '-') {
+        return read_operand(reader, argv[*index]);
+    }
+    if (str_is(rest, "--")) {
+        reader->only_operands = true;
+        return 0;
     }
     bool has_value = memchr(rest.data, '=', rest.len) != NULL;
     struct str name = str_cut(&rest, '=');

@@ -11,20 +11,21 @@
 #include "base/str.h"
 
 enum flag_type {
-    FLAG_TEXT,   /* const char *, NULL when not given and without a fallback */
-    FLAG_LIST,   /* const char *[], a count behind it says how many: may be given several times */
-    FLAG_BOOL,   /* bool: --name, --name=false, --no-name */
-    FLAG_CHOICE, /* int-sized enum: index of one of the choices */
-    FLAG_BYTES,  /* uint64_t: 100MiB */
-    FLAG_COUNT,  /* unsigned, at most `most` */
+    FLAG_TEXT,     /* const char *, NULL when not given and without a fallback */
+    FLAG_LIST,     /* const char *[], a count behind it says how many: may be given several times */
+    FLAG_BOOL,     /* bool: --name, --name=false, --no-name */
+    FLAG_CHOICE,   /* int-sized enum: index of one of the choices */
+    FLAG_BYTES,    /* uint64_t: 100MiB */
+    FLAG_COUNT,    /* unsigned, at most `most` */
+    FLAG_OPERANDS, /* as FLAG_LIST: what stands without dashes, or behind "--"; one row at most */
 };
 
 struct flag {
-    const char *name; /* with its dashes; NULL ends the table */
+    const char *name; /* with its dashes, for FLAG_OPERANDS without; NULL ends the table */
     enum flag_type type;
     size_t offset;              /* of the value in the struct that is filled */
     size_t count_offset;        /* FLAG_LIST: of its size_t */
-    size_t most;                /* FLAG_LIST: entries; FLAG_COUNT: the largest */
+    size_t most;                /* FLAG_LIST, FLAG_OPERANDS: entries; FLAG_COUNT: the largest */
     const char *const *choices; /* FLAG_CHOICE: NULL-terminated */
     const char *argument;       /* what --help calls the value; NULL: a bool has none */
     const char *fallback;       /* as it would be given; NULL: none */

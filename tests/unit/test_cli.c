@@ -203,7 +203,7 @@ static void check_config_prints_what_a_file_means(void **state) {
     assert_int_equal(write(fd, good, sizeof(good) - 1), sizeof(good) - 1);
     snprintf(file, sizeof(file), "--config.file=%s", path);
     assert_outcome(RUN("check-config", file), 0,
-                   "global:\n  interval: 7s\n  timeout: 3s\n  labels: {}\ntargets: []\n", "");
+                   "global:\n  interval: 7s\n  timeout: 3s\n  labels: {}\nhistory:\n", "");
     assert_int_equal(pwrite(fd, bad, sizeof(bad) - 1, 0), sizeof(bad) - 1);
     assert_int_equal(ftruncate(fd, sizeof(bad) - 1), 0);
     snprintf(refused, sizeof(refused),
@@ -211,6 +211,99 @@ static void check_config_prints_what_a_file_means(void **state) {
     assert_outcome(RUN("check-config", file), 1, "", refused);
     close(fd);
     unlink(path);
+}
+
+/* A file with this text in /tmp. */
+static int write_file(char *path, const char *text) {
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    return fd;
+}
+
+static void check_rules_tells_all_mistakes_with_their_places(void **state) {
+    char path[] = "/tmp/dbvitals-rules-XXXXXX", wanted[1024];
+    int fd = write_file(path, "groups:\n- name: a\n  rules:\n"
+                              "  - record: a:b\n    expr: sum(\n"
+                              "  - record: pg_settings_port\n    expr: up\n"
+                              "  - alert: x\n    expr: up\n    fro: 1m\n");
+    struct outcome outcome = RUN("check-rules", path);
+    assert_int_equal(outcome.status, 1);
+    snprintf(wanted, sizeof(wanted), "Checking %s\n  FAILED:\n\n", path);
+    assert_string_equal(outcome.out, wanted);
+    snprintf(wanted, sizeof(wanted), "%s:5:11: group 'a': could not parse expression: 1:5: ", path);
+    assert_non_null(strstr(outcome.err, wanted));
+    snprintf(wanted, sizeof(wanted),
+             "%s:6:5: group 'a': recorded series may not be called "
+             "'pg_settings_port'",
+             path);
+    assert_non_null(strstr(outcome.err, wanted));
+    snprintf(wanted, sizeof(wanted), "%s:10:5: ", path);
+    assert_non_null(strstr(outcome.err, wanted));
+    outcome_deinit(&outcome);
+    close(fd);
+    unlink(path);
+}
+
+static void check_rules_counts_rules_and_warns(void **state) {
+    char path[] = "/tmp/dbvitals-rules-XXXXXX", wanted[1024];
+    int fd = write_file(path, "groups:\n- name: a\n  rules:\n"
+                              "  - record: a:b\n    expr: 1 + histogram_count(x)\n"
+                              "  - alert: y\n    expr: rate(x[7h]) > 1\n");
+    struct outcome outcome = RUN("check-rules", path);
+    assert_int_equal(outcome.status, 0);
+    snprintf(wanted, sizeof(wanted),
+             "Checking %s\n"
+             "  WARNING: %s:5:11: rule 'a:b': histogram_count() reads native histograms, which are "
+             "not collected: its result is empty\n"
+             "  WARNING: %s:7:11: rule 'y': it looks back 7h, but history is kept for at most 6h: "
+             "it is not evaluated\n"
+             "  SUCCESS: 2 rules found\n\n",
+             path, path, path);
+    assert_string_equal(outcome.out, wanted);
+    assert_string_equal(outcome.err, "");
+    outcome_deinit(&outcome);
+    close(fd);
+    unlink(path);
+    assert_outcome(RUN("check-rules"), 1, "",
+                   "dbvitals: check-rules needs a FILE (--help tells more)\n");
+}
+
+/* Bytes of the file up to the second case. */
+#define FIRST_CASE (sizeof("load 1m\n  a 1 2 3\n\neval instant at 1m a\n  a 2\n") - 1)
+
+static void test_promql_says_which_cases_fail(void **state) {
+    char path[] = "/tmp/dbvitals-cases-XXXXXX", wanted[256];
+    int fd = write_file(path, "load 1m\n  a 1 2 3\n\neval instant at 1m a\n  a 2\n\n"
+                              "eval instant at 2m a\n  a 4\n");
+    struct outcome outcome = RUN("test-promql", path);
+    assert_int_equal(outcome.status, 1);
+    snprintf(wanted, sizeof(wanted), "%s:7: ", path);
+    assert_int_equal(strncmp(outcome.out, wanted, strlen(wanted)), 0);
+    assert_string_equal(strchr(outcome.out, '\n'), "\n1 passed, 1 failed\n");
+    outcome_deinit(&outcome);
+    assert_int_equal(ftruncate(fd, FIRST_CASE), 0); /* without the second case */
+    assert_outcome(RUN("test-promql", path), 0, "1 passed, 0 failed\n", "");
+    close(fd);
+    unlink(path);
+    assert_outcome(
+        RUN("test-promql", path), 1, "0 passed, 0 failed\n",
+        (snprintf(wanted, sizeof(wanted), "dbvitals: file '%s' does not exist\n", path), wanted));
+}
+
+static void query_says_whom_it_cannot_ask(void **state) {
+    struct outcome outcome = RUN("query", "up", "--url=http://127.0.0.1:1");
+    assert_int_equal(outcome.status, 1);
+    assert_string_equal(outcome.out, "");
+    assert_non_null(strstr(outcome.err, "dbvitals: 'http://127.0.0.1:1' cannot be asked: "));
+    outcome_deinit(&outcome);
+    outcome = RUN("query", "up", "--url=file:///etc/passwd");
+    assert_int_equal(outcome.status, 1);
+    assert_non_null(strstr(outcome.err, "cannot be asked: "));
+    outcome_deinit(&outcome);
+    assert_outcome(RUN("query"), 1, "", "dbvitals: query needs an EXPR (--help tells more)\n");
+    assert_outcome(RUN("query", "up", "--step=1m"), 1, "",
+                   "dbvitals: --end and --step need --start\n");
 }
 
 static void a_reader_that_goes_away_is_no_error(void **state) {
@@ -247,6 +340,10 @@ int main(void) {
         cmocka_unit_test(version_is_one_line),
         cmocka_unit_test(metrics_name_every_metric_and_option_of_every_collector),
         cmocka_unit_test(check_config_prints_what_a_file_means),
+        cmocka_unit_test(check_rules_tells_all_mistakes_with_their_places),
+        cmocka_unit_test(check_rules_counts_rules_and_warns),
+        cmocka_unit_test(test_promql_says_which_cases_fail),
+        cmocka_unit_test(query_says_whom_it_cannot_ask),
         cmocka_unit_test(a_reader_that_goes_away_is_no_error),
         cmocka_unit_test(a_full_disk_is_an_error),
     };

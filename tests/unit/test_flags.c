@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "config/flag_table.h"
 #include "config/flags.h"
 
 #define MOST_ARGUMENTS 16
@@ -231,6 +232,45 @@ static void help_names_every_flag_with_default_and_variable(void **state) {
     strbuf_deinit(&help);
 }
 
+struct with_operands {
+    const char *names[2];
+    size_t count;
+    bool loud;
+};
+
+static const struct flag operand_rows[] = {
+    {"FILE...", FLAG_OPERANDS, offsetof(struct with_operands, names),
+     .count_offset = offsetof(struct with_operands, count), .most = 2, .no_environment = true,
+     .help = "Files."},
+    {"--loud", FLAG_BOOL, offsetof(struct with_operands, loud), .no_environment = true,
+     .help = "Says more."},
+    {NULL},
+};
+
+static int parse_operands(struct with_operands *ret, struct error *err, int argc,
+                          const char *const *arguments) {
+    *ret = (struct with_operands){0};
+    *err = (struct error){0};
+    return flag_table_parse(operand_rows, argc, (char **)(uintptr_t)arguments, ret, err);
+}
+
+static void takes_what_has_no_dashes_where_a_command_wants_it(void **state) {
+    struct with_operands got;
+    struct error err;
+    assert_int_equal(parse_operands(&got, &err, 4, (const char *const[]){"x", "a", "--loud", "b"}),
+                     0);
+    assert_int_equal(got.count, 2);
+    assert_string_equal(got.names[0], "a");
+    assert_string_equal(got.names[1], "b");
+    assert_true(got.loud);
+    assert_int_equal(parse_operands(&got, &err, 3, (const char *const[]){"x", "--", "--loud"}), 0);
+    assert_string_equal(got.names[0], "--loud");
+    assert_false(got.loud);
+    assert_int_equal(parse_operands(&got, &err, 4, (const char *const[]){"x", "a", "b", "c"}),
+                     -EINVAL);
+    assert_refused("a", "unexpected argument 'a' (flags begin with '--')");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_defaults_without_arguments),
@@ -238,6 +278,7 @@ int main(void) {
         cmocka_unit_test(reads_booleans_in_all_spellings),
         cmocka_unit_test(collects_listen_addresses_instead_of_the_default),
         cmocka_unit_test(refuses_more_addresses_than_fit),
+        cmocka_unit_test(takes_what_has_no_dashes_where_a_command_wants_it),
         cmocka_unit_test(takes_a_route_prefix_of_one_slash_as_none),
         cmocka_unit_test(reads_the_environment_and_prefers_the_command_line),
         cmocka_unit_test(suggests_what_a_misspelt_flag_may_have_meant),
