@@ -14,6 +14,13 @@ const char *const alert_state_names[] = {
     [ALERT_FIRING] = "firing",
 };
 
+const char *const alert_finding_names[] = {
+    [FINDING_SHORT] = "short",
+    [FINDING_LONG] = "long",
+    [FINDING_KEPT] = "kept",
+    [FINDING_GONE] = "gone",
+};
+
 const struct alert_transition alert_transitions[ALERT_TRANSITIONS] = {
     {ALERT_INACTIVE, FINDING_SHORT, ALERT_PENDING, ALERT_BEGIN},
     {ALERT_INACTIVE, FINDING_LONG, ALERT_FIRING, ALERT_BEGIN_FIRE},

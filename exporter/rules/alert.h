@@ -25,6 +25,9 @@ enum alert_finding {
     FINDING_COUNT
 };
 
+/* "short", "long", "kept", "gone". */
+extern const char *const alert_finding_names[];
+
 enum alert_action {
     ALERT_STAY,
     ALERT_BEGIN,  /* a new life: active now */
