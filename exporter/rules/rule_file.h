@@ -68,10 +68,11 @@ struct rule_options {
     bool (*is_reserved)(struct str name);
 };
 
-/* Errors found, in the order of the files. */
+/* Errors found, in the order of the files, each once. The names of their files lie with them. */
 struct error_list {
     struct error *errors;
     size_t n, capacity;
+    struct arena names;
     size_t more; /* above 100 are only counted */
 };
 void error_list_deinit(struct error_list *list);
