@@ -297,6 +297,7 @@ struct alert *alert_unpack(struct alert_list *list, uint64_t salt, struct unpack
     alert->view = view;
     alert->sent_ms = sent_ms;
     alert->generation = generation;
+    alert->outdated = true;
     alert_set_annotations(alert, annotations, n_annotations);
     return alert;
 }

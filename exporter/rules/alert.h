@@ -56,6 +56,8 @@ struct alert {
     uint64_t generation;
     int64_t sent_ms;     /* of the last event; 0: never */
     uint64_t seen;       /* evaluation that found it last */
+    bool outdated;       /* its annotations were made by an older version of the rule */
+    enum alert_action action; /* of the last step */
 };
 
 struct alert_list {

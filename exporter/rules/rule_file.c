@@ -230,7 +230,8 @@ static int64_t most(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static int64_t reach_of(const struct expr *expr) {
+/* lookback_ms: what a selector without range counts for. */
+static int64_t reach_of(const struct expr *expr, int64_t lookback_ms) {
     int64_t reach = 0;
     switch (expr->kind) {
     case EXPR_NUMBER:
@@ -238,23 +239,23 @@ static int64_t reach_of(const struct expr *expr) {
         return 0;
     case EXPR_SELECTOR:
         return shift_reach(&expr->selector.shift) +
-               (expr->selector.range_ms > 0 ? expr->selector.range_ms : LOOKBACK_MS);
+               (expr->selector.range_ms > 0 ? expr->selector.range_ms : lookback_ms);
     case EXPR_SUBQUERY:
         return shift_reach(&expr->subquery.shift) + expr->subquery.range_ms +
-               reach_of(expr->subquery.inner);
+               reach_of(expr->subquery.inner, lookback_ms);
     case EXPR_CALL:
         for (size_t i = 0; i < expr->call.n_args; i++) {
-            reach = most(reach, reach_of(expr->call.args[i]));
+            reach = most(reach, reach_of(expr->call.args[i], lookback_ms));
         }
         return reach;
     case EXPR_AGGREGATE:
-        reach = expr->aggregate.parameter != NULL ? reach_of(expr->aggregate.parameter) : 0;
-        return most(reach, reach_of(expr->aggregate.inner));
+        reach = expr->aggregate.parameter != NULL ? reach_of(expr->aggregate.parameter, lookback_ms) : 0;
+        return most(reach, reach_of(expr->aggregate.inner, lookback_ms));
     case EXPR_BINARY:
-        return most(reach_of(expr->binary.left), reach_of(expr->binary.right));
+        return most(reach_of(expr->binary.left, lookback_ms), reach_of(expr->binary.right, lookback_ms));
     case EXPR_UNARY:
     case EXPR_PAREN:
-        return reach_of(expr->inner);
+        return reach_of(expr->inner, lookback_ms);
     }
     return reach;
 }
@@ -280,7 +281,8 @@ static bool read_expr(struct rule_reader *reader, const struct yaml_node *map, s
     expr_print(rule->expr.root, &printed);
     rule->query = arena_dup(&reader->set->arena, strbuf_view(&printed));
     strbuf_deinit(&printed);
-    rule->reach_ms = reach_of(rule->expr.root);
+    rule->reach_ms = reach_of(rule->expr.root, LOOKBACK_MS);
+    rule->window_ms = reach_of(rule->expr.root, 0);
     return true;
 }
 

@@ -42,6 +42,7 @@ struct rule {
     struct position query_at; /* of its expression: places within it are relative to this */
     int64_t reach_ms; /* how far back its expression looks: the longest range, subquery, offset
                          and look-back along one path */
+    int64_t window_ms; /* the same without look-back: the past that its result is made of */
     size_t index;     /* within its group */
 };
 
