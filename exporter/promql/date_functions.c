@@ -9,7 +9,7 @@
 #define DAY_SECONDS 86400
 #define ERA_DAYS    146097 /* 400 years, after which the calendar repeats */
 /* Days are counted from the 1st of March of this year on, as Go does: what lies before it wraps. */
-#define FIRST_YEAR  INT64_C(-292277022400)
+#define FIRST_YEAR   INT64_C(-292277022400)
 #define DAYS_TO_1970 (-FIRST_YEAR / 400 * ERA_DAYS + 719468)
 
 struct date {
