@@ -152,17 +152,6 @@ static bool read_duration(struct rule_reader *reader, const struct yaml_node *ma
     return true;
 }
 
-static bool is_utf8(struct str text) {
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_length(text.data + i, text.len - i);
-        if (len == 0) {
-            return false;
-        }
-        i += len;
-    }
-    return true;
-}
-
 static int compare_rule_texts(const void *a, const void *b) {
     return str_compare(((const struct rule_text *)a)->name, ((const struct rule_text *)b)->name);
 }
@@ -189,7 +178,7 @@ static bool add_text(struct rule_reader *reader, const struct yaml_pair *pair, b
     if (list->n == RULES_MOST_LABELS) {
         return fail(reader, pair->key->at, "more than %d %ss", RULES_MOST_LABELS, what);
     }
-    if (name.len == 0 || !is_utf8(name) || str_is(name, "__name__")) {
+    if (name.len == 0 || !str_is_utf8(name) || str_is(name, "__name__")) {
         return fail(reader, pair->key->at, "invalid %s name '%.*s'", what, (int)name.len,
                     name.data);
     }
@@ -297,7 +286,7 @@ static bool read_record(struct rule_reader *reader, const struct yaml_node *map,
     good &= refuse_key(reader, map, "keep_firing_for");
     good &= refuse_key(reader, map, "annotations");
     struct str name = rule->name;
-    if (!is_utf8(name) || memchr(name.data, '{', name.len) != NULL ||
+    if (!str_is_utf8(name) || memchr(name.data, '{', name.len) != NULL ||
         memchr(name.data, '}', name.len) != NULL) {
         return fail(reader, map->at, "invalid recording rule name: '%.*s'", (int)name.len,
                     name.data);
