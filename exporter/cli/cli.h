@@ -44,6 +44,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_check_config(int argc, char **argv);
 int cli_metrics(int argc, char **argv);
+int cli_test_rules(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);
 

@@ -11,6 +11,7 @@ const struct cli_command cli_commands[] = {
     {"check", "sample every target once and show what came of it", cli_check},
     {"check-config", "check the configuration and print it with all defaults", cli_check_config},
     {"metrics", "print the reference of all metrics", cli_metrics},
+    {"test-rules", "run unit tests of alerting and recording rules", cli_test_rules},
     {"version", "print the version", cli_version},
     {"help", "print this text", cli_help},
     {NULL},
