@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Functions over the samples of a window. */
+#include "promql/window.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "promql/private.h"
-#include "promql/window.h"
 
 /* A window may begin or end so much further from its samples than these are apart. */
 #define EXTRAPOLATION_THRESHOLD 1.1
