@@ -110,6 +110,7 @@ static int compare_labels(const void *a, const void *b) {
     return str_compare(((const struct label *)a)->name, ((const struct label *)b)->name);
 }
 
+/* Sorts by name; without value is without label. */
 static void sort_labels(struct test_labels *labels) {
     size_t kept = 0;
     for (size_t i = 0; i < labels->n; i++) {
@@ -123,7 +124,7 @@ static void sort_labels(struct test_labels *labels) {
     }
 }
 
-/* A map of texts. */
+/* A map of texts; empty ones are kept, because an annotation may be empty. */
 static int read_map(struct test_reader *reader, const struct yaml_node *map, const char *key,
                     struct test_labels *ret) {
     const struct yaml_node *node = yaml_map_find(map, key);
@@ -145,7 +146,9 @@ static int read_map(struct test_reader *reader, const struct yaml_node *map, con
         ret->labels[ret->n++] = (struct label){node->pairs[i].key->scalar,
                                                yaml_is_null(value) ? str_of("") : value->scalar};
     }
-    sort_labels(ret);
+    if (ret->n > 1) {
+        qsort(ret->labels, ret->n, sizeof(*ret->labels), compare_labels);
+    }
     return 0;
 }
 

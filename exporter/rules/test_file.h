@@ -16,7 +16,7 @@
 #include "store/batch.h"
 
 struct test_labels {
-    struct label *labels; /* sorted by name, without empty values */
+    struct label *labels; /* sorted by name; only annotations may be empty */
     size_t n;
 };
 

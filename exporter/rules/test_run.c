@@ -99,22 +99,9 @@ static size_t firing_alerts(const struct test_run *run, struct str name, struct 
     return n;
 }
 
-/* Annotations without value are none, as in what is expected. */
-static size_t annotations_of(const struct alert_view *alert, struct label *ret) {
-    size_t n = 0;
-    for (size_t i = 0; i < alert->n_annotations && n < RULES_MOST_LABELS; i++) {
-        if (alert->annotations[i].value.len > 0) {
-            ret[n++] = alert->annotations[i];
-        }
-    }
-    return n;
-}
-
 static bool is_expected(const struct expected_alert *expected, const struct alert_view *alert) {
-    struct label annotations[RULES_MOST_LABELS];
-    size_t n = annotations_of(alert, annotations);
     return same_labels(&expected->labels, alert->labels, alert->n_labels) &&
-           same_labels(&expected->annotations, annotations, n);
+           same_labels(&expected->annotations, alert->annotations, alert->n_annotations);
 }
 
 static bool all_expected(const struct alert_test *test, const struct alert_view *alerts, size_t n,
@@ -159,10 +146,10 @@ static void check_alerts(struct test_run *run, const struct alert_test *test) {
         end_alerts(run->out, test->n_expected);
         strbuf_add_text(run->out, ",\n        got:");
         for (size_t i = 0; i < n; i++) {
-            struct label copy[RULES_MOST_LABELS];
-            struct test_labels annotations = {copy, annotations_of(&alerts[i], copy)};
             struct test_labels labels = {(struct label *)(uintptr_t)alerts[i].labels,
                                          alerts[i].n_labels};
+            struct test_labels annotations = {(struct label *)(uintptr_t)alerts[i].annotations,
+                                              alerts[i].n_annotations};
             add_alert(run->out, i, &labels, &annotations);
         }
         end_alerts(run->out, n);
