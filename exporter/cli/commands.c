@@ -14,6 +14,7 @@ const struct cli_command cli_commands[] = {
     {"query", "ask a running daemon in PromQL", cli_query},
     {"test-promql", "run files of PromQL test cases", cli_test_promql},
     {"metrics", "print the reference of all metrics", cli_metrics},
+    {"test-rules", "run unit tests of alerting and recording rules", cli_test_rules},
     {"version", "print the version", cli_version},
     {"help", "print this text", cli_help},
     {NULL},

@@ -118,6 +118,14 @@ int64_t rules_run(struct rules *rules, int64_t now_ms) {
     return next_ms;
 }
 
+void rules_run_group(struct rules *rules, size_t group, int64_t t_ms) {
+    struct group_state *state = rules->groups[group];
+    begin(state, t_ms);
+    while (state->running) {
+        group_step(state, t_ms);
+    }
+}
+
 void rules_start(struct rules *rules, int64_t now_ms) {
     rules->started = true;
     rules->start_ms = now_ms;

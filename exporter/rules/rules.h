@@ -57,6 +57,10 @@ void rules_start(struct rules *rules, int64_t now_ms);
  * or earlier: at the next turn of the loop). */
 int64_t rules_run(struct rules *rules, int64_t now_ms);
 
+/* Evaluates a whole group at a time of the caller's, whatever its slots are; for tests of rules. No
+ * submit(), and later than the time before. */
+void rules_run_group(struct rules *rules, size_t group, int64_t t_ms);
+
 /* The answer to submit(). rows are the result's samples, or err says why there are none. */
 struct rule_sample {
     const struct label *labels; /* sorted by name */

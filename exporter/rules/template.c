@@ -31,8 +31,9 @@ int template_new(struct str text, struct template **ret, struct error *err) {
         return r;
     }
     const struct template_node *body = template->body;
-    template->is_constant = body == NULL || (body->kind == NODE_TEXT && body->next == NULL &&
-                                             body->text.len == template->text.len);
+    /* A text of comments alone has no body and is not what it gives. */
+    template->is_constant = body != NULL && body->kind == NODE_TEXT && body->next == NULL &&
+                            body->text.len == template->text.len;
     *ret = template;
     return 0;
 }
@@ -104,7 +105,8 @@ static int data_field(struct template_run *run, struct str field, struct templat
     } else if (str_is(field, "Value")) {
         *ret = template_number(data->value);
     } else {
-        *ret = (struct template_value){.kind = TV_NIL};
+        return template_fail(run, "can't evaluate field %.*s in the data of a template",
+                             (int)field.len, field.data);
     }
     return 0;
 }

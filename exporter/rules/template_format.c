@@ -162,14 +162,14 @@ static void pad(const struct verb *verb, struct str text, struct strbuf *out) {
 static void print_float(const struct verb *verb, double value, struct strbuf *out) {
     char letter = verb->letter == 'F' ? 'f' : verb->letter;
     if (!isfinite(value)) {
-        const char *plus = value > 0 && strchr(verb->flags, '+') == NULL ? "+Inf" : "+Inf";
-        pad(verb, str_of(isnan(value) ? "NaN" : value > 0 ? plus : "-Inf"), out);
+        pad(verb, str_of(isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf"), out);
         return;
     }
     if ((letter == 'g' || letter == 'v') && verb->precision < 0) {
-        char text[40];
-        print_go_g(value, text);
-        pad(verb, str_of(text), out);
+        char text[44] = "+";
+        bool plus = strchr(verb->flags, '+') != NULL && !signbit(value);
+        print_go_g(value, text + 1);
+        pad(verb, str_of(plus ? text : text + 1), out);
         return;
     }
     letter = letter == 'v' ? 'g' : letter;

@@ -212,6 +212,15 @@ static int fn_slice(struct template_run *run, const struct template_value *args,
     return 0;
 }
 
+/* What is nothing has another name here than in the text itself. */
+static void print_argument(const struct template_value *value, struct strbuf *out) {
+    if (value->kind == TV_NIL) {
+        strbuf_add_text(out, "<nil>");
+    } else {
+        template_print(value, out);
+    }
+}
+
 static int fn_print(struct template_run *run, const struct template_value *args, size_t n,
                     struct template_value *ret) {
     struct strbuf text = {0};
@@ -220,7 +229,7 @@ static int fn_print(struct template_run *run, const struct template_value *args,
         if (i > 0 && args[i].kind != TV_TEXT && args[i - 1].kind != TV_TEXT) {
             strbuf_add_char(&text, ' ');
         }
-        template_print(&args[i], &text);
+        print_argument(&args[i], &text);
     }
     *ret = keep(run, &text);
     return 0;
@@ -231,7 +240,7 @@ static int fn_println(struct template_run *run, const struct template_value *arg
     struct strbuf text = {0};
     for (size_t i = 0; i < n; i++) {
         strbuf_add_text(&text, i > 0 ? " " : "");
-        template_print(&args[i], &text);
+        print_argument(&args[i], &text);
     }
     strbuf_add_char(&text, '\n');
     *ret = keep(run, &text);

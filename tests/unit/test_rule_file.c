@@ -140,8 +140,8 @@ static void knows_how_far_each_rule_looks_back(void **state) {
         {"topk(scalar(a offset 1h), b)", HOUR + 5 * MINUTE},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        char *text = mem_printf("groups: [{name: g, rules: [{record: x, expr: '%s'}]}]",
-                                cases[i].expr);
+        char *text =
+            mem_printf("groups: [{name: g, rules: [{record: x, expr: '%s'}]}]", cases[i].expr);
         struct rule_set *set = read_good(text);
         assert_int_equal(set->groups[0].rules[0].reach_ms, cases[i].reach_ms);
         assert_int_equal(set->reach_ms, cases[i].reach_ms);
@@ -151,7 +151,10 @@ static void knows_how_far_each_rule_looks_back(void **state) {
 }
 
 static void files_without_groups_are_good(void **state) {
-    static const char *const texts[] = {"", "groups:\n", "groups: []", "# nothing\n",
+    static const char *const texts[] = {"",
+                                        "groups:\n",
+                                        "groups: []",
+                                        "# nothing\n",
                                         "groups: [{name: a, rules: }, {name: b}]",
                                         "namespace: x\ngroups: []"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -162,8 +165,8 @@ static void files_without_groups_are_good(void **state) {
 }
 
 static void texts_are_taken_whatever_their_type(void **state) {
-    struct rule_set *set = read_good(
-        "groups: [{name: 7, rules: [{alert: true, expr: 1, for: 0, labels: {page: true, n: 1.50}}]}]");
+    struct rule_set *set = read_good("groups: [{name: 7, rules: [{alert: true, expr: 1, for: 0, "
+                                     "labels: {page: true, n: 1.50}}]}]");
     const struct rule *rule = &set->groups[0].rules[0];
     assert_true(str_is(set->groups[0].name, "7"));
     assert_true(str_is(rule->name, "true"));
@@ -223,7 +226,8 @@ static void tells_each_mistake_and_where_it_is(void **state) {
     static const struct {
         const char *text, *expected;
     } cases[] = {
-        {"groups: [", "r.yml:2:1: not valid YAML: did not find expected node content, while parsing a flow node "
+        {"groups: [",
+         "r.yml:2:1: not valid YAML: did not find expected node content, while parsing a flow node "
          "that begins at line 2"},
         {"[]", "r.yml:1:1: expected a map, found a list"},
         {"group: []", "r.yml:1:1: unknown key 'group' (did you mean 'groups'?)"},
@@ -231,8 +235,7 @@ static void tells_each_mistake_and_where_it_is(void **state) {
         {"groups: [a]", "r.yml:1:10: expected a map, found a value"},
         {"groups: [{}]", "r.yml:1:10: a group needs a name"},
         {"groups: [{name: a}, {name: a}]", "r.yml:1:21: group 'a' is there twice in this file"},
-        {"groups: [{name: g, rule: []}]",
-         "r.yml:1:20: unknown key 'rule' (did you mean 'rules'?)"},
+        {"groups: [{name: g, rule: []}]", "r.yml:1:20: unknown key 'rule' (did you mean 'rules'?)"},
         {"groups: [{name: g, rules: {}}]",
          "r.yml:1:27: group 'g': 'rules': expected a list, found a map"},
         {"groups: [{name: g, interval: 1x}]",

@@ -201,8 +201,10 @@ static void alerts_become_series_and_events(void **state) {
     world_slot(&world);
     int64_t first_ms = world.now_ms;
     assert_series(&world, "ALERTS", 1);
-    assert_value(&world, "ALERTS{alertname=\"Down\", alertstate=\"pending\", severity=\"a!\", "
-                         "target=\"a\"}", 1);
+    assert_value(&world,
+                 "ALERTS{alertname=\"Down\", alertstate=\"pending\", severity=\"a!\", "
+                 "target=\"a\"}",
+                 1);
     assert_value(&world, "ALERTS_FOR_STATE{alertname=\"Down\"}", (double)first_ms / 1000.0);
     assert_int_equal(world.n_told, 0);
     world_until(&world, first_ms + 20 * SECOND);

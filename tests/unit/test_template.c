@@ -205,7 +205,8 @@ static void prints_verbs_as_go_does(void **state) {
         {"{{ printf \"%t %v\" true false }}", "true false"},
         {"{{ printf \"%g %e %.3g\" 0.5 2.0 1234.5 }}", "0.5 2.000000e+00 1.23e+03"},
         {"{{ printf \"%6.2f|%-8.1f|\" $value $value }}", " 20.00|20.0    |"},
-        {"{{ printf \"%+.1f\" $value }}", "+20.0"},
+        {"{{ printf \"%+.1f %+g\" $value $value }}", "+20.0 +20"},
+        {"{{ print nil }}", "<nil>"},
         {"{{ printf \"100%%\" }}", "100%"},
         {"{{ printf \"%s\" }}", "%!s(MISSING)"},
         {"{{ printf \"a\" 1 }}", "a%!(EXTRA int=1)"},
@@ -245,6 +246,7 @@ static void trims_and_leaves_comments_out(void **state) {
         {"a{{/* nothing */}}b", "ab"},
         {"a {{- /* nothing */ -}} b", "ab"},
         {"{{/* a */}}{{/* b */}}c", "c"},
+        {"{{- /* only a comment */ -}}", ""},
         {"{{ -1 }}", "-1"},
     };
     check_all(cases, ARRAY_LEN(cases));
@@ -368,6 +370,7 @@ static void changes_texts(void **state) {
 static void errors_of_an_expansion_stand_in_its_text(void **state) {
     check_fails("{{ lt 1 2.0 }}", "incompatible types for comparison");
     check_fails("{{ $value.x }}", "can't evaluate field x in type float64");
+    check_fails("{{ .Nosuch }}", "can't evaluate field Nosuch");
     check_fails("{{ humanize }}", "wrong number of args for humanize: want 1 got 0");
     check_fails("{{ len 1 2 }}", "wrong number of args for len: want 1 got 2");
     check_fails("{{ range $value }}{{ end }}", "range can't iterate over a float64");

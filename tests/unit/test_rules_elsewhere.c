@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Rules that are evaluated elsewhere: submitted once, answered once, or never. */
+#include "rules_world.h"
+
+#define GROUP(rules) "groups:\n- name: g\n  interval: 10s\n  rules:\n" rules
+
+static struct {
+    int calls;
+    int64_t t_ms;
+    uint64_t ticket;
+    char name[40];
+} asked;
+
+static void submit(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket) {
+    asked.calls++;
+    asked.t_ms = t_ms;
+    asked.ticket = ticket;
+    copy_text(asked.name, sizeof(asked.name), rule->name);
+}
+
+/* The second rule reads more than the loop may: 300,000 samples. */
+static void begin(struct world *world) {
+    world_init(world, &(struct rules_options){.submit = submit});
+    asked.calls = 0;
+    world_load(world, GROUP("  - {record: before, expr: time()}\n"
+                            "  - {alert: Large, expr: 'sum_over_time(m[5m]) + "
+                            "count_over_time(vector(1)[300000s:1s]) > 0'}\n"
+                            "  - {record: after, expr: 1}\n"));
+    append(world, "m", T0, 1);
+    rules_start(world->rules, world->now_ms);
+    world->now_ms = world_run(world);
+    world_run(world);
+}
+
+static void answer(struct world *world) {
+    static const struct label labels[] = {{{"x", 1}, {"1", 1}}};
+    const struct rule_sample sample = {labels, 1, 7};
+    rules_evaluated(world->rules, asked.ticket, &sample, 1, NULL);
+}
+
+static void what_is_too_large_for_the_loop_is_submitted(void **state) {
+    struct world world;
+    begin(&world);
+    assert_int_equal(asked.calls, 1);
+    assert_string_equal(asked.name, "Large");
+    assert_int_equal(asked.t_ms, world.now_ms);
+    assert_series(&world, "before", 1);
+    assert_series(&world, "after", 0); /* it waits its turn */
+    answer(&world);
+    world_run(&world);
+    assert_series(&world, "ALERTS{alertname=\"Large\", x=\"1\"}", 1);
+    assert_series(&world, "after", 1);
+    assert_int_equal(rules_group(world.rules, 0).iterations, 1);
+    assert_int_equal(world.n_told, 1);
+    world_deinit(&world);
+}
+
+static void slots_pass_while_it_runs(void **state) {
+    struct world world;
+    begin(&world);
+    int64_t first_ms = world.now_ms;
+    world.now_ms += 35 * SECOND;
+    assert_true(world_run(&world) == INT64_MAX); /* only the answer goes on */
+    assert_int_equal(asked.calls, 1);
+    answer(&world);
+    world_run(&world);
+    assert_int_equal(rules_group(world.rules, 0).missed, 2);
+    assert_int_equal(asked.calls, 2);
+    assert_int_equal(asked.t_ms, first_ms + 30 * SECOND);
+    world_deinit(&world);
+}
+
+static void an_error_from_elsewhere_is_the_rules(void **state) {
+    struct world world;
+    struct error err = {0};
+    begin(&world);
+    error_say(&err, -1, "no worker");
+    rules_evaluated(world.rules, asked.ticket, NULL, 0, &err);
+    world_run(&world);
+    assert_int_equal(rules_rule(world.rules, 0, 1).health, RULE_ERROR);
+    assert_string_equal(rules_rule(world.rules, 0, 1).error, "no worker");
+    assert_int_equal(rules_rule(world.rules, 0, 2).health, RULE_OK);
+    world_deinit(&world);
+}
+
+static void an_answer_counts_once(void **state) {
+    struct world world;
+    begin(&world);
+    uint64_t ticket = asked.ticket;
+    answer(&world);
+    world_run(&world);
+    rules_evaluated(world.rules, ticket, NULL, 0, NULL);
+    rules_evaluated(world.rules, 0, NULL, 0, NULL);
+    assert_int_equal(rules_rule(world.rules, 0, 1).evaluations, 1);
+    assert_int_equal(rules_rule(world.rules, 0, 1).n_alerts, 1);
+    world_deinit(&world);
+}
+
+static void an_answer_after_a_reload_is_nobodys(void **state) {
+    struct world world;
+    begin(&world);
+    world_load(&world, GROUP("  - {record: before, expr: 2}\n"));
+    answer(&world);
+    assert_series(&world, "ALERTS", 0);
+    world_slot(&world);
+    assert_value(&world, "before", 2);
+    world_deinit(&world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_too_large_for_the_loop_is_submitted),
+        cmocka_unit_test(slots_pass_while_it_runs),
+        cmocka_unit_test(an_error_from_elsewhere_is_the_rules),
+        cmocka_unit_test(an_answer_counts_once),
+        cmocka_unit_test(an_answer_after_a_reload_is_nobodys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
