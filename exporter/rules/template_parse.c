@@ -2,6 +2,7 @@
 
 /* From the text of a template to its tree. */
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,7 +321,11 @@ static bool parse_number_operand(struct template_parser *parser, struct operand 
     }
     operand->kind = is_float ? OPERAND_FLOAT : OPERAND_INT;
     operand->number = value;
-    operand->integer = (int64_t)value;
+    if (!is_float && fabs(value) >= 0x1p63) {
+        return fail(parser, parser->now.at, "integer overflow: '%.*s'",
+                    (int)(text.len < 60 ? text.len : 60), text.data) != NULL;
+    }
+    operand->integer = is_float ? 0 : (int64_t)value;
     return true;
 }
 
