@@ -621,6 +621,7 @@ static bool parse_matching(struct parser *parser, struct matching *matching) {
 
 static struct expr *parse_binary(struct parser *parser, struct expr *left) {
     struct expr *expr = node_new(parser, EXPR_BINARY, left->at.start);
+    uint32_t operator_at = parser->now.at.start;
     expr->binary.op = (enum operator)advance(parser).number;
     expr->binary.left = left;
     expr->binary.bool_modifier = accept(parser, TOKEN_BOOL);
@@ -633,7 +634,7 @@ static struct expr *parse_binary(struct parser *parser, struct expr *left) {
         return NULL;
     }
     expr->at.end = expr->binary.right->at.end;
-    return check_binary(parser, expr);
+    return check_binary(parser, expr, operator_at);
 }
 
 static struct expr *parse_expr(struct parser *parser, int precedence) {
