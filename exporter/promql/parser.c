@@ -256,13 +256,14 @@ static struct expr *parse_at(struct parser *parser, struct expr *expr) {
     if (is_operator(&parser->now, OP_SUB) || is_operator(&parser->now, OP_ADD)) {
         minus = advance(parser).number == OP_SUB;
     }
-    uint32_t at = parser->now.at.start;
     if (parser->now.kind != TOKEN_NUMBER && parser->now.kind != TOKEN_DURATION) {
         return parser_unexpected(parser, "@", "timestamp");
     }
-    if (!promql_number(advance(parser).text, &seconds) ||
-        !(fabs(seconds) < (double)INT64_MAX / 1000.0)) {
-        return parser_fail(parser, at, "timestamp out of bounds for @ modifier");
+    struct str number = advance(parser).text;
+    if (!promql_number(number, &seconds) || !(fabs(seconds) < (double)INT64_MAX / 1000.0)) {
+        return parser_fail(parser, expr->at.start,
+                           "timestamp out of bounds for @ modifier: %s%.*s", minus ? "-" : "",
+                           (int)(number.len < 60 ? number.len : 60), number.data);
     }
     shift->at = AT_TIME;
     shift->at_ms = (int64_t)round((minus ? -seconds : seconds) * 1000.0);
