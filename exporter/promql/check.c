@@ -17,7 +17,8 @@ static bool has_name(const struct name_list *list, struct str name) {
     return false;
 }
 
-static struct expr *check_matching(struct parser *parser, struct expr *expr) {
+static struct expr *check_matching(struct parser *parser, struct expr *expr,
+                                   uint32_t operator_at) {
     struct matching *matching = &expr->binary.matching;
     const struct operator_info *info = &operator_table[expr->binary.op];
     if (info->class == CLASS_SET) {
@@ -30,7 +31,7 @@ static struct expr *check_matching(struct parser *parser, struct expr *expr) {
     for (size_t i = 0; matching->on && i < matching->labels.n_names; i++) {
         struct str name = matching->labels.names[i];
         if (has_name(&matching->include, name)) {
-            return parser_fail(parser, expr->at.start,
+            return parser_fail(parser, operator_at,
                                "label \"%.*s\" must not occur in ON and GROUP clause at once",
                                (int)name.len, name.data);
         }
@@ -38,12 +39,12 @@ static struct expr *check_matching(struct parser *parser, struct expr *expr) {
     return expr;
 }
 
-struct expr *check_binary(struct parser *parser, struct expr *expr) {
+struct expr *check_binary(struct parser *parser, struct expr *expr, uint32_t operator_at) {
     const struct expr *left = expr->binary.left, *right = expr->binary.right;
     const struct operator_info *info = &operator_table[expr->binary.op];
     const struct matching *matching = &expr->binary.matching;
     if (expr->binary.bool_modifier && info->class != CLASS_COMPARISON) {
-        return parser_fail(parser, expr->at.start,
+        return parser_fail(parser, operator_at,
                            "bool modifier can only be used on comparison operators");
     }
     if (!is_simple(left) || !is_simple(right)) {
@@ -52,7 +53,7 @@ struct expr *check_binary(struct parser *parser, struct expr *expr) {
     }
     if (left->type == VALUE_VECTOR && right->type == VALUE_VECTOR) {
         expr->type = VALUE_VECTOR;
-        return check_matching(parser, expr);
+        return check_matching(parser, expr, operator_at);
     }
     expr->type = left->type == VALUE_VECTOR ? VALUE_VECTOR : right->type;
     if (matching->given) {
@@ -66,7 +67,7 @@ struct expr *check_binary(struct parser *parser, struct expr *expr) {
     }
     if (info->class == CLASS_COMPARISON && expr->type == VALUE_SCALAR &&
         !expr->binary.bool_modifier) {
-        return parser_fail(parser, expr->at.start,
+        return parser_fail(parser, operator_at,
                            "comparisons between scalars must use BOOL modifier");
     }
     return expr;

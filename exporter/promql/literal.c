@@ -85,7 +85,7 @@ static bool integer(const char *digits, double *ret) {
 }
 
 static bool unsigned_number(struct str text, double *ret) {
-    char digits[128];
+    char digits[512]; /* of the smallest number, printed without exponent: 345 */
     size_t n = 0;
     if (text.len == 0 || text.len >= sizeof(digits)) {
         return false;

@@ -255,13 +255,14 @@ static struct expr *parse_at(struct parser *parser, struct expr *expr) {
     if (is_operator(&parser->now, OP_SUB) || is_operator(&parser->now, OP_ADD)) {
         minus = advance(parser).number == OP_SUB;
     }
-    uint32_t at = parser->now.at.start;
     if (parser->now.kind != TOKEN_NUMBER && parser->now.kind != TOKEN_DURATION) {
         return parser_unexpected(parser, "@", "timestamp");
     }
-    if (!promql_number(advance(parser).text, &seconds) ||
-        !(fabs(seconds) < (double)INT64_MAX / 1000.0)) {
-        return parser_fail(parser, at, "timestamp out of bounds for @ modifier");
+    struct str number = advance(parser).text;
+    if (!promql_number(number, &seconds) || !(fabs(seconds) < (double)INT64_MAX / 1000.0)) {
+        return parser_fail(parser, expr->at.start,
+                           "timestamp out of bounds for @ modifier: %s%.*s", minus ? "-" : "",
+                           (int)(number.len < 60 ? number.len : 60), number.data);
     }
     shift->at = AT_TIME;
     shift->at_ms = (int64_t)round((minus ? -seconds : seconds) * 1000.0);
@@ -617,6 +618,7 @@ static bool parse_matching(struct parser *parser, struct matching *matching) {
 
 static struct expr *parse_binary(struct parser *parser, struct expr *left) {
     struct expr *expr = node_new(parser, EXPR_BINARY, left->at.start);
+    uint32_t operator_at = parser->now.at.start;
     expr->binary.op = (enum operator)advance(parser).number;
     expr->binary.left = left;
     expr->binary.bool_modifier = accept(parser, TOKEN_BOOL);
@@ -629,7 +631,7 @@ static struct expr *parse_binary(struct parser *parser, struct expr *left) {
         return NULL;
     }
     expr->at.end = expr->binary.right->at.end;
-    return check_binary(parser, expr);
+    return check_binary(parser, expr, operator_at);
 }
 
 static struct expr *parse_expr(struct parser *parser, int precedence) {

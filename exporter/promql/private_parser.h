@@ -27,7 +27,7 @@ void *parser_unexpected(struct parser *parser, const char *where, const char *wh
 
 /* check.c: the rules that a node has to keep, given nodes below it that do. They set types.
  * Return: the node, or NULL after parser_fail(). */
-struct expr *check_binary(struct parser *parser, struct expr *expr);
+struct expr *check_binary(struct parser *parser, struct expr *expr, uint32_t operator_at);
 struct expr *check_unary(struct parser *parser, struct expr *expr);
 struct expr *check_call(struct parser *parser, struct expr *expr);
 struct expr *check_aggregate(struct parser *parser, struct expr *expr);

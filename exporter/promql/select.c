@@ -55,16 +55,31 @@ static void fill_newest(const struct eval *eval, const struct time_shift *shift,
     }
 }
 
+/* The samples that any step can see, into the buffer: the newest one alone, without decoding
+ * anything, when it is not newer than the first step. Return: whether there are any. */
+static bool read_newest(struct eval *eval, const struct series *series, int64_t from_ms,
+                        int64_t first_ms, int64_t to_ms) {
+    const struct series_hot *hot = series->hot;
+    if (hot->t_ms > first_ms || eval->buffer.capacity == 0) {
+        return series_read(series, from_ms, to_ms, &eval->buffer) > 0;
+    }
+    eval->buffer.n = hot->t_ms > from_ms ? 1 : 0;
+    eval->buffer.t_ms[0] = hot->t_ms;
+    eval->buffer.values[0] = hot->value;
+    return eval->buffer.n > 0;
+}
+
 int eval_selector(struct eval *eval, const struct expr *expr, const struct grid *grid,
                   bool timestamps, struct matrix *ret) {
     const struct time_shift *shift = &expr->selector.shift;
     struct selection selection = {0};
-    int64_t from_ms = reference_ms(eval, shift, grid, 0) - eval->options->lookback_ms;
+    int64_t first_ms = reference_ms(eval, shift, grid, 0);
+    int64_t from_ms = first_ms - eval->options->lookback_ms;
     int64_t to_ms = reference_ms(eval, shift, grid, grid->n - 1);
     int r = select_series(eval, expr, &selection);
     for (size_t i = 0; r == 0 && i < selection.n_series; i++) {
         const struct series *series = selection.series[i];
-        if (series_read(series, from_ms, to_ms, &eval->buffer) == 0) {
+        if (!read_newest(eval, series, from_ms, first_ms, to_ms)) {
             continue;
         }
         r = eval_spend(eval, eval->buffer.n + grid->n);

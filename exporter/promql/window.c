@@ -264,13 +264,19 @@ static double double_exponential_smoothing(const struct window *window) {
     return level;
 }
 
+static int fail_factor(struct eval *eval, const char *what, double factor) {
+    if (isinf(factor)) {
+        return eval_fail(eval, "invalid %s, got: %s", what, factor > 0 ? "+Inf" : "-Inf");
+    }
+    return eval_fail(eval, "invalid %s, got: %f", what, factor);
+}
+
 static int check_smoothing(struct eval *eval, const struct expr *call, const double *scalars) {
     if (scalars[0] <= 0 || scalars[0] >= 1) {
-        return eval_fail(eval, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f",
-                         scalars[0]);
+        return fail_factor(eval, "smoothing factor. Expected: 0 < sf < 1", scalars[0]);
     }
     if (scalars[1] <= 0 || scalars[1] >= 1) {
-        return eval_fail(eval, "invalid trend factor. Expected: 0 < tf < 1, got: %f", scalars[1]);
+        return fail_factor(eval, "trend factor. Expected: 0 < tf < 1", scalars[1]);
     }
     return 0;
 }
