@@ -117,7 +117,7 @@ static void mistakes_are_told_without_a_worker(void **state) {
         {"series", 400, "no match[] parameter provided"},
         {"series?match[]=%7B%7D", 400, "match[]"},
         {"series?match[]=%7Ba!%3D%22x%22%7D", 400, "match[]"},
-        {"labels?match[]=(", 400, "invalid parameter \\\"match[]\\\": 1:"},
+        {"labels?match[]=(", 400, "\"error\":\"1:2: parse error: "},
         {"label/%FF/values", 400, "invalid label name: "},
         {"label//values", 400, "invalid label name: \\\"\\\""},
         {"rules?type=x", 400, "invalid parameter \\\"type\\\": not supported value \\\"x\\\""},
