@@ -501,6 +501,7 @@ static int build_web(struct app *app, struct error *err) {
         .loop = app->loop,
         .store = app->store,
         .sampler = app->sampler,
+        .rules = alerting_rules(app->alerting),
         .self = app->self,
         .actions =
             {

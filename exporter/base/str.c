@@ -199,6 +199,17 @@ size_t utf8_length(const char *data, size_t len) {
     return need;
 }
 
+bool str_is_utf8(struct str text) {
+    for (size_t i = 0; i < text.len;) {
+        size_t len = utf8_length(text.data + i, text.len - i);
+        if (len == 0) {
+            return false;
+        }
+        i += len;
+    }
+    return true;
+}
+
 void strbuf_deinit(struct strbuf *buf) {
     free(buf->data);
     *buf = (struct strbuf){0};

@@ -51,6 +51,9 @@ const char *str_suggest(struct str word, const void *names, size_t count, size_t
 /* Length of the valid UTF-8 character at data (1 to 4), or 0 when there is none within len. */
 size_t utf8_length(const char *data, size_t len);
 
+/* Whether all of it is valid UTF-8. */
+bool str_is_utf8(struct str text);
+
 /* Grows as needed; data is always terminated when not NULL. A zeroed one is empty. */
 struct strbuf {
     char *data;

@@ -13,6 +13,8 @@
 
 #include "base/mem.h"
 
+#define FIRST_BYTES ((size_t)16 * 1024)
+
 #define PIPE_WAIT_MS 5000
 
 static int too_large(size_t most, struct error *err) {
@@ -55,11 +57,42 @@ static ssize_t read_some(int fd, char *out, size_t size) {
     }
 }
 
-/* buffer has room for one byte more than is allowed, which shows that there is more. */
-static int read_all(int fd, size_t most, char *buffer, size_t *ret_length, struct error *err) {
-    size_t length = 0;
-    while (length <= most) {
-        ssize_t n = read_some(fd, buffer + length, most + 1 - length);
+/* What is read so far. Secrets may stand in it, so nothing of it is left behind in memory. */
+struct contents {
+    char *data;
+    size_t length, capacity;
+};
+
+static void contents_wipe(struct contents *contents) {
+    if (contents->data != NULL) {
+        explicit_bzero(contents->data, contents->capacity);
+        free(contents->data);
+    }
+    *contents = (struct contents){0};
+}
+
+/* Room for one byte more than is allowed, which shows that there is more. */
+static void contents_grow(struct contents *contents, size_t most) {
+    size_t larger = contents->capacity == 0 ? FIRST_BYTES : 2 * contents->capacity;
+    struct contents grown = {
+        .length = contents->length,
+        .capacity = larger < most + 1 ? larger : most + 1,
+    };
+    grown.data = mem_alloc(grown.capacity);
+    if (contents->length > 0) {
+        memcpy(grown.data, contents->data, contents->length);
+    }
+    contents_wipe(contents);
+    *contents = grown;
+}
+
+static int read_all(int fd, size_t most, struct contents *contents, struct error *err) {
+    while (contents->length <= most) {
+        if (contents->length == contents->capacity) {
+            contents_grow(contents, most);
+        }
+        ssize_t n = read_some(fd, contents->data + contents->length,
+                              contents->capacity - contents->length);
         if (n == -ETIMEDOUT) {
             return error_say(err, (int)n, "is a pipe that nobody writes to");
         }
@@ -67,10 +100,9 @@ static int read_all(int fd, size_t most, char *buffer, size_t *ret_length, struc
             return error_say(err, (int)n, "cannot be read: %s", strerror((int)-n));
         }
         if (n == 0) {
-            *ret_length = length;
             return 0;
         }
-        length += (size_t)n;
+        contents->length += (size_t)n;
     }
     return too_large(most, err);
 }
@@ -90,21 +122,14 @@ int read_file(const char *path, size_t most, char **ret, size_t *ret_length, str
     if (fd < 0) {
         return say_open_failed(errno, err);
     }
-    char *buffer = NULL;
-    size_t length = 0;
+    struct contents contents = {0};
     int r = check_kind(fd, most, err);
-    if (r == 0) {
-        buffer = mem_alloc(most + 2);
-        r = read_all(fd, most, buffer, &length, err);
-    }
+    r = r < 0 ? r : read_all(fd, most, &contents, err);
     close(fd);
     if (r == 0) {
-        *ret = mem_strndup(buffer, length);
-        *ret_length = length;
+        *ret = mem_strndup(contents.data != NULL ? contents.data : "", contents.length);
+        *ret_length = contents.length;
     }
-    if (buffer != NULL) {
-        explicit_bzero(buffer, most + 1);
-        free(buffer);
-    }
+    contents_wipe(&contents);
     return r;
 }

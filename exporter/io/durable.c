@@ -109,6 +109,7 @@ int durable_read_now(const char *path, size_t most, struct strbuf *ret, struct e
         r = ret->len - before > most ? -EFBIG : 0;
     }
     close(fd);
+    ret->len = r == 0 ? ret->len : before;
     return r == 0 ? 0 : error_say(err, r, "cannot read '%s': %s", path, strerror(-r));
 }
 

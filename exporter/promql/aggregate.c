@@ -179,9 +179,33 @@ static int aggregate_values(struct aggregation *work) {
     return 0;
 }
 
+/* The bounds of the parameter over all steps; NaN when it is NaN anywhere. */
+struct bounds {
+    double least, most;
+};
+
+static struct bounds parameter_bounds(const struct aggregation *work) {
+    struct bounds bounds = {work->parameter[0], work->parameter[0]};
+    for (size_t step = 0; step < work->grid->n; step++) {
+        double value = work->parameter[step];
+        if (isnan(value)) {
+            return (struct bounds){value, value};
+        }
+        bounds.least = value < bounds.least ? value : bounds.least;
+        bounds.most = value > bounds.most ? value : bounds.most;
+    }
+    return bounds;
+}
+
+/* Says what is worst about the parameter, not every value of it. */
 static int aggregate_quantile(struct aggregation *work) {
-    for (size_t step = 0; work->grouping.n > 0 && step < work->grid->n; step++) {
-        warn_quantile(work->eval, work->expr->aggregate.parameter->at, work->parameter[step]);
+    struct bounds bounds = parameter_bounds(work);
+    struct span at = expr_unwrap(work->expr->aggregate.parameter)->at;
+    if (!(bounds.most <= 1)) {
+        warn_quantile(work->eval, at, bounds.most);
+    }
+    if (!(bounds.least >= 0)) {
+        warn_quantile(work->eval, at, bounds.least);
     }
     return aggregate_values(work);
 }
@@ -191,14 +215,16 @@ static int aggregate_quantile(struct aggregation *work) {
 /* k as Prometheus takes it. Return: 0 or an error. */
 static int take_k(struct aggregation *work, size_t step, size_t most, size_t *ret) {
     double k = work->parameter[step];
+    char text[40];
+    print_go_g(k, text);
     if (isnan(k)) {
         return eval_fail(work->eval, "Parameter value is NaN");
     }
     if (k >= 9223372036854775808.0) {
-        return eval_fail(work->eval, "Scalar value %g overflows int64", k);
+        return eval_fail(work->eval, "Scalar value %s overflows int64", text);
     }
     if (k <= -9223372036854775808.0) {
-        return eval_fail(work->eval, "Scalar value %g underflows int64", k);
+        return eval_fail(work->eval, "Scalar value %s underflows int64", text);
     }
     *ret = k < 1.0 ? 0 : k > (double)most ? most : (size_t)k;
     return 0;
@@ -248,6 +274,9 @@ static struct eval_row *output_row(struct aggregation *work, size_t *outputs, si
 }
 
 static int aggregate_k(struct aggregation *work) {
+    if (parameter_bounds(work).most < 1) {
+        return 0;
+    }
     bool sorted = work->expr->aggregate.op != AGGREGATE_LIMITK;
     struct candidate *candidates = mem_array(work->grouping.most_rows, sizeof(*candidates));
     size_t *outputs = mem_array(work->input.n_rows, sizeof(*outputs));
@@ -256,7 +285,7 @@ static int aggregate_k(struct aggregation *work) {
         for (size_t step = 0; r == 0 && step < work->grid->n; step++) {
             size_t k = 0;
             size_t n = gather_candidates(work, &work->grouping.groups[i], step, candidates);
-            r = take_k(work, step, n, &k);
+            r = n > 0 ? take_k(work, step, n, &k) : 0;
             if (r == 0 && sorted && k > 0) {
                 qsort(candidates, n, sizeof(*candidates), compare_candidates);
             }
@@ -270,9 +299,22 @@ static int aggregate_k(struct aggregation *work) {
     return r;
 }
 
+static void warn_ratio(struct aggregation *work, double ratio, bool wrong, const char *taken) {
+    char text[40];
+    print_go_g(ratio, text);
+    if (wrong) {
+        annotate_warning(work->eval, expr_unwrap(work->expr->aggregate.parameter)->at,
+                         "ratio value should be between -1 and 1, got %s, capping to %s", text,
+                         taken);
+    }
+}
+
 /* A share of the series, chosen by a hash of their labels so that the choice stays the same; a
  * negative share takes those that the positive one leaves. */
 static int aggregate_ratio(struct aggregation *work) {
+    struct bounds bounds = parameter_bounds(work);
+    warn_ratio(work, bounds.most, bounds.most > 1, "1");
+    warn_ratio(work, bounds.least, bounds.least < -1, "-1");
     for (size_t i = 0; i < work->input.n_rows; i++) {
         const struct eval_row *from = &work->input.rows[i];
         struct strbuf text = {0};
@@ -305,6 +347,17 @@ static bool tally_has_labels(const void *entry, const void *key) {
     return label_set_equal(((const struct tally *)entry)->labels, key);
 }
 
+/* The value's label is there before the grouping is: without (...) takes it away like any other. */
+static bool left_out(const struct expr *expr, uint32_t label, const struct label_space *space) {
+    struct str name = label_space_text(space, label);
+    const struct name_list *grouping = &expr->aggregate.grouping;
+    bool found = str_is(name, "__name__");
+    for (size_t i = 0; !found && i < grouping->n_names; i++) {
+        found = str_equal(grouping->names[i], name);
+    }
+    return expr->aggregate.without && found;
+}
+
 static int count_value(struct aggregation *work, const struct group *group, uint32_t label,
                        double value, size_t step, struct hash_map *tallies) {
     struct eval *eval = work->eval;
@@ -312,7 +365,10 @@ static int count_value(struct aggregation *work, const struct group *group, uint
     print_number(value, &text);
     uint32_t id = label_space_id(&eval->space, strbuf_view(&text));
     strbuf_deinit(&text);
-    const struct label_set *labels = labels_with_id(&eval->space, group->labels, label, id);
+    const struct label_set *labels = group->labels;
+    if (!left_out(work->expr, label, &eval->space)) {
+        labels = labels_with_id(&eval->space, labels, label, id);
+    }
     struct tally *tally = hash_map_get(tallies, labels->hash, tally_has_labels, labels);
     if (tally == NULL) {
         int r = eval_spend(eval, work->grid->n);
@@ -321,7 +377,7 @@ static int count_value(struct aggregation *work, const struct group *group, uint
         }
         tally = arena_alloc(eval->arena, sizeof(*tally));
         *tally = (struct tally){labels, work->result->n_rows};
-        matrix_add(eval, work->result, labels, work->grid->n)->drop_name = group->drop_name;
+        matrix_add(eval, work->result, labels, work->grid->n);
         hash_map_add(tallies, labels->hash, tally);
     }
     double *count = &work->result->rows[tally->row].values[step];
@@ -332,8 +388,12 @@ static int count_value(struct aggregation *work, const struct group *group, uint
 static int aggregate_count_values(struct aggregation *work) {
     struct str name = expr_unwrap(work->expr->aggregate.parameter)->string;
     struct hash_map tallies = {0};
-    if (name.len == 0) {
-        return eval_fail(work->eval, "invalid label name \"\"");
+    if (name.len == 0 || !str_is_utf8(name)) {
+        struct strbuf quoted = {0};
+        print_quoted(name, &quoted);
+        int failed = eval_fail(work->eval, "invalid label name %s", quoted.data);
+        strbuf_deinit(&quoted);
+        return failed;
     }
     uint32_t label = label_space_id(&work->eval->space, name);
     int r = 0;

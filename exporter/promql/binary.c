@@ -69,8 +69,9 @@ static int binary_with_scalar(struct eval *eval, const struct expr *expr, const 
     bool scalar_left = expr->binary.left->type == VALUE_SCALAR;
     const struct expr *vector = scalar_left ? expr->binary.right : expr->binary.left;
     double *scalar;
-    int r = eval_scalar(eval, scalar_left ? expr->binary.left : expr->binary.right, grid, &scalar);
+    int r = scalar_left ? eval_scalar(eval, expr->binary.left, grid, &scalar) : 0;
     r = r != 0 ? r : eval_vector(eval, vector, grid, ret);
+    r = r != 0 || scalar_left ? r : eval_scalar(eval, expr->binary.right, grid, &scalar);
     if (r != 0) {
         return r;
     }
@@ -287,6 +288,18 @@ static int match_pair(struct matching_work *work, size_t many, size_t one, size_
     return 0;
 }
 
+/* Duplicates on the one side, in whatever group, are the first thing to be said. */
+static int fail_many_to_one(struct matching_work *work, size_t step) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < work->n_groups; i++) {
+        size_t ignored;
+        r = find_one(work, &work->groups[i], step, &ignored);
+    }
+    return r != 0 ? r
+                  : eval_fail(work->eval, "multiple matches for labels: many-to-one matching must "
+                                          "be explicit (group_left/group_right)");
+}
+
 static int match_step(struct matching_work *work, const struct match_group *group, size_t step) {
     bool one_to_one = work->expr->binary.matching.card == CARD_ONE_TO_ONE;
     bool matched = false;
@@ -299,8 +312,7 @@ static int match_step(struct matching_work *work, const struct match_group *grou
             continue;
         }
         if (matched && one_to_one) {
-            return eval_fail(work->eval, "multiple matches for labels: many-to-one matching must "
-                                         "be explicit (group_left/group_right)");
+            return fail_many_to_one(work, step);
         }
         matched = true;
         r = match_pair(work, many, one - 1, step);

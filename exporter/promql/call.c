@@ -52,7 +52,9 @@ static void look_at_name(struct window_call *call, const struct label_set *label
             return;
         }
     }
-    annotate_info(eval, call->frame->expr->call.args[0]->at,
+    /* Prometheus forgets where a subquery stood when it has evaluated it. */
+    bool known = call->range->kind == EXPR_SELECTOR;
+    annotate_info(eval, known ? call->range->at : (struct span){0},
                   "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "
                   "\"%.*s\"",
                   (int)name.len, name.data);
@@ -64,6 +66,7 @@ static int slide(struct eval *eval, const struct range_series *series, void *use
     const struct grid *grid = call->frame->grid;
     const struct window_function *function = call->frame->expr->call.function->window;
     size_t first = 0, after = 0;
+    bool any = false;
     int r = eval_spend(eval, grid->n);
     if (r != 0) {
         return r;
@@ -93,8 +96,9 @@ static int slide(struct eval *eval, const struct range_series *series, void *use
             return r;
         }
         row->values[step] = function->compute(&window);
+        any |= !eval_is_missing(row->values[step]);
     }
-    if (function->counter) {
+    if (function->counter && any) {
         look_at_name(call, series->labels);
     }
     return 0;

@@ -63,17 +63,28 @@ int eval_spend(struct eval *eval, uint64_t samples) {
     return 0;
 }
 
+static char *arena_text(struct arena *arena, const char *text) {
+    size_t size = strlen(text) + 1;
+    return memcpy(arena_alloc(arena, size), text, size);
+}
+
+/* The same text is said once; of its places the last one counts. */
 static void annotate(struct eval *eval, struct annotation_list *list, const char *kind,
                      struct span at, const char *format, va_list args) {
     char what[512], text[640];
     struct position position = text_position(eval->text, at.start);
     vsnprintf(what, sizeof(what), format, args);
-    snprintf(text, sizeof(text), "PromQL %s: %s (%u:%u)", kind, what, position.line,
-             position.column);
-    for (size_t i = 0; i < list->n; i++) {
-        if (strcmp(list->texts[i], text) == 0) {
-            return;
+    int len = snprintf(text, sizeof(text), "PromQL %s: %s (", kind, what);
+    snprintf(text + len, sizeof(text) - (size_t)len, "%u:%u)", position.line, position.column);
+    size_t i = 0;
+    while (i < list->n && strncmp(list->texts[i], text, (size_t)len) != 0) {
+        i++;
+    }
+    if (i < list->n) {
+        if (strcmp(list->texts[i], text) != 0) {
+            list->texts[i] = arena_text(eval->arena, text);
         }
+        return;
     }
     if (list->n == MOST_ANNOTATIONS) {
         return;
@@ -87,9 +98,7 @@ static void annotate(struct eval *eval, struct annotation_list *list, const char
         list->texts = texts;
         list->capacity = larger;
     }
-    size_t size = strlen(text) + 1;
-    list->texts[list->n] = arena_alloc(eval->arena, size);
-    memcpy(list->texts[list->n++], text, size);
+    list->texts[list->n++] = arena_text(eval->arena, text);
 }
 
 void annotate_warning(struct eval *eval, struct span at, const char *format, ...) {
@@ -169,10 +178,26 @@ static bool merge_into(struct eval_row *row, const struct eval_row *other, size_
     return true;
 }
 
+void remove_empty_rows(struct matrix *matrix, size_t n_steps) {
+    size_t kept = 0;
+    for (size_t i = 0; i < matrix->n_rows; i++) {
+        const double *values = matrix->rows[i].values;
+        size_t step = 0;
+        while (step < n_steps && eval_is_missing(values[step])) {
+            step++;
+        }
+        if (step < n_steps) {
+            matrix->rows[kept++] = matrix->rows[i];
+        }
+    }
+    matrix->n_rows = kept;
+}
+
 int merge_rows(struct eval *eval, struct matrix *matrix, const struct grid *grid, bool strict) {
     struct hash_map by_labels = {0};
     size_t kept = 0;
     bool good = true;
+    remove_empty_rows(matrix, grid->n);
     for (size_t i = 0; good && i < matrix->n_rows; i++) {
         struct eval_row *row = &matrix->rows[i];
         struct eval_row *same =
@@ -307,22 +332,6 @@ static int finish_names(struct eval *eval, struct matrix *matrix, const struct g
     return any ? merge_rows(eval, matrix, grid, false) : 0;
 }
 
-/* Rows that have no value at all are none. */
-static void remove_empty_rows(struct matrix *matrix, size_t n_steps) {
-    size_t kept = 0;
-    for (size_t i = 0; i < matrix->n_rows; i++) {
-        const double *values = matrix->rows[i].values;
-        size_t step = 0;
-        while (step < n_steps && eval_is_missing(values[step])) {
-            step++;
-        }
-        if (step < n_steps) {
-            matrix->rows[kept++] = matrix->rows[i];
-        }
-    }
-    matrix->n_rows = kept;
-}
-
 static int compare_rows(const void *a, const void *b, void *space) {
     return labels_compare(space, ((const struct eval_row *)a)->labels,
                           ((const struct eval_row *)b)->labels);
@@ -372,8 +381,11 @@ static void *copy(struct eval *eval, const void *data, size_t size) {
 }
 
 static int keep_samples(struct eval *eval, const struct range_series *series, void *userdata) {
-    struct eval_row *row = matrix_add(eval, userdata, series->labels, 0);
-    row->drop_name = series->drop_name;
+    const struct label_set *labels = series->labels;
+    if (series->drop_name) {
+        labels = labels_without_name(&eval->space, labels);
+    }
+    struct eval_row *row = matrix_add(eval, userdata, labels, 0);
     row->values = copy(eval, series->values, series->n * sizeof(*series->values));
     row->t_ms = copy(eval, series->t_ms, series->n * sizeof(*series->t_ms));
     row->n_samples = series->n;

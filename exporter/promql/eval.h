@@ -35,7 +35,7 @@ struct eval_row {
 };
 
 struct annotation_list {
-    char **texts; /* in the arena; without duplicates */
+    char **texts; /* in the arena; none differs from another in its place only */
     size_t n, capacity;
 };
 

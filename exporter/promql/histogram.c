@@ -92,7 +92,9 @@ static void group_rows(struct histograms *work) {
         if (histogram == NULL) {
             histogram = &work->list[work->n++];
             histogram->signature = signature;
-            histogram->labels = labels_without_name(space, signature);
+            histogram->labels = eval->options->delayed_names
+                                    ? signature
+                                    : labels_without_name(space, signature);
             hash_map_add(&map, signature->hash, histogram);
         }
         add_row(histogram, i, bound);
@@ -203,7 +205,7 @@ static double quantile_in(double q, const struct bucket *buckets, size_t n) {
 
 static double quantile(struct histograms *work, const struct histogram *histogram, double q,
                        struct bucket *buckets, size_t n, int64_t t_ms) {
-    if (isnan(q) || buckets[n - 1].bound != (double)INFINITY) {
+    if (isnan(q)) {
         return (double)NAN;
     }
     if (q < 0) {
@@ -211,6 +213,9 @@ static double quantile(struct histograms *work, const struct histogram *histogra
     }
     if (q > 1) {
         return (double)INFINITY;
+    }
+    if (buckets[n - 1].bound != (double)INFINITY) {
+        return (double)NAN;
     }
     make_monotonic(buckets, n, &work->repairs, t_ms,
                    labels_metric(&work->frame->eval->space, histogram->signature));
@@ -292,9 +297,10 @@ static double fraction(double lower, double upper, const struct bucket *buckets,
 
 static int histograms_init(struct histograms *work, struct call_frame *frame, size_t vector_arg) {
     *work = (struct histograms){.frame = frame};
-    work->vector = frame->expr->call.args[vector_arg];
+    work->vector = expr_unwrap(frame->expr->call.args[vector_arg]);
     int r = eval_vector(frame->eval, work->vector, frame->grid, &work->input);
     if (r == 0) {
+        remove_empty_rows(&work->input, frame->grid->n);
         group_rows(work);
     }
     return r;
@@ -316,11 +322,12 @@ int call_histogram_quantile(struct call_frame *frame, struct matrix *ret) {
         return r;
     }
     for (size_t step = 0; step < frame->grid->n; step++) {
-        warn_quantile(frame->eval, frame->expr->call.args[0]->at, q[step]);
+        warn_quantile(frame->eval, expr_unwrap(frame->expr->call.args[0])->at, q[step]);
     }
     struct bucket *buckets = mem_array(work.most_rows + 1, sizeof(*buckets));
     for (size_t i = 0; i < work.n; i++) {
         struct eval_row *row = matrix_add(frame->eval, ret, work.list[i].labels, frame->grid->n);
+        row->drop_name = frame->eval->options->delayed_names;
         for (size_t step = 0; step < frame->grid->n; step++) {
             size_t n = gather(&work, &work.list[i], step, buckets);
             if (n > 0) {
@@ -347,6 +354,7 @@ int call_histogram_fraction(struct call_frame *frame, struct matrix *ret) {
     struct bucket *buckets = mem_array(work.most_rows + 1, sizeof(*buckets));
     for (size_t i = 0; i < work.n; i++) {
         struct eval_row *row = matrix_add(frame->eval, ret, work.list[i].labels, frame->grid->n);
+        row->drop_name = frame->eval->options->delayed_names;
         for (size_t step = 0; step < frame->grid->n; step++) {
             size_t n = gather(&work, &work.list[i], step, buckets);
             if (n > 0) {

@@ -10,28 +10,13 @@ static struct str text_arg(const struct call_frame *frame, size_t index) {
     return expr_unwrap(frame->expr->call.args[index])->string;
 }
 
-static bool is_utf8(struct str text) {
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_length(text.data + i, text.len - i);
-        if (len == 0) {
-            return false;
-        }
-        i += len;
-    }
-    return true;
-}
-
 /* Return: 0, or an error that names the function and the text. */
 static int check_name(struct call_frame *frame, const char *what, struct str name) {
-    if (name.len > 0 && is_utf8(name)) {
+    if (name.len > 0 && str_is_utf8(name)) {
         return 0;
     }
-    struct strbuf quoted = {0};
-    print_quoted(name, &quoted);
-    int r = eval_fail(frame->eval, "invalid %s label name in %s(): %s", what,
-                      frame->expr->call.function->name, quoted.data);
-    strbuf_deinit(&quoted);
-    return r;
+    return eval_fail(frame->eval, "invalid %s label name in %s(): %.*s", what,
+                     frame->expr->call.function->name, (int)name.len, name.data);
 }
 
 /* A row's label gets a value; the name's flag goes when the name itself was written. */
@@ -64,10 +49,9 @@ int call_label_replace(struct call_frame *frame, struct matrix *ret) {
     struct str pattern = text_arg(frame, 4);
     CLEANUP(regex_freep)
     struct regex *regex = NULL;
-    struct error err = {0};
-    if (regex_new(pattern, REGEX_WHOLE, &regex, &err) < 0) {
-        return eval_fail(eval, "invalid regular expression in label_replace(): %.*s: %s",
-                         (int)(pattern.len < 100 ? pattern.len : 100), pattern.data, err.text);
+    if (regex_new(pattern, REGEX_WHOLE, &regex, NULL) < 0) {
+        return eval_fail(eval, "invalid regular expression in label_replace(): %.*s",
+                         (int)pattern.len, pattern.data);
     }
     int r = check_name(frame, "destination", text_arg(frame, 1));
     r = r != 0 ? r : eval_vector(eval, frame->expr->call.args[0], frame->grid, ret);

@@ -129,24 +129,13 @@ static bool take_string(struct parser *parser, struct str *ret) {
     return false;
 }
 
-static bool is_utf8(struct str text) {
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_length(text.data + i, text.len - i);
-        if (len == 0) {
-            return false;
-        }
-        i += len;
-    }
-    return true;
-}
-
 static bool take_label_name(struct parser *parser, const char *where, struct str *ret) {
     uint32_t at = parser->now.at.start;
     if (parser->now.kind == TOKEN_STRING) {
         if (!take_string(parser, ret)) {
             return false;
         }
-        if (ret->len == 0 || !is_utf8(*ret)) {
+        if (ret->len == 0 || !str_is_utf8(*ret)) {
             parser_fail(parser, at, "unexpected invalid label name in %s", where);
             return false;
         }

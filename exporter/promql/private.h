@@ -114,6 +114,9 @@ void range_window(const struct eval *eval, const struct expr *range, const struc
 
 /* ---- names and duplicates ---- */
 
+/* Rows that have no value at any step are none. */
+void remove_empty_rows(struct matrix *matrix, size_t n_steps);
+
 /* Drops the metric's name of each row, or marks it to be dropped at the end. */
 void drop_names(struct eval *eval, struct matrix *matrix);
 

@@ -157,13 +157,15 @@ int call_absent_over_time(struct call_frame *frame, struct matrix *ret) {
 
 /* ---- values with parameters ---- */
 
-/* NaN wins, unlike fmin() and fmax(). */
+/* NaN wins, unlike in fmin() and fmax(), except over what nothing can be beyond. */
 static double least_of(double a, double b) {
-    return isnan(a) || isnan(b) ? (double)NAN : a < b ? a : b;
+    const double bound = -(double)INFINITY;
+    return a == bound || b == bound ? bound : isnan(a) || isnan(b) ? (double)NAN : a < b ? a : b;
 }
 
 static double most_of(double a, double b) {
-    return isnan(a) || isnan(b) ? (double)NAN : a > b ? a : b;
+    const double bound = (double)INFINITY;
+    return a == bound || b == bound ? bound : isnan(a) || isnan(b) ? (double)NAN : a > b ? a : b;
 }
 
 /* Each value becomes compute(value, first parameter, second parameter). */
@@ -304,30 +306,41 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/* Runs of digits compare as numbers: "a9" comes before "a10". */
+/* The next run of digits or of anything else; cut off from *rest. */
+static struct str cut_run(struct str *rest) {
+    struct str run = {rest->data, 0};
+    while (run.len < rest->len && is_digit(run.data[run.len]) == is_digit(run.data[0])) {
+        run.len++;
+    }
+    rest->data += run.len;
+    rest->len -= run.len;
+    return run;
+}
+
+static bool run_number(struct str run, unsigned long long *ret) {
+    unsigned long long number = 0;
+    for (size_t i = 0; i < run.len; i++) {
+        if (!is_digit(run.data[i]) || number > (INT64_MAX - 9) / 10) {
+            return false;
+        }
+        number = number * 10 + (unsigned long long)(run.data[i] - '0');
+    }
+    *ret = number;
+    return run.len > 0;
+}
+
+/* Run by run, those of digits as numbers: "a9" comes before "a10", and both before "a b". */
 static int compare_natural(struct str a, struct str b) {
-    size_t i = 0, k = 0;
-    while (i < a.len && k < b.len) {
-        if (!is_digit(a.data[i]) || !is_digit(b.data[k])) {
-            if (a.data[i] != b.data[k]) {
-                return (unsigned char)a.data[i] < (unsigned char)b.data[k] ? -1 : 1;
-            }
-            i++;
-            k++;
-            continue;
-        }
-        unsigned long long left = 0, right = 0;
-        for (; i < a.len && is_digit(a.data[i]); i++) {
-            left = left * 10 + (unsigned long long)(a.data[i] - '0');
-        }
-        for (; k < b.len && is_digit(b.data[k]); k++) {
-            right = right * 10 + (unsigned long long)(b.data[k] - '0');
-        }
-        if (left != right) {
-            return left < right ? -1 : 1;
+    while (a.len > 0 && b.len > 0) {
+        struct str left = cut_run(&a), right = cut_run(&b);
+        unsigned long long x, y;
+        bool numbers = run_number(left, &x) && run_number(right, &y);
+        int order = numbers ? (x > y) - (x < y) : str_compare(left, right);
+        if (order != 0) {
+            return order;
         }
     }
-    return (int)(i < a.len) - (int)(k < b.len);
+    return (int)(a.len > 0) - (int)(b.len > 0);
 }
 
 static int compare_by_labels(const void *a, const void *b, void *userdata) {

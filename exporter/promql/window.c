@@ -265,18 +265,18 @@ static double double_exponential_smoothing(const struct window *window) {
 }
 
 static int check_smoothing(struct eval *eval, const struct expr *call, const double *scalars) {
-    if (!(scalars[0] > 0 && scalars[0] < 1)) {
+    if (scalars[0] <= 0 || scalars[0] >= 1) {
         return eval_fail(eval, "invalid smoothing factor. Expected: 0 < sf < 1, got: %f",
                          scalars[0]);
     }
-    if (!(scalars[1] > 0 && scalars[1] < 1)) {
+    if (scalars[1] <= 0 || scalars[1] >= 1) {
         return eval_fail(eval, "invalid trend factor. Expected: 0 < tf < 1, got: %f", scalars[1]);
     }
     return 0;
 }
 
 static int check_quantile(struct eval *eval, const struct expr *call, const double *scalars) {
-    warn_quantile(eval, call->call.args[0]->at, scalars[0]);
+    warn_quantile(eval, expr_unwrap(call->call.args[0])->at, scalars[0]);
     return 0;
 }
 

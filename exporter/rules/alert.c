@@ -14,6 +14,13 @@ const char *const alert_state_names[] = {
     [ALERT_FIRING] = "firing",
 };
 
+const char *const alert_finding_names[] = {
+    [FINDING_SHORT] = "short",
+    [FINDING_LONG] = "long",
+    [FINDING_KEPT] = "kept",
+    [FINDING_GONE] = "gone",
+};
+
 const struct alert_transition alert_transitions[ALERT_TRANSITIONS] = {
     {ALERT_INACTIVE, FINDING_SHORT, ALERT_PENDING, ALERT_BEGIN},
     {ALERT_INACTIVE, FINDING_LONG, ALERT_FIRING, ALERT_BEGIN_FIRE},
@@ -290,6 +297,7 @@ struct alert *alert_unpack(struct alert_list *list, uint64_t salt, struct unpack
     alert->view = view;
     alert->sent_ms = sent_ms;
     alert->generation = generation;
+    alert->outdated = true;
     alert_set_annotations(alert, annotations, n_annotations);
     return alert;
 }

@@ -25,6 +25,9 @@ enum alert_finding {
     FINDING_COUNT
 };
 
+/* "short", "long", "kept", "gone". */
+extern const char *const alert_finding_names[];
+
 enum alert_action {
     ALERT_STAY,
     ALERT_BEGIN,      /* a new life: active now */
@@ -51,8 +54,10 @@ struct alert {
     struct label *labels, *annotations; /* owned, with their texts */
     char *label_texts, *annotation_texts;
     uint64_t generation;
-    int64_t sent_ms; /* of the last event; 0: never */
-    uint64_t seen;   /* evaluation that found it last */
+    int64_t sent_ms;     /* of the last event; 0: never */
+    uint64_t seen;       /* evaluation that found it last */
+    bool outdated;       /* its annotations were made by an older version of the rule */
+    enum alert_action action; /* of the last step */
 };
 
 struct alert_list {

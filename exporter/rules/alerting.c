@@ -122,11 +122,11 @@ static bool wants_sending(const struct alert *alert, int64_t t_ms, int64_t resen
            alert->sent_ms == 0;
 }
 
-static void tell(struct group_state *group, struct alert *alert, enum alert_action action) {
+static void tell(struct group_state *group, struct alert *alert) {
     const struct rules_options *options = &group->rules->options;
     int64_t resend_ms = options->resend_delay_ms;
-    bool fires = action == ALERT_FIRE || action == ALERT_BEGIN_FIRE;
-    bool ends = action == ALERT_RESOLVE;
+    bool fires = alert->action == ALERT_FIRE || alert->action == ALERT_BEGIN_FIRE;
+    bool ends = alert->action == ALERT_RESOLVE;
     if (!fires && !ends && !wants_sending(alert, group->t_ms, resend_ms)) {
         return;
     }
@@ -158,9 +158,9 @@ static void note_change(struct group_state *group, enum alert_action action) {
  */
 static bool may_be_unseen(const struct group_state *group, const struct rule *rule,
                           const struct alert *alert) {
-    int64_t reach_ms =
-        rule->reach_ms > group->group->interval_ms ? rule->reach_ms : group->group->interval_ms;
-    return alert->view.restored && group->t_ms - group->rules->start_ms < reach_ms;
+    int64_t window_ms =
+        rule->window_ms > group->group->interval_ms ? rule->window_ms : group->group->interval_ms;
+    return alert->view.restored && group->t_ms - group->rules->start_ms < window_ms;
 }
 
 static void step_all(struct group_state *group, struct rule_state *state) {
@@ -168,11 +168,18 @@ static void step_all(struct group_state *group, struct rule_state *state) {
         struct alert *alert = state->alerts.alerts[i];
         bool holds = alert->seen == state->evaluation;
         if (!holds && may_be_unseen(group, state->rule, alert)) {
+            alert->action = ALERT_STAY;
             continue;
         }
-        enum alert_action action = alert_step(alert, holds, state->rule, group->t_ms);
-        note_change(group, action);
-        tell(group, alert, action);
+        alert->action = alert_step(alert, holds, state->rule, group->t_ms);
+        note_change(group, alert->action);
+    }
+}
+
+/* Only when the rule has not failed after all. */
+static void tell_all(struct group_state *group, struct rule_state *state) {
+    for (size_t i = 0; i < state->alerts.n; i++) {
+        tell(group, state->alerts.alerts[i]);
     }
 }
 
@@ -212,8 +219,9 @@ static void take_sample(struct group_state *group, struct rule_state *state,
         alert = alert_list_add(&state->alerts, state->salt, found->labels, found->n_labels);
     }
     bool changed = fresh || memcmp(&alert->view.value, &found->sample->value, sizeof(double)) != 0;
-    if (changed || alert->view.restored || is_volatile(rule)) {
+    if (changed || alert->outdated || is_volatile(rule)) {
         make_annotations(group, rule, found->sample, alert);
+        alert->outdated = false;
     }
     alert->view.value = found->sample->value;
     alert->view.query = rule->query;
@@ -258,6 +266,7 @@ int alert_samples(struct group_state *group, struct rule_state *state,
             r = error_say(err, -E2BIG, "exceeded limit of %llu with %zu alerts",
                           (unsigned long long)group->group->limit, active);
         }
+        tell_all(group, state);
         commit_series(group, state);
     }
     free(found);

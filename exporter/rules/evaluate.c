@@ -123,7 +123,7 @@ static void submit(struct group_state *group, struct rule_state *state) {
 /* Return: false when it is too much for the loop. */
 static bool evaluate_here(struct group_state *group, struct rule_state *state) {
     struct rules *rules = group->rules;
-    struct eval_options options = options_of(group, true);
+    struct eval_options options = options_of(group, rules->options.submit != NULL);
     struct eval_result result;
     struct rule_sample *samples;
     struct error err = {0};

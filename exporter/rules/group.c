@@ -74,6 +74,15 @@ static struct rule_state *find_old(struct group_state *old, const struct rule *r
     return NULL;
 }
 
+/* What they borrow from a rule comes from this one now. */
+static void adopt_alerts(struct rule_state *state, bool changed) {
+    for (size_t i = 0; i < state->alerts.n; i++) {
+        struct alert *alert = state->alerts.alerts[i];
+        alert->view.query = state->rule->query;
+        alert->outdated |= changed;
+    }
+}
+
 static void rule_init(struct group_state *group, size_t index, struct group_state *old) {
     struct rule_state *state = &group->states[index];
     state->rule = &group->group->rules[index];
@@ -85,6 +94,8 @@ static void rule_init(struct group_state *group, size_t index, struct group_stat
     }
     state->feed = before->feed;
     state->alerts = before->alerts;
+    state->evaluation = before->evaluation; /* that the alerts' marks are numbers of */
+    adopt_alerts(state, true);
     before->feed = NULL;
     before->alerts = (struct alert_list){0};
 }
@@ -108,6 +119,8 @@ struct group_state *group_new(struct rules *rules, const struct rule_group *grou
     state->t_ms = old != NULL ? old->t_ms : INT64_MIN;
     state->news_ms = INT64_MIN / 2;
     if (old != NULL) {
+        state->news = old->news;
+        state->news_at_ms = old->news_at_ms;
         state->source = old->source;
         old->source = NULL;
     } else {
@@ -121,12 +134,39 @@ struct group_state *group_new(struct rules *rules, const struct rule_group *grou
     return state;
 }
 
+/* Alerts whose rule is no more are over, and who was told of them is told that. */
+static void end_alerts(struct group_state *group, struct rule_state *state, int64_t t_ms) {
+    const struct rules_options *options = &group->rules->options;
+    for (size_t i = 0; i < state->alerts.n; i++) {
+        struct alert *alert = state->alerts.alerts[i];
+        if (alert->view.state != ALERT_FIRING) {
+            continue;
+        }
+        alert->view.state = ALERT_INACTIVE;
+        alert->view.resolved_ms = t_ms;
+        alert->generation++;
+        if (options->event != NULL) {
+            options->event(options->userdata, &(struct alert_event){
+                                                  .kind = ALERT_EVENT_RESOLVED,
+                                                  .generation = alert->generation,
+                                                  .alert = &alert->view,
+                                              });
+        }
+    }
+    if (state->alerts.n > 0 && options->state_changed != NULL) {
+        options->state_changed(options->userdata);
+    }
+}
+
 struct group_state *group_free(struct group_state *group, int64_t t_ms) {
     if (group == NULL) {
         return NULL;
     }
     for (size_t i = 0; i < group->group->n_rules; i++) {
         struct rule_state *state = &group->states[i];
+        if (t_ms != GROUP_NO_TIME) {
+            end_alerts(group, state, t_ms);
+        }
         alert_list_deinit(&state->alerts);
         batch_deinit(&state->batch);
         free(state->error);
@@ -147,6 +187,7 @@ void group_rebase(struct group_state *group, const struct rule_group *same) {
     group->group = same;
     for (size_t i = 0; i < same->n_rules; i++) {
         group->states[i].rule = &same->rules[i];
+        adopt_alerts(&group->states[i], false);
     }
     note_names(group);
 }

@@ -105,16 +105,17 @@ bool humanize_timestamp(double seconds, char *out) {
     if (fabs(seconds) > 9223372036.0) {
         return false; /* more nanoseconds than Prometheus' times hold */
     }
-    double floored = floor(seconds);
-    long nanoseconds = (long)((seconds - floored) * 1e9);
-    time_t time = (time_t)floored;
+    /* Its times count milliseconds; the rest is cut off towards zero. */
+    int64_t ms = (int64_t)(seconds * 1e9) / 1000000;
+    int64_t part = ms % 1000 + (ms % 1000 < 0 ? 1000 : 0);
+    time_t time = (time_t)((ms - part) / 1000);
     if (gmtime_r(&time, &date) == NULL) {
         return false;
     }
     strftime(whole, sizeof(whole), "%Y-%m-%d %H:%M:%S", &date);
     char fraction[16] = "";
-    if (nanoseconds > 0) {
-        int len = snprintf(fraction, sizeof(fraction), ".%09ld", nanoseconds % 1000000000L);
+    if (part > 0) {
+        int len = snprintf(fraction, sizeof(fraction), ".%03d", (int)part);
         while (len > 0 && fraction[len - 1] == '0') {
             fraction[--len] = '\0';
         }

@@ -37,6 +37,7 @@ struct group_state {
     int64_t last_ms;
     uint64_t iterations, missed;
     bool news;           /* wants to be evaluated because of them */
+    int64_t news_at_ms;  /* their time: an evaluation before it does not show them */
     int64_t news_ms;     /* of the last evaluation that news began */
     bool reads_anything; /* some selector names no metric */
     struct str *names;   /* that its selectors name; borrowed from the set */
@@ -61,7 +62,9 @@ struct rules {
 struct group_state *group_new(struct rules *rules, const struct rule_group *group,
                               struct group_state *old);
 
-/* What was not taken over gets stale markers. */
+/* What was not taken over gets stale markers, and its alerts resolve; with GROUP_NO_TIME, when the
+ * program ends, they do not. */
+#define GROUP_NO_TIME INT64_MIN
 struct group_state *group_free(struct group_state *group, int64_t t_ms);
 
 /* The same group in a new set. */

@@ -28,6 +28,7 @@ struct rule_reader {
     const struct rule_options *options;
     struct error_list *errors;
     struct str file;
+    const char *file_name; /* the same in the list of errors; NULL: there is none yet */
     size_t groups_capacity;
     size_t first_group;     /* of the file */
     const char *group_name; /* for messages; NULL outside of groups */
@@ -35,18 +36,40 @@ struct rule_reader {
 
 void error_list_deinit(struct error_list *list) {
     free(list->errors);
+    arena_deinit(&list->names);
     *list = (struct error_list){0};
 }
 
 /* ---- errors ---- */
 
-static void list_add(struct error_list *list, const struct error *err) {
+/* What stands in a group is read for each of its rules. */
+static bool is_known(const struct error_list *list, const struct error *err) {
+    for (size_t i = 0; i < list->n; i++) {
+        const struct error *known = &list->errors[i];
+        if (known->at.file == err->at.file && known->at.line == err->at.line &&
+            known->at.column == err->at.column && strcmp(known->text, err->text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void list_add(struct rule_reader *reader, const struct error *err) {
+    struct error_list *list = reader->errors;
+    struct error kept = *err;
+    if (reader->file_name == NULL) {
+        reader->file_name = arena_dup(&list->names, reader->file).data;
+    }
+    kept.at.file = reader->file_name; /* the set, which has the name too, is about to go */
+    if (is_known(list, &kept)) {
+        return;
+    }
     if (list->n == MOST_ERRORS) {
         list->more++;
         return;
     }
     list->errors = mem_grow(list->errors, list->n, &list->capacity, sizeof(*list->errors));
-    list->errors[list->n++] = *err;
+    list->errors[list->n++] = kept;
 }
 
 /* Return: false, for callers that give up on what they read. */
@@ -65,7 +88,7 @@ static bool fail(struct rule_reader *reader, struct position at, const char *for
     } else {
         error_set(&err, -EINVAL, at, "%s", text);
     }
-    list_add(reader->errors, &err);
+    list_add(reader, &err);
     return false;
 }
 
@@ -129,17 +152,6 @@ static bool read_duration(struct rule_reader *reader, const struct yaml_node *ma
     return true;
 }
 
-static bool is_utf8(struct str text) {
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_length(text.data + i, text.len - i);
-        if (len == 0) {
-            return false;
-        }
-        i += len;
-    }
-    return true;
-}
-
 static int compare_rule_texts(const void *a, const void *b) {
     return str_compare(((const struct rule_text *)a)->name, ((const struct rule_text *)b)->name);
 }
@@ -166,7 +178,7 @@ static bool add_text(struct rule_reader *reader, const struct yaml_pair *pair, b
     if (list->n == RULES_MOST_LABELS) {
         return fail(reader, pair->key->at, "more than %d %ss", RULES_MOST_LABELS, what);
     }
-    if (name.len == 0 || !is_utf8(name) || str_is(name, "__name__")) {
+    if (name.len == 0 || !str_is_utf8(name) || str_is(name, "__name__")) {
         return fail(reader, pair->key->at, "invalid %s name '%.*s'", what, (int)name.len,
                     name.data);
     }
@@ -206,7 +218,8 @@ static int64_t most(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-static int64_t reach_of(const struct expr *expr) {
+/* lookback_ms: what a selector without range counts for. */
+static int64_t reach_of(const struct expr *expr, int64_t lookback_ms) {
     int64_t reach = 0;
     switch (expr->kind) {
     case EXPR_NUMBER:
@@ -214,23 +227,23 @@ static int64_t reach_of(const struct expr *expr) {
         return 0;
     case EXPR_SELECTOR:
         return shift_reach(&expr->selector.shift) +
-               (expr->selector.range_ms > 0 ? expr->selector.range_ms : LOOKBACK_MS);
+               (expr->selector.range_ms > 0 ? expr->selector.range_ms : lookback_ms);
     case EXPR_SUBQUERY:
         return shift_reach(&expr->subquery.shift) + expr->subquery.range_ms +
-               reach_of(expr->subquery.inner);
+               reach_of(expr->subquery.inner, lookback_ms);
     case EXPR_CALL:
         for (size_t i = 0; i < expr->call.n_args; i++) {
-            reach = most(reach, reach_of(expr->call.args[i]));
+            reach = most(reach, reach_of(expr->call.args[i], lookback_ms));
         }
         return reach;
     case EXPR_AGGREGATE:
-        reach = expr->aggregate.parameter != NULL ? reach_of(expr->aggregate.parameter) : 0;
-        return most(reach, reach_of(expr->aggregate.inner));
+        reach = expr->aggregate.parameter != NULL ? reach_of(expr->aggregate.parameter, lookback_ms) : 0;
+        return most(reach, reach_of(expr->aggregate.inner, lookback_ms));
     case EXPR_BINARY:
-        return most(reach_of(expr->binary.left), reach_of(expr->binary.right));
+        return most(reach_of(expr->binary.left, lookback_ms), reach_of(expr->binary.right, lookback_ms));
     case EXPR_UNARY:
     case EXPR_PAREN:
-        return reach_of(expr->inner);
+        return reach_of(expr->inner, lookback_ms);
     }
     return reach;
 }
@@ -256,7 +269,8 @@ static bool read_expr(struct rule_reader *reader, const struct yaml_node *map, s
     expr_print(rule->expr.root, &printed);
     rule->query = arena_dup(&reader->set->arena, strbuf_view(&printed));
     strbuf_deinit(&printed);
-    rule->reach_ms = reach_of(rule->expr.root);
+    rule->reach_ms = reach_of(rule->expr.root, LOOKBACK_MS);
+    rule->window_ms = reach_of(rule->expr.root, 0);
     return true;
 }
 
@@ -272,7 +286,7 @@ static bool read_record(struct rule_reader *reader, const struct yaml_node *map,
     good &= refuse_key(reader, map, "keep_firing_for");
     good &= refuse_key(reader, map, "annotations");
     struct str name = rule->name;
-    if (!is_utf8(name) || memchr(name.data, '{', name.len) != NULL ||
+    if (!str_is_utf8(name) || memchr(name.data, '{', name.len) != NULL ||
         memchr(name.data, '}', name.len) != NULL) {
         return fail(reader, map->at, "invalid recording rule name: '%.*s'", (int)name.len,
                     name.data);
@@ -466,9 +480,10 @@ static void read_file(struct rule_reader *reader, struct str name, struct str te
     const struct yaml_node *root;
     struct error err = {0};
     reader->file = arena_dup(&reader->set->arena, name);
+    reader->file_name = NULL;
     reader->first_group = reader->set->n_groups;
     if (yaml_parse(text, reader->file.data, &limits, &reader->set->arena, &root, &err) < 0) {
-        list_add(reader->errors, &err);
+        list_add(reader, &err);
         return;
     }
     if (!check_keys(reader, root, keys, ARRAY_LEN(keys)) || root->type != YAML_MAP) {

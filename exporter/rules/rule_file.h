@@ -42,6 +42,7 @@ struct rule {
     struct position query_at; /* of its expression: places within it are relative to this */
     int64_t reach_ms; /* how far back its expression looks: the longest range, subquery, offset
                          and look-back along one path */
+    int64_t window_ms; /* the same without look-back: the past that its result is made of */
     size_t index;     /* within its group */
 };
 
@@ -68,10 +69,11 @@ struct rule_options {
     bool (*is_reserved)(struct str name);
 };
 
-/* Errors found, in the order of the files. */
+/* Errors found, in the order of the files, each once. The names of their files lie with them. */
 struct error_list {
     struct error *errors;
     size_t n, capacity;
+    struct arena names;
     size_t more; /* above 100 are only counted */
 };
 void error_list_deinit(struct error_list *list);

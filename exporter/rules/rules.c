@@ -35,7 +35,7 @@ struct rules *rules_new(const struct rules_options *options) {
 struct rules *rules_free(struct rules *rules) {
     if (rules != NULL) {
         for (size_t i = 0; i < rules->n_groups; i++) {
-            group_free(rules->groups[i], INT64_MIN);
+            group_free(rules->groups[i], GROUP_NO_TIME);
         }
         free(rules->groups);
         rule_set_free(rules->set);
@@ -67,6 +67,12 @@ static void begin(struct group_state *group, int64_t t_ms) {
     group->begin_usec = rules->options.now_usec();
 }
 
+/* When news that wait may begin an evaluation. */
+static int64_t news_due_ms(const struct group_state *group) {
+    int64_t due_ms = group->news_ms + NEWS_LEAST_MS;
+    return due_ms > group->t_ms ? due_ms : group->t_ms + 1;
+}
+
 /* Begins an evaluation if the group's slot has come or news wait. */
 static void begin_if_due(struct group_state *group, int64_t now_ms) {
     const int64_t interval = group->group->interval_ms;
@@ -75,14 +81,14 @@ static void begin_if_due(struct group_state *group, int64_t now_ms) {
         group->missed += slot > group->next_ms ? (uint64_t)((slot - group->next_ms) / interval) : 0;
         group->next_ms = slot + interval;
         group->slot_ms = slot;
-        group->news = false;
         if (slot > group->t_ms) {
+            group->news = group->news && group->news_at_ms > slot;
             begin(group, slot);
         }
-    } else if (group->news && now_ms - group->news_ms >= NEWS_LEAST_MS && now_ms > group->t_ms) {
+    } else if (group->news && now_ms >= news_due_ms(group)) {
         group->news = false;
         group->news_ms = now_ms;
-        begin(group, now_ms);
+        begin(group, now_ms > group->news_at_ms ? now_ms : group->news_at_ms);
     }
 }
 
@@ -101,7 +107,10 @@ int64_t rules_run(struct rules *rules, int64_t now_ms) {
             group_step(group, now_ms);
             return now_ms;
         }
-        int64_t due_ms = group->news ? group->news_ms + NEWS_LEAST_MS : group->next_ms;
+        int64_t due_ms = group->next_ms;
+        if (group->news && news_due_ms(group) < due_ms) {
+            due_ms = news_due_ms(group);
+        }
         if (!group->running && due_ms < next_ms) {
             next_ms = due_ms;
         }
@@ -173,6 +182,8 @@ void rules_news(struct rules *rules, const char *target, int64_t now_ms) {
     for (size_t i = 0; i < rules->n_groups; i++) {
         struct group_state *group = rules->groups[i];
         if (group->group->query_offset_ms == 0 && may_read(group, target)) {
+            group->news_at_ms =
+                group->news && group->news_at_ms > now_ms ? group->news_at_ms : now_ms;
             group->news = true;
         }
     }

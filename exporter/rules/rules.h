@@ -34,13 +34,14 @@ struct rules_options {
     /* The state has changed in a way that should be on disk soon. */
     void (*state_changed)(void *userdata);
     /* Evaluates elsewhere; exactly one rules_evaluated() answers, never from inside. NULL: all in
-     * the loop. */
+     * the loop, whatever it takes. */
     void (*submit)(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket);
     int64_t subquery_step_ms; /* of [5m:]: the default interval of rules */
     void *userdata;
 };
 
 struct rules *rules_new(const struct rules_options *options);
+/* Before the store goes. Alerts stay as they are: what is saved is read again. */
 struct rules *rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules, rules_free);
 
@@ -70,7 +71,8 @@ void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sam
                      size_t n_samples, const struct error *err);
 
 /* News of a source: the groups that may read its families are evaluated at once, at most 5 times a
- * second each; the last news is never lost. */
+ * second each; the last news is never lost. now_ms: that of the newest sample they brought, if that
+ * is later; no evaluation before it counts. */
 void rules_news(struct rules *rules, const char *target, int64_t now_ms);
 
 /* The state as bytes, and back: versioned, checksummed. Load before rules_start(), after

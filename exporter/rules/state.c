@@ -5,15 +5,47 @@
 
 #include "rules/private.h"
 
-#define MAGIC             "dbvitals alerts 1\n"
-#define LEAST_RULE_BYTES  32 /* three lengths and a count */
-#define LEAST_ALERT_BYTES 80
+#define MAGIC              "dbvitals alerts 1\n"
+#define LEAST_RULE_BYTES   48 /* four lengths, a place and a count */
+#define LEAST_ALERT_BYTES  80
+
+/* Rules often share a name (a warning and a critical one): their labels tell them apart. */
+static void write_labels(const struct rule *rule, struct strbuf *out) {
+    for (size_t i = 0; i < rule->n_labels; i++) {
+        pack_str(out, rule->labels[i].name);
+        pack_str(out, rule->labels[i].text);
+    }
+}
+
+static bool has_identity(const struct rule *rule, struct str name, struct str labels) {
+    struct strbuf own = {0};
+    write_labels(rule, &own);
+    bool same = rule->kind == RULE_ALERT && str_equal(rule->name, name) &&
+                str_equal(strbuf_view(&own), labels);
+    strbuf_deinit(&own);
+    return same;
+}
+
+/* How many rules before this one are equal to it. */
+static uint64_t place_of(const struct rule_group *group, const struct rule *rule,
+                         struct str labels) {
+    uint64_t place = 0;
+    for (size_t i = 0; i < rule->index; i++) {
+        place += has_identity(&group->rules[i], rule->name, labels);
+    }
+    return place;
+}
 
 static void pack_rule(const struct rule_group *group, const struct rule_state *state,
                       struct strbuf *out) {
+    struct strbuf labels = {0};
+    write_labels(state->rule, &labels);
     pack_str(out, group->file);
     pack_str(out, group->name);
     pack_str(out, state->rule->name);
+    pack_str(out, strbuf_view(&labels));
+    pack_u64(out, place_of(group, state->rule, strbuf_view(&labels)));
+    strbuf_deinit(&labels);
     pack_u64(out, state->alerts.n);
     for (size_t i = 0; i < state->alerts.n; i++) {
         alert_pack(state->alerts.alerts[i], out);
@@ -43,19 +75,24 @@ void rules_save(const struct rules *rules, int64_t now_ms, struct strbuf *out) {
     strbuf_deinit(&body);
 }
 
-/* The rule that this state is of; of several with one name the first that has no alerts yet. */
-static struct rule_state *find_rule(const struct rules *rules, struct str file, struct str group,
-                                    struct str name) {
+/* Who the state of a rule belongs to, as it stands in the bytes. */
+struct saved_rule {
+    struct str file, group, name, labels;
+    uint64_t place;
+};
+
+/* Return: NULL when there is no such rule any more. */
+static struct rule_state *find_rule(const struct rules *rules, const struct saved_rule *saved) {
     for (size_t i = 0; i < rules->n_groups; i++) {
-        const struct rule_group *candidate = rules->groups[i]->group;
-        if (!str_equal(candidate->file, file) || !str_equal(candidate->name, group)) {
+        const struct rule_group *group = rules->groups[i]->group;
+        if (!str_equal(group->file, saved->file) || !str_equal(group->name, saved->group)) {
             continue;
         }
-        for (size_t k = 0; k < candidate->n_rules; k++) {
-            struct rule_state *state = &rules->groups[i]->states[k];
-            if (state->rule->kind == RULE_ALERT && str_equal(state->rule->name, name) &&
-                state->alerts.n == 0) {
-                return state;
+        uint64_t before = 0;
+        for (size_t k = 0; k < group->n_rules; k++) {
+            if (has_identity(&group->rules[k], saved->name, saved->labels) &&
+                before++ == saved->place) {
+                return &rules->groups[i]->states[k];
             }
         }
     }
@@ -63,9 +100,14 @@ static struct rule_state *find_rule(const struct rules *rules, struct str file, 
 }
 
 static void load_rule(struct rules *rules, struct unpacker *in, int64_t away_ms) {
-    struct str file = unpack_str(in), group = unpack_str(in), name = unpack_str(in);
+    struct saved_rule saved;
+    saved.file = unpack_str(in);
+    saved.group = unpack_str(in);
+    saved.name = unpack_str(in);
+    saved.labels = unpack_str(in);
+    saved.place = unpack_u64(in);
     size_t count = unpack_count(in, LEAST_ALERT_BYTES);
-    struct rule_state *state = in->bad ? NULL : find_rule(rules, file, group, name);
+    struct rule_state *state = in->bad ? NULL : find_rule(rules, &saved);
     for (size_t i = 0; !in->bad && i < count; i++) {
         struct alert *alert = alert_unpack(state != NULL ? &state->alerts : NULL,
                                            state != NULL ? state->salt : 0, in);

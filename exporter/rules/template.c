@@ -246,6 +246,9 @@ static int run_command(struct template_run *run, const struct command *command,
     if (++run->steps > TEMPLATE_MOST_STEPS) {
         return template_fail(run, "more than %d steps", TEMPLATE_MOST_STEPS);
     }
+    if (run->made > TEMPLATE_MOST_MADE) {
+        return template_fail(run, "texts of more than %zu bytes", TEMPLATE_MOST_MADE);
+    }
     if (first->kind == OPERAND_FUNCTION && first->n_fields == 0) {
         return run_function(run, command, dot, piped, ret);
     }
@@ -361,7 +364,11 @@ static enum flow run_range(struct template_run *run, const struct template_node 
         return FLOW_ERROR;
     }
     if (!element(&list, 0, &key, &value)) {
-        return run_nodes(run, node->otherwise, dot);
+        /* They are in scope there too; Go gives them the list. */
+        set_loop_variables(run, node->pipeline, &list, &list);
+        flow = run_nodes(run, node->otherwise, dot);
+        run->n_variables = scope;
+        return flow;
     }
     for (size_t i = 0; flow != FLOW_ERROR && flow != FLOW_BREAK && element(&list, i, &key, &value);
          i++) {

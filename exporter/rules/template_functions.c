@@ -45,6 +45,7 @@ static int want_number(struct template_run *run, const struct template_value *va
 
 static struct template_value keep(struct template_run *run, struct strbuf *text) {
     struct str copy = arena_dup(run->arena, strbuf_view(text));
+    run->made += copy.len;
     strbuf_deinit(text);
     return template_text(copy);
 }
@@ -294,7 +295,7 @@ static int fn_js(struct template_run *run, const struct template_value *args, si
 static void add_url(struct str text, bool plus, struct strbuf *out) {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (isalnum(c) || strchr("-_.~", c) != NULL) {
+        if (isalnum(c) || (c != '\0' && strchr("-_.~", c) != NULL)) {
             strbuf_add_char(out, (char)c);
         } else if (c == ' ' && plus) {
             strbuf_add_char(out, '+');
@@ -487,6 +488,7 @@ static int map_bytes(struct template_run *run, const struct template_value *valu
         return -EINVAL;
     }
     char *copy = arena_alloc(run->arena, text.len + 1);
+    run->made += text.len;
     for (size_t i = 0; i < text.len; i++) {
         copy[i] = map(before, text.data[i]);
         before = text.data[i];

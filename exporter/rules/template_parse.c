@@ -2,6 +2,7 @@
 
 /* From the text of a template to its tree. */
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,8 +189,7 @@ static size_t quoted_length(const struct template_parser *parser, char quote) {
 
 static size_t word_length(const struct template_parser *parser, size_t from) {
     size_t len = from;
-    while (is_letter(peek(parser, len)) || (len > from && is_digit(peek(parser, len))) ||
-           (len == from && false)) {
+    while (is_letter(peek(parser, len)) || (len > from && is_digit(peek(parser, len)))) {
         len++;
     }
     return len;
@@ -318,9 +318,18 @@ static bool parse_number_operand(struct template_parser *parser, struct operand 
     for (size_t i = 0; !hex && i < text.len; i++) {
         is_float |= strchr(".eE", text.data[i]) != NULL;
     }
-    operand->kind = is_float ? OPERAND_FLOAT : OPERAND_INT;
     operand->number = value;
-    operand->integer = (int64_t)value;
+    if (is_float) {
+        operand->kind = OPERAND_FLOAT;
+        return true;
+    }
+    operand->kind = OPERAND_INT;
+    /* Decimal ones keep all of their digits; what no 64 bits hold is an error in Go too. */
+    if (hex ? !(fabs(value) < 9223372036854775808.0) : !str_to_int64(text, &operand->integer)) {
+        return fail(parser, parser->now.at, "integer overflow, or bad number '%.*s'",
+                    (int)(text.len < 60 ? text.len : 60), text.data) != NULL;
+    }
+    operand->integer = hex ? (int64_t)value : operand->integer;
     return true;
 }
 
@@ -588,17 +597,25 @@ static bool take_name(struct template_parser *parser, struct str *ret) {
 static bool parse_definition(struct template_parser *parser, struct str name) {
     struct template_definition *definition =
         arena_alloc(&parser->template->arena, sizeof(*definition));
-    size_t scope = parser->n_variables;
+    struct template_parser outside = *parser;
+    struct str dollar[] = {str_of("$")};
     definition->name = name;
     if (++parser->depth > TEMPLATE_MOST_DEPTH) {
         return fail(parser, parser->now.at, "nested more than %d deep", TEMPLATE_MOST_DEPTH);
     }
+    parser->variables = mem_dup(dollar, sizeof(dollar));
+    parser->n_variables = parser->variables_capacity = ARRAY_LEN(dollar);
+    parser->loops = 0;
     enum block_end end = parse_nodes(parser, &definition->body);
     if (end != BLOCK_END) {
         fail(parser, parser->now.at, "{{end}} is missing");
     }
+    free(parser->variables);
+    parser->variables = outside.variables;
+    parser->n_variables = outside.n_variables;
+    parser->variables_capacity = outside.variables_capacity;
+    parser->loops = outside.loops;
     parser->depth--;
-    parser->n_variables = scope;
     definition->next = parser->template->definitions;
     parser->template->definitions = definition;
     return end == BLOCK_END && expect_close(parser);

@@ -58,6 +58,7 @@ class Program:
     def __init__(self, name, argv, port, log, env=None, timeout=3):
         self.name, self.argv, self.port, self.log = name, argv, port, log
         self.env = {**os.environ, **(env or {})}
+        self.paths = ["/metrics"]  # what one scrape asks for
         self.process = None
         self.http = Http(port, timeout)
 
@@ -87,11 +88,11 @@ class Program:
     def cpu(self):
         return (cpu_ns(self.process.pid) or 0) + children_cpu_ns(self.process.pid)
 
-    def text(self):
-        """The program's page, or None."""
+    def text(self, path="/metrics"):
+        """A page, or None."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            client.request("GET", "/metrics")
+            client.request("GET", path)
             return client.getresponse().read().decode()
         except (OSError, http.client.HTTPException):
             return None

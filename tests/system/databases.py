@@ -111,8 +111,9 @@ def every_database_is_visited_whatever_it_is_called():
         eventually(lambda n=name: databases_of(n) == here, what=name)
     assert value("pg_stat_user_tables_seq_scan", datname=HOSTILE, relname="thing") is not None
     assert databases_of("pg_database_size_bytes") >= here
-    everything_works = [p for p, v in page().find("dbvitals_collector_success") if v != 1]
-    assert not everything_works, (everything_works, daemon.log()[-2000:])
+    # A loaded machine may make one late for once.
+    eventually(lambda: all(v == 1 for _, v in page().find("dbvitals_collector_success")),
+               what="no collector that fails")
 
 
 def what_is_found_is_true():
@@ -127,7 +128,7 @@ def what_is_found_is_true():
 
 def one_without_the_right_to_connect_is_counted_and_said_once():
     another_walk()
-    assert value("dbvitals_databases_failed") == 1
+    eventually(lambda: value("dbvitals_databases_failed") == 1, what="one failed database")
     assert value("dbvitals_databases") == 8  # with postgres and shop
     assert value("dbvitals_walk_duration_seconds") > 0
     said = daemon.logged(r"database 'closed' cannot be visited: permission")

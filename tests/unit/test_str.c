@@ -214,6 +214,9 @@ static void knows_valid_utf8(void **state) {
         assert_int_equal(utf8_length(cases[n].text, strlen(cases[n].text)), cases[n].length);
     }
     assert_int_equal(utf8_length("a", 0), 0);
+    assert_true(str_is_utf8(str_of("")));
+    assert_true(str_is_utf8(str_of("a\xc3\xa4")));
+    assert_false(str_is_utf8(str_of("a\xc3")));
 }
 
 static void a_buffer_grows_and_stays_terminated(void **state) {
