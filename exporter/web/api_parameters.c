@@ -222,7 +222,7 @@ int api_time_parameter(const struct web_request *request, const char *name, int6
         return 0;
     }
     return api_fail(failure, API_BAD_DATA,
-                    "invalid parameter \"%s\": Invalid time value for '%s': cannot parse %s to a "
+                    "invalid parameter \"%s\": invalid time value for '%s': cannot parse %s to a "
                     "valid timestamp",
                     name, name, api_quote(request, text));
 }

@@ -21,7 +21,7 @@
 
 #define PIECE_BYTES  ((size_t)64 * 1024)
 #define QUEUE_USEC   (10 * USEC_PER_SEC)
-#define GRACE_USEC   (2 * USEC_PER_SEC) /* the evaluation ends itself at the deadline */
+#define GRACE_USEC   (USEC_PER_SEC / 2) /* the evaluation ends itself at the deadline */
 #define WORKER_NICE  10
 #define LOG_GAP_USEC (60 * USEC_PER_SEC)
 

@@ -15,15 +15,18 @@
 
 #define VALUES_PREFIX API_PREFIX "label/"
 #define VALUES_SUFFIX "/values"
-#define ESCAPED       "U__" /* before names that are not words, as some clients send them */
+/* What the parser says of it, in words that the API has others for. */
+#define NOTHING_SELECTED "must contain at least one non-empty matcher"
+#define ESCAPED          "U__" /* before names that are not words, as some clients send them */
 
 struct listing {
     struct api_question question;
     struct parsed *selectors; /* of match[]; any of them */
     size_t n_selectors;
+    bool needs_selector;
     bool bounded; /* start or end was given */
     int64_t start_ms, end_ms;
-    uint64_t limit;  /* 0: none */
+    uint64_t limit;  /* 0: none; of metadata UINT64_MAX */
     struct str name; /* of the label, or of the metric; empty: all */
 };
 
@@ -267,7 +270,7 @@ static void write_metadata(struct api_question *question, struct api_out *out) {
         const struct family *family = store_family_at(store, i);
         bool wanted = listing->name.len == 0 || str_is(listing->name, family->name);
         if (wanted && family->n_live > 0) {
-            if (listing->limit > 0 && shown == listing->limit) {
+            if (shown == listing->limit) {
                 break;
             }
             write_family(&json, family);
@@ -296,21 +299,26 @@ static bool selects_something(const struct expr *selector) {
     return false;
 }
 
+/* Of series alone Prometheus says which parameter it was. */
+static int fail_selector(const struct listing *listing, const struct error *err,
+                         struct api_failure *failure) {
+    const char *prefix = listing->needs_selector ? "invalid parameter \"match[]\": " : "";
+    if (err == NULL || strstr(err->text, NOTHING_SELECTED) != NULL) {
+        return api_fail(failure, API_BAD_DATA,
+                        "%smatch[] must contain at least one non-empty matcher", prefix);
+    }
+    return api_fail(failure, API_BAD_DATA, "%s%u:%u: parse error: %s", prefix, err->at.line,
+                    err->at.column, err->text);
+}
+
 static int take_selector(struct listing *listing, struct str text, struct api_failure *failure) {
     struct parsed *parsed = &listing->selectors[listing->n_selectors];
     struct error err = {0};
     if (promql_parse_selector(text, &listing->question.arena, parsed, &err) < 0) {
-        return api_fail(failure, API_BAD_DATA,
-                        "invalid parameter \"match[]\": %u:%u: parse error: %s", err.at.line,
-                        err.at.column, err.text);
+        return fail_selector(listing, &err, failure);
     }
     listing->n_selectors++;
-    if (!selects_something(expr_unwrap(parsed->root))) {
-        return api_fail(
-            failure, API_BAD_DATA,
-            "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher");
-    }
-    return 0;
+    return selects_something(expr_unwrap(parsed->root)) ? 0 : fail_selector(listing, NULL, failure);
 }
 
 static int take_selectors(struct listing *listing, const struct web_request *request,
@@ -322,6 +330,9 @@ static int take_selectors(struct listing *listing, const struct web_request *req
         if (str_is(request->parameters[i].name, "match[]")) {
             r = take_selector(listing, request->parameters[i].value, failure);
         }
+    }
+    if (r == 0 && listing->needs_selector && listing->n_selectors == 0) {
+        return api_fail(failure, API_BAD_DATA, "no match[] parameter provided");
     }
     return r;
 }
@@ -338,17 +349,15 @@ static int take_bounds(struct listing *listing, const struct web_request *reques
 
 /* Return: the question, or NULL: it is answered. */
 static struct listing *take_listing(struct web *web, const struct web_request *request,
-                                    struct web_answer *ret) {
+                                    bool needs_selector, struct web_answer *ret) {
     struct api_failure failure = {0};
     struct web_request with_form;
     struct api_question *question = api_question_new(web, request, sizeof(struct listing));
     struct listing *listing = listing_of(question);
     question->deinit = listing_deinit;
+    listing->needs_selector = needs_selector;
     int r = api_take_form(request, &with_form, &failure);
     r = r < 0 ? r : api_limit_parameter(&with_form, "limit", &listing->limit, &failure);
-    /* There is one entry per metric anyway: the first definition of a family stays. */
-    uint64_t per_metric;
-    r = r < 0 ? r : api_limit_parameter(&with_form, "limit_per_metric", &per_metric, &failure);
     r = r < 0 ? r : take_bounds(listing, &with_form, &failure);
     r = r < 0 ? r : take_selectors(listing, &with_form, &failure);
     if (r < 0) {
@@ -356,7 +365,6 @@ static struct listing *take_listing(struct web *web, const struct web_request *r
         api_question_free(question);
         return NULL;
     }
-    listing->name = arena_dup(&question->arena, web_request_parameter(&with_form, "metric"));
     return listing;
 }
 
@@ -374,31 +382,44 @@ static void refuse(struct listing *listing, const struct api_failure *failure,
 }
 
 void api_series(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct listing *listing = take_listing(web, request, ret);
-    if (listing == NULL) {
-        return;
+    struct listing *listing = take_listing(web, request, true, ret);
+    if (listing != NULL) {
+        ask(listing, write_series, request, ret);
     }
-    if (listing->n_selectors == 0) {
-        struct api_failure failure = {0};
-        api_fail(&failure, API_BAD_DATA, "no match[] parameter provided");
-        refuse(listing, &failure, ret);
-        return;
-    }
-    ask(listing, write_series, request, ret);
 }
 
 void api_labels(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct listing *listing = take_listing(web, request, ret);
+    struct listing *listing = take_listing(web, request, false, ret);
     if (listing != NULL) {
         ask(listing, write_labels, request, ret);
     }
 }
 
-void api_metadata(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct listing *listing = take_listing(web, request, ret);
-    if (listing != NULL) {
-        ask(listing, write_metadata, request, ret);
+/* Here a negative number means all, and none is none. */
+static int take_number(const struct web_request *request, const char *name, uint64_t *ret,
+                       struct api_failure *failure) {
+    struct str text = web_request_parameter(request, name);
+    int64_t number = -1;
+    if (text.len > 0 && !str_to_int64(text, &number)) {
+        return api_fail(failure, API_BAD_DATA, "%s must be a number", name);
     }
+    *ret = number < 0 ? UINT64_MAX : (uint64_t)number;
+    return 0;
+}
+
+void api_metadata(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    struct api_failure failure = {0};
+    struct api_question *question = api_question_new(web, request, sizeof(struct listing));
+    struct listing *listing = listing_of(question);
+    /* There is one entry per metric anyway: the first definition of a family stays. */
+    uint64_t per_metric;
+    listing->name = arena_dup(&question->arena, web_request_parameter(request, "metric"));
+    if (take_number(request, "limit", &listing->limit, &failure) < 0 ||
+        take_number(request, "limit_per_metric", &per_metric, &failure) < 0) {
+        refuse(listing, &failure, ret);
+        return;
+    }
+    ask(listing, write_metadata, request, ret);
 }
 
 /* The name between "/api/v1/label/" and "/values". Return: false when the path is another. */
@@ -456,7 +477,7 @@ void api_label_values(struct web *web, const struct web_request *request, struct
         api_not_found(web, request, ret);
         return;
     }
-    struct listing *listing = take_listing(web, request, ret);
+    struct listing *listing = take_listing(web, request, false, ret);
     if (listing == NULL) {
         return;
     }

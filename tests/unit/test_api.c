@@ -117,7 +117,7 @@ static void mistakes_are_told_without_a_worker(void **state) {
         {"series", 400, "no match[] parameter provided"},
         {"series?match[]=%7B%7D", 400, "match[]"},
         {"series?match[]=%7Ba!%3D%22x%22%7D", 400, "match[]"},
-        {"labels?match[]=(", 400, "invalid parameter \\\"match[]\\\": 1:"},
+        {"labels?match[]=(", 400, "\"error\":\"1:2: parse error: "},
         {"label/%FF/values", 400, "invalid label name: "},
         {"label//values", 400, "invalid label name: \\\"\\\""},
         {"rules?type=x", 400, "invalid parameter \\\"type\\\": not supported value \\\"x\\\""},
@@ -306,6 +306,118 @@ static void what_is_small_needs_no_worker(void **state) {
                         "{\"status\":\"success\",\"data\":{\"yaml\":\"\"}}");
 }
 
+static const char rule_file[] = "groups:\n"
+                                "- name: house\n"
+                                "  interval: 10s\n"
+                                "  rules:\n"
+                                "  - record: room:warm\n"
+                                "    expr: temperature>0\n"
+                                "    labels: {kind: a}\n"
+                                "  - alert: Cold\n"
+                                "    expr: temperature < 0\n"
+                                "    for: 1m\n"
+                                "    labels: {severity: page, in: 'room {{ $labels.room }}'}\n"
+                                "    annotations: {summary: 'only {{ $value }} degrees'}\n"
+                                "  - alert: Broken\n"
+                                "    expr: temperature + on(job) temperature\n";
+
+static void drop_event(void *userdata, const struct alert_event *event) {
+}
+static void drop_change(void *userdata) {
+}
+
+static struct rules *make_rules(struct web_fixture *f) {
+    struct str name = str_of("house.yml"), text = str_of(rule_file);
+    struct error_list errors = {0};
+    struct rule_set *set = rule_set_new(&name, &text, 1, &(struct rule_options){0}, &errors);
+    assert_non_null(set);
+    struct rules *rules = rules_new(&(struct rules_options){
+        .store = f->store,
+        .now_usec = loop_clock_usec,
+        .event = drop_event,
+        .state_changed = drop_change,
+    });
+    rules_set(rules, set, 59000);
+    rules_start(rules, 59000);
+    for (int64_t t_ms = 59000; t_ms <= 70000; t_ms += 100) {
+        for (int i = 0; i < 10 && rules_run(rules, t_ms) <= t_ms; i++) {}
+    }
+    f->sources.rules = rules;
+    return rules;
+}
+
+static void expect(const char *body, const char *part) {
+    if (body == NULL || strstr(body, part) == NULL) {
+        fail_msg("'%s' is not in %s", part, body != NULL ? body : "nothing");
+    }
+}
+
+static void rules_and_alerts_are_shown(void **state) {
+    struct web_fixture *f = *state;
+    struct rules *rules = make_rules(f);
+    const char *body = get(f, "rules");
+    expect(body, "{\"status\":\"success\",\"data\":{\"groups\":[{\"name\":\"house\",\"file\":"
+                 "\"house.yml\",\"rules\":[{\"name\":\"room:warm\",\"query\":\"temperature > 0\","
+                 "\"labels\":{\"kind\":\"a\"},\"health\":\"ok\",\"evaluationTime\":");
+    expect(body, "\"type\":\"recording\"},{\"state\":\"pending\",\"name\":\"Cold\",\"query\":"
+                 "\"temperature < 0\",\"duration\":60,\"keepFiringFor\":0,\"labels\":{\"in\":"
+                 "\"room {{ $labels.room }}\",\"severity\":\"page\"},\"annotations\":{\"summary\":"
+                 "\"only {{ $value }} degrees\"},\"alerts\":[{\"labels\":{\"alertname\":\"Cold\","
+                 "\"in\":\"room b\",\"instance\":\"10.0.0.9:1\",\"job\":\"postgres\",\"room\":"
+                 "\"b\",\"severity\":\"page\",\"target\":\"t1\"},\"annotations\":{\"summary\":"
+                 "\"only -3 degrees\"},\"state\":\"pending\",\"activeAt\":\"1970-01-01T00:0");
+    expect(body, "\"value\":\"-3e+00\"}],\"health\":\"ok\",");
+    expect(body, "\"health\":\"err\",\"lastError\":\"found duplicate series for the match group");
+    expect(body, "\"type\":\"alerting\"}],\"interval\":10,\"limit\":0,\"evaluationTime\":");
+    body = get(f, "alerts");
+    expect(body, "{\"status\":\"success\",\"data\":{\"alerts\":[{\"labels\":{\"alertname\":");
+    expect(body, "\"value\":\"-3e+00\"}]}}");
+    f->sources.rules = NULL;
+    web_free(f->web);
+    f->web = NULL;
+    rules_free(rules);
+}
+
+static size_t count_of(const char *body, const char *part) {
+    size_t count = 0;
+    for (const char *at = body; (at = strstr(at, part)) != NULL; at += strlen(part)) {
+        count++;
+    }
+    return count;
+}
+
+static void rules_are_chosen(void **state) {
+    static const struct {
+        const char *target;
+        size_t rules, groups, alerts;
+    } rows[] = {
+        {"rules", 3, 1, 1},
+        {"rules?type=alert", 2, 1, 1},
+        {"rules?type=record", 1, 1, 0},
+        {"rules?rule_name[]=Cold&rule_name[]=Broken", 2, 1, 1},
+        {"rules?rule_name[]=Cold&exclude_alerts=true", 1, 1, 0},
+        {"rules?rule_group[]=house&file[]=house.yml", 3, 1, 1},
+        {"rules?rule_group[]=garden", 0, 0, 0},
+        {"rules?file[]=garden.yml", 0, 0, 0},
+        {"rules?match[]=%7Bseverity%3D%22page%22%7D", 1, 1, 1},
+        {"rules?match[]=%7Bseverity%3D%22x%22%7D&match[]=%7Bkind%3D~%22.%22%7D", 1, 1, 0},
+    };
+    struct web_fixture *f = *state;
+    struct rules *rules = make_rules(f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *body = get(f, rows[i].target);
+        if (count_of(body, "\"health\":") != rows[i].rules ||
+            count_of(body, "\"interval\":") != rows[i].groups ||
+            count_of(body, "\"activeAt\":") != rows[i].alerts) {
+            fail_msg("%s: %s", rows[i].target, web_fixture_body(f));
+        }
+    }
+    expect(get(f, "rules?exclude_alerts=maybe"), "invalid parameter \\\"exclude_alerts\\\"");
+    web_free(f->web);
+    f->web = NULL;
+    rules_free(rules);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, web_fixture_tear_down)
 
 int main(void) {
@@ -323,6 +435,8 @@ int main(void) {
         TEST(a_worker_ends_with_its_client),
         TEST(a_full_queue_is_503),
         TEST(what_is_small_needs_no_worker),
+        TEST(rules_and_alerts_are_shown),
+        TEST(rules_are_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,7 +119,7 @@ static void says_which_parameter_is_wrong_in_the_words_of_prometheus(void **stat
     assert_int_equal(t_ms, 7);
     assert_true(api_time_parameter(query("time=x%22"), "time", &t_ms, &fixture.failure) < 0);
     assert_string_equal(fixture.failure.text,
-                        "invalid parameter \"time\": Invalid time value for 'time': cannot parse "
+                        "invalid parameter \"time\": invalid time value for 'time': cannot parse "
                         "\"x\\\"\" to a valid timestamp");
     assert_true(api_limit_parameter(query("limit=-1"), "limit", &limit, &fixture.failure) < 0);
     assert_string_equal(fixture.failure.text,
