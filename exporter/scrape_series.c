@@ -2,9 +2,11 @@
 
 #include "scrape_series.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "self.h"
 
 enum { UP, DURATION, SAMPLES, SAMPLES_AFTER, ADDED };
 
@@ -125,28 +127,34 @@ void scrape_series_apply(struct scrape_series *scrapes, const struct target_opti
     scrapes->n_targets = kept;
 }
 
-static bool table_has(const struct column *columns, struct str name) {
+/* A name may be a pattern: pg_settings_*. */
+static bool columns_have(const struct column *columns, const char *name) {
     for (size_t i = 0; columns != NULL && columns[i].kind != COLUMN_END; i++) {
         const struct column *column = &columns[i];
         bool is_metric = column->kind != LABEL && column->kind != NAME && column->kind != FACT;
-        if (is_metric && column->metric != NULL && str_is(name, column->metric)) {
+        if (is_metric && column->metric != NULL && fnmatch(column->metric, name, 0) == 0) {
             return true;
         }
     }
     return false;
 }
 
-bool metric_is_builtin(struct str name) {
-    for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
-        if (str_is(name, metrics[i].name)) {
-            return true;
-        }
+static bool table_has(const struct collector *table, const char *name) {
+    return columns_have(table->columns, name) || columns_have(table->also, name);
+}
+
+bool metric_is_builtin(struct str text) {
+    CLEANUP(mem_freep)
+    char *name = mem_strndup(text.data, text.len);
+    bool found = table_has(&self_metrics_table, name);
+    for (size_t i = 0; !found && i < ARRAY_LEN(metrics); i++) {
+        found = strcmp(name, metrics[i].name) == 0;
     }
-    for (size_t i = 0; collector_list[i] != NULL; i++) {
-        if (table_has(collector_list[i]->columns, name) ||
-            table_has(collector_list[i]->also, name)) {
-            return true;
-        }
+    for (size_t i = 0; !found && collector_list[i] != NULL; i++) {
+        found = table_has(collector_list[i], name);
     }
-    return false;
+    for (size_t i = 0; !found && sampler_metric_tables[i] != NULL; i++) {
+        found = table_has(sampler_metric_tables[i], name);
+    }
+    return found;
 }

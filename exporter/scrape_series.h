@@ -20,5 +20,6 @@ void scrape_series_add(struct scrape_series *scrapes, const struct target_view *
 void scrape_series_apply(struct scrape_series *scrapes, const struct target_options *targets,
                          size_t count, int64_t t_ms);
 
-/* Whether a metric's name is one that the daemon makes itself: of a collector or of a round. */
+/* Whether a metric's name is one that the daemon makes itself: of a collector, of a round, of what
+ * it says about targets and itself. */
 bool metric_is_builtin(struct str name);

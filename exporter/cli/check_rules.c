@@ -3,17 +3,13 @@
 /* dbvitals check-rules: reads rule files as the daemon would and tells all mistakes at once. */
 #include "cli/cli.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/duration.h"
-#include "base/mem.h"
-#include "collectors/collector.h"
 #include "promql/functions.h"
 #include "rules/rule_file.h"
-#include "sampler/sampler.h"
-#include "self.h"
+#include "scrape_series.h"
 
 #define DEFAULT_INTERVAL_MS 5000
 #define MOST_HISTORY_MS     ((int64_t)6 * 3600 * 1000)
@@ -31,34 +27,6 @@ static const struct flag check_rules_flags[] = {
      .help = "Print this text; also -h."},
     {NULL},
 };
-
-/* ---- names that are taken ---- */
-
-static bool has_metric(const struct collector *collector, const char *name) {
-    const struct column *tables[] = {collector->columns, collector->also};
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-        for (const struct column *row = tables[i]; row != NULL && row->kind != COLUMN_END; row++) {
-            /* A name may be a pattern: pg_settings_*. */
-            if (row->metric != NULL && row->kind != LABEL && fnmatch(row->metric, name, 0) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool is_reserved(struct str text) {
-    CLEANUP(mem_freep)
-    char *name = mem_strndup(text.data, text.len);
-    bool found = has_metric(&self_metrics_table, name);
-    for (size_t i = 0; !found && collector_list[i] != NULL; i++) {
-        found = has_metric(collector_list[i], name);
-    }
-    for (size_t i = 0; !found && sampler_metric_tables[i] != NULL; i++) {
-        found = has_metric(sampler_metric_tables[i], name);
-    }
-    return found;
-}
 
 /* ---- warnings: what loads, but not as meant ---- */
 
@@ -151,7 +119,7 @@ static void print_success(const struct rule_set *set) {
 
 static bool check_text(const char *name, struct str text) {
     static const struct rule_options options = {.interval_ms = DEFAULT_INTERVAL_MS,
-                                                .is_reserved = is_reserved};
+                                                .is_reserved = metric_is_builtin};
     struct str names = str_of(name);
     struct error_list errors = {0};
     CLEANUP(rule_set_freep)
