@@ -208,6 +208,32 @@ static void a_form_may_be_posted(void **state) {
     assert_string_equal(web_reply_header(&f->reply, "Allow"), "GET, HEAD, POST");
 }
 
+static void long_bodies_share_a_limit(void **state) {
+    enum { LENGTH = 1000000, CLIENTS = 17 };
+    struct web_fixture *f = *state;
+    struct web_client clients[CLIENTS];
+    static char body[LENGTH];
+    memset(body, 'a', sizeof(body));
+    web_fixture_start(f);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        web_client_open(&clients[i], f->loop, web_address(f->web));
+        web_client_send_text(&clients[i], "POST /api/v1/query HTTP/1.1\r\nHost: a\r\n"
+                                          "Content-Length: 1000000\r\n\r\n");
+        web_client_send(&clients[i], body, LENGTH - 1);
+    }
+    web_client_send(&clients[CLIENTS - 1], body, 1);
+    assert_true(web_client_wait_text(&clients[CLIENTS - 1], "HTTP/1.1 503", 1));
+    assert_true(web_client_wait_text(&clients[CLIENTS - 1], "too many long bodies", 1));
+    for (size_t i = 0; i < CLIENTS; i++) {
+        web_client_close(&clients[i]);
+    }
+    /* What they held is free again. */
+    assert_int_equal(web_fixture_ask(f, "POST /api/v1/query?query=1",
+                                     "Content-Type: application/x-www-form-urlencoded\r\n",
+                                     "time=1"),
+                     200);
+}
+
 static void answers_are_compressed_for_who_accepts_it(void **state) {
     struct web_fixture *f = *state;
     const char *target = "/api/v1/query?query=many&time=60";
@@ -430,6 +456,7 @@ int main(void) {
         TEST(warnings_and_limits_are_shown),
         TEST(labels_and_series_are_listed),
         TEST(a_form_may_be_posted),
+        TEST(long_bodies_share_a_limit),
         TEST(answers_are_compressed_for_who_accepts_it),
         TEST(what_takes_too_long_is_503),
         TEST(a_worker_ends_with_its_client),
