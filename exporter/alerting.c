@@ -15,12 +15,12 @@
 #include "scrape_series.h"
 #include "store/history.h"
 
-#define STATE_FILE        "alerts.state"
-#define MOST_STATE_BYTES  ((size_t)64 * 1024 * 1024)
-#define SOON_USEC         USEC_PER_SEC        /* a change is on the disk after it */
-#define ALIVE_USEC        (10 * USEC_PER_SEC) /* how often the file says that we live */
-#define EVALUATION_USEC   (30 * USEC_PER_SEC) /* of an expensive rule */
-#define MOST_ANSWER_BYTES ((size_t)64 * 1024 * 1024)
+#define STATE_FILE         "alerts.state"
+#define MOST_STATE_BYTES   ((size_t)64 * 1024 * 1024)
+#define SOON_USEC          USEC_PER_SEC        /* a change is on the disk after it */
+#define ALIVE_USEC         (10 * USEC_PER_SEC) /* how often the file says that we live */
+#define EVALUATION_USEC    (30 * USEC_PER_SEC) /* of an expensive rule */
+#define MOST_ANSWER_BYTES  ((size_t)64 * 1024 * 1024)
 #define LEAST_SAMPLE_BYTES 16
 
 struct alerting {
@@ -32,13 +32,14 @@ struct alerting {
     char *state_path;
     uint64_t alive_usec; /* of the last write */
     bool changed, started;
-    struct label *external_labels;
     struct scrape_series *scrapes;
+    int64_t subquery_step_ms; /* of the set that is evaluated */
 };
 
 /* An evaluation on its way. */
 struct question {
     struct alerting *alerting;
+    int64_t subquery_step_ms;
     const struct rule *rule; /* for the child alone: a reload frees it here */
     int64_t t_ms;
     uint64_t ticket;
@@ -67,7 +68,10 @@ static int evaluate(const void *input, int fd) {
     struct rule_sample *samples;
     struct error err = {0};
     struct strbuf out = {0};
-    struct eval_options options = {.start_ms = question->t_ms};
+    struct eval_options options = {
+        .start_ms = question->t_ms,
+        .subquery_step_ms = question->subquery_step_ms,
+    };
     int r = promql_eval(&question->rule->expr, alerting->options.store, &options, &arena, &result,
                         &err);
     if (r != 0) {
@@ -132,7 +136,13 @@ static void evaluated(void *userdata, const struct worker_result *result) {
 static void submit(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket) {
     struct alerting *alerting = userdata;
     struct question *question = mem_alloc(sizeof(*question));
-    *question = (struct question){alerting, rule, t_ms, ticket};
+    *question = (struct question){
+        .alerting = alerting,
+        .subquery_step_ms = alerting->subquery_step_ms,
+        .rule = rule,
+        .t_ms = t_ms,
+        .ticket = ticket,
+    };
     worker_submit(alerting->workers,
                   &(struct worker_request){
                       .work = evaluate,
@@ -291,8 +301,7 @@ struct rule_set *alerting_prepare(const struct config *config, struct error *err
         .interval_ms = (int64_t)(config->rules_interval_usec / USEC_PER_MSEC),
         .is_reserved = metric_is_builtin,
     };
-    struct rule_set *set =
-        rule_set_new(names, texts, config->n_rule_files, &options, &errors);
+    struct rule_set *set = rule_set_new(names, texts, config->n_rule_files, &options, &errors);
     for (size_t i = 0; i < errors.n; i++) {
         char text[512];
         log_error("rules: %s", error_format(&errors.errors[i], text, sizeof(text)));
@@ -317,6 +326,7 @@ void alerting_apply(struct alerting *alerting, struct rule_set *set, const struc
                       config->history_bytes);
     scrape_series_apply(alerting->scrapes, config->targets, config->n_targets,
                         loop_now_ms(alerting->options.loop));
+    alerting->subquery_step_ms = set->interval_ms;
     rules_set(alerting->rules, set, loop_now_ms(alerting->options.loop));
     run_soon(alerting);
 }
@@ -328,13 +338,12 @@ const struct rules *alerting_rules(const struct alerting *alerting) {
 struct alerting *alerting_new(const struct alerting_options *options) {
     struct alerting *alerting = mem_alloc(sizeof(*alerting));
     alerting->options = *options;
-    alerting->workers =
-        worker_pool_new(options->loop, &(struct worker_options){
-                                           .max_running = 1,
-                                           .max_queued = RULES_MOST_GROUPS,
-                                           .queue_wait_usec = EVALUATION_USEC,
-                                           .max_answer_bytes = MOST_ANSWER_BYTES,
-                                       });
+    alerting->workers = worker_pool_new(options->loop, &(struct worker_options){
+                                                           .max_running = 1,
+                                                           .max_queued = RULES_MOST_GROUPS,
+                                                           .queue_wait_usec = EVALUATION_USEC,
+                                                           .max_answer_bytes = MOST_ANSWER_BYTES,
+                                                       });
     alerting->disk = worker_pool_new(options->loop, &(struct worker_options){.max_running = 1});
     alerting->rules = rules_new(&(struct rules_options){
         .store = options->store,
@@ -383,7 +392,6 @@ struct alerting *alerting_free(struct alerting *alerting) {
     worker_pool_free(alerting->disk);
     rules_free(alerting->rules);
     scrape_series_free(alerting->scrapes);
-    free(alerting->external_labels);
     free(alerting->state_path);
     free(alerting);
     return NULL;

@@ -137,16 +137,6 @@ size_t regex_literals(const struct regex *regex, const struct str **ret_set) {
 
 /* --- Matching --- */
 
-static bool is_utf8(struct str text) {
-    for (size_t at = 0, len; at < text.len; at += len) {
-        len = utf8_length(text.data + at, text.len - at);
-        if (len == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool is_literal(const struct regex *regex, struct str text) {
     size_t from = 0, to = regex->syntax.n_literals;
     while (from < to) {
@@ -165,7 +155,7 @@ static bool match_simply(const struct regex *regex, struct str text) {
     if (regex->kind == KIND_LITERALS) {
         return is_literal(regex, text);
     }
-    return (regex->kind == KIND_ANYTHING || text.len > 0) && is_utf8(text);
+    return (regex->kind == KIND_ANYTHING || text.len > 0) && str_is_utf8(text);
 }
 
 static int match_pcre(const struct regex *regex, struct str text, size_t from, uint32_t options) {
@@ -373,7 +363,7 @@ int regex_replace_all(const struct regex *regex, struct str text, struct str rep
     if (text.data == NULL) {
         text.data = "";
     }
-    if (!is_utf8(text)) {
+    if (!str_is_utf8(text)) {
         strbuf_add_str(out, text);
         return 0;
     }

@@ -4,9 +4,10 @@
  * runs in a child that sees a copy of our memory, and answers through a pipe.
  *
  * A pool has its own quota: at most max_running children; up to max_queued jobs wait for at most
- * queue_wait_usec. The child keeps only its pipe, stderr and a descriptor that it was given, has default signals, cannot dump core,
- * is the first to go when memory runs out, never execs, and ends with _exit(). At its deadline it
- * is killed, unless it may linger. Every submitted job is answered exactly once. */
+ * queue_wait_usec. The child keeps only its pipe, stderr and a descriptor that it was given, has
+ * default signals, cannot dump core, is the first to go when memory runs out, never execs, and ends
+ * with _exit(). At its deadline it is killed, unless it may linger. Every submitted job is answered
+ * exactly once. */
 #pragma once
 
 #include <stdbool.h>

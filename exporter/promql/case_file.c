@@ -80,12 +80,23 @@ static bool cut_duration(struct str *rest, int64_t *ret_ms) {
 
 /* ---- load ---- */
 
+/* The series of a line with its values. Return: 0 or negative, with the place. */
+static int parse_series_line(struct case_reader *reader, struct case_series *ret) {
+    struct str line = reader->now;
+    size_t end = case_series_end(line);
+    struct str series = {line.data, end};
+    struct str values = str_trim((struct str){line.data + end, line.len - end});
+    struct error err = {0};
+    if (case_parse_series(series, &reader->arena, &ret->labels, &ret->n_labels, &err) < 0 ||
+        case_parse_values(values, &reader->arena, &ret->values, &ret->n_values, &err) < 0) {
+        return fail(reader, "%s", err.text);
+    }
+    return 0;
+}
+
 /* A series of a load command; of two with the same labels the later one counts. */
 struct loaded_series {
-    struct label *labels;
-    size_t n_labels;
-    struct case_value *values;
-    size_t n_values;
+    struct case_series series;
     char *text; /* who it is */
 };
 
@@ -104,31 +115,26 @@ static struct loaded_series *find_loaded(const struct load *load, const char *te
 }
 
 static int parse_loaded(struct case_reader *reader, struct load *load) {
-    struct str line = reader->now;
-    size_t end = case_series_end(line);
-    struct loaded_series series = {0};
-    struct error err = {0};
-    struct str rest = str_trim((struct str){line.data + end, line.len - end});
-    if (case_parse_series((struct str){line.data, end}, &reader->arena, &series.labels,
-                          &series.n_labels, &err) < 0 ||
-        case_parse_values(rest, &reader->arena, &series.values, &series.n_values, &err) < 0) {
-        return fail(reader, "%s", err.text);
-    }
+    struct loaded_series loaded = {0};
     struct strbuf text = {0};
-    print_series(series.labels, series.n_labels, &text);
-    series.text = strbuf_take(&text);
-    struct loaded_series *same = find_loaded(load, series.text);
+    int r = parse_series_line(reader, &loaded.series);
+    if (r < 0) {
+        return r;
+    }
+    print_series(loaded.series.labels, loaded.series.n_labels, &text);
+    loaded.text = strbuf_take(&text);
+    struct loaded_series *same = find_loaded(load, loaded.text);
     if (same != NULL) {
         free(same->text);
-        *same = series;
+        *same = loaded;
         return 0;
     }
     load->series = mem_grow(load->series, load->n, &load->capacity, sizeof(*load->series));
-    load->series[load->n++] = series;
+    load->series[load->n++] = loaded;
     return 0;
 }
 
-static void append_loaded(struct case_reader *reader, const struct loaded_series *series,
+static void append_loaded(struct case_reader *reader, const struct case_series *series,
                           int64_t step_ms) {
     for (size_t i = 0; i < series->n_values; i++) {
         if (!series->values[i].missing) {
@@ -153,7 +159,7 @@ static int run_load(struct case_reader *reader, struct str rest) {
     }
     for (size_t i = 0; i < load.n; i++) {
         if (r == 0) {
-            append_loaded(reader, &load.series[i], step_ms);
+            append_loaded(reader, &load.series[i].series, step_ms);
         }
         free(load.series[i].text);
     }
@@ -219,19 +225,14 @@ static int parse_expect(struct case_reader *reader, struct str rest, struct eval
 }
 
 static int parse_expected_series(struct case_reader *reader, struct eval_case *test) {
-    struct str line = reader->now;
-    size_t end = case_series_end(line);
-    struct expected_series series = {0};
-    struct error err = {0};
-    struct str rest = str_trim((struct str){line.data + end, line.len - end});
-    if (case_parse_series((struct str){line.data, end}, &reader->arena, &series.labels,
-                          &series.n_labels, &err) < 0 ||
-        case_parse_values(rest, &reader->arena, &series.values, &series.n_values, &err) < 0) {
-        return fail(reader, "%s", err.text);
+    struct case_series series = {0};
+    int r = parse_series_line(reader, &series);
+    if (r == 0) {
+        test->series =
+            mem_grow(test->series, test->n_series, &test->capacity, sizeof(*test->series));
+        test->series[test->n_series++] = series;
     }
-    test->series = mem_grow(test->series, test->n_series, &test->capacity, sizeof(*test->series));
-    test->series[test->n_series++] = series;
-    return 0;
+    return r;
 }
 
 /* One line below an eval. *ret_done: nothing may follow. */

@@ -111,8 +111,7 @@ static const struct label *find_label(const struct label *labels, size_t n, stru
     return NULL;
 }
 
-static bool same_labels(const struct expected_series *expected, const struct label *labels,
-                        size_t n) {
+static bool same_labels(const struct case_series *expected, const struct label *labels, size_t n) {
     size_t given = 0;
     for (size_t i = 0; i < expected->n_labels; i++) {
         const struct label *wanted = &expected->labels[i];
@@ -137,7 +136,7 @@ static const char *labels_text(struct case_run *run, const struct label *labels,
 }
 
 /* The row with the labels of an expected series, or SIZE_MAX. */
-static size_t find_row(const struct eval_result *result, const struct expected_series *expected) {
+static size_t find_row(const struct eval_result *result, const struct case_series *expected) {
     struct label labels[BATCH_MAX_LABELS];
     for (size_t i = 0; i < result->n_rows; i++) {
         if (same_labels(expected, labels, labels_of(result, i, labels))) {
@@ -147,7 +146,7 @@ static size_t find_row(const struct eval_result *result, const struct expected_s
     return SIZE_MAX;
 }
 
-static const char *compare_value(struct case_run *run, const struct expected_series *expected,
+static const char *compare_value(struct case_run *run, const struct case_series *expected,
                                  const struct case_value *wanted, double value, int64_t t_ms) {
     bool there = !eval_is_missing(value);
     if (there != wanted->missing && (!there || case_values_equal(wanted->value, value))) {
@@ -180,8 +179,8 @@ static double value_at(const struct eval_result *result, size_t row, size_t step
 }
 
 static const char *compare_series(struct case_run *run, const struct eval_result *result,
-                                  const struct expected_series *expected, size_t row,
-                                  size_t n_steps, int64_t start_ms, int64_t step_ms) {
+                                  const struct case_series *expected, size_t row, size_t n_steps,
+                                  int64_t start_ms, int64_t step_ms) {
     static const struct case_value nothing = {.missing = true};
     const char *why = NULL;
     for (size_t step = 0; why == NULL && step < n_steps; step++) {
@@ -193,7 +192,7 @@ static const char *compare_series(struct case_run *run, const struct eval_result
     return why;
 }
 
-static bool expects_any(const struct expected_series *expected) {
+static bool expects_any(const struct case_series *expected) {
     for (size_t i = 0; i < expected->n_values; i++) {
         if (!expected->values[i].missing) {
             return true;
@@ -215,7 +214,7 @@ static const char *compare_vector(struct case_run *run, const struct eval_result
         }
     }
     for (size_t i = 0; i < test->n_series; i++) {
-        const struct expected_series *series = &test->series[i];
+        const struct case_series *series = &test->series[i];
         size_t row = find_row(result, series);
         if (!expects_any(series)) {
             continue;

@@ -23,7 +23,8 @@ struct expected_annotations {
     size_t n;
 };
 
-struct expected_series {
+/* A series with its values, as a line of a file has them. */
+struct case_series {
     struct label *labels;
     size_t n_labels;
     struct case_value *values; /* one per step */
@@ -43,7 +44,7 @@ struct eval_case {
     struct str string;
     double scalar;
     int64_t matrix_start_ms, matrix_step_ms; /* of is_matrix: the times of the values */
-    struct expected_series *series;
+    struct case_series *series;
     size_t n_series, capacity;
 };
 

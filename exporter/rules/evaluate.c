@@ -17,7 +17,7 @@ static struct eval_options options_of(const struct group_state *group, bool in_l
     const struct rules_options *options = &group->rules->options;
     struct eval_options eval = {
         .start_ms = group->t_ms - group->group->query_offset_ms,
-        .subquery_step_ms = options->subquery_step_ms,
+        .subquery_step_ms = group->rules->set->interval_ms,
         .now_usec = options->now_usec,
     };
     if (in_loop) {
@@ -51,7 +51,7 @@ int template_query(void *userdata, struct str expr, int64_t t_ms, struct arena *
     struct rule_sample *samples;
     struct eval_options options = {
         .start_ms = t_ms,
-        .subquery_step_ms = rules->options.subquery_step_ms,
+        .subquery_step_ms = rules->set->interval_ms,
         .max_samples = LOOP_MOST_SAMPLES,
     };
     int r = promql_parse(expr, NULL, arena, &parsed, err);

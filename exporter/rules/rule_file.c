@@ -237,10 +237,12 @@ static int64_t reach_of(const struct expr *expr, int64_t lookback_ms) {
         }
         return reach;
     case EXPR_AGGREGATE:
-        reach = expr->aggregate.parameter != NULL ? reach_of(expr->aggregate.parameter, lookback_ms) : 0;
+        reach = expr->aggregate.parameter != NULL ? reach_of(expr->aggregate.parameter, lookback_ms)
+                                                  : 0;
         return most(reach, reach_of(expr->aggregate.inner, lookback_ms));
     case EXPR_BINARY:
-        return most(reach_of(expr->binary.left, lookback_ms), reach_of(expr->binary.right, lookback_ms));
+        return most(reach_of(expr->binary.left, lookback_ms),
+                    reach_of(expr->binary.right, lookback_ms));
     case EXPR_UNARY:
     case EXPR_PAREN:
         return reach_of(expr->inner, lookback_ms);
@@ -511,6 +513,7 @@ struct rule_set *rule_set_new(const struct str *names, const struct str *texts, 
         .options = options,
         .errors = errors,
     };
+    reader.set->interval_ms = options->interval_ms;
     size_t before = errors->n + errors->more;
     for (size_t i = 0; i < n_files; i++) {
         read_file(&reader, names[i], texts[i]);

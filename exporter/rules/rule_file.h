@@ -40,10 +40,10 @@ struct rule {
     size_t n_annotations;
     struct position at;       /* of the rule */
     struct position query_at; /* of its expression: places within it are relative to this */
-    int64_t reach_ms; /* how far back its expression looks: the longest range, subquery, offset
-                         and look-back along one path */
+    int64_t reach_ms;  /* how far back its expression looks: the longest range, subquery, offset
+                          and look-back along one path */
     int64_t window_ms; /* the same without look-back: the past that its result is made of */
-    size_t index;     /* within its group */
+    size_t index;      /* within its group */
 };
 
 struct rule_group {
@@ -60,7 +60,8 @@ struct rule_set {
     struct arena arena; /* of everything */
     struct rule_group *groups;
     size_t n_groups, n_rules;
-    int64_t reach_ms; /* the longest */
+    int64_t reach_ms;    /* the longest */
+    int64_t interval_ms; /* of groups that name none; also the step of [5m:] */
 };
 
 struct rule_options {

@@ -36,7 +36,6 @@ struct rules_options {
     /* Evaluates elsewhere; exactly one rules_evaluated() answers, never from inside. NULL: all in
      * the loop, whatever it takes. */
     void (*submit)(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket);
-    int64_t subquery_step_ms; /* of [5m:]: the default interval of rules */
     void *userdata;
 };
 

@@ -345,7 +345,6 @@ static size_t run_test(const struct rule_test_file *file, const struct rule_test
         .external_url = test->external_url,
         .external_labels = test->external_labels.labels,
         .n_external_labels = test->external_labels.n,
-        .subquery_step_ms = file->interval_ms,
     });
     run.n_given = mem_array(test->n_inputs + 1, sizeof(*run.n_given));
     rules_set(run.rules, set, test->start_ms);

@@ -433,16 +433,6 @@ static bool label_of_path(struct str path, struct str *ret) {
     return true;
 }
 
-static bool is_utf8(struct str text) {
-    for (size_t i = 0, step; i < text.len; i += step) {
-        step = utf8_length(text.data + i, text.len - i);
-        if (step == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* "U__a_2e_b" is "a.b": an underscore is doubled, anything else stands as its code. What does not
  * fit that is taken as it is. */
 static struct str unescape(struct arena *arena, struct str name) {
@@ -483,7 +473,7 @@ void api_label_values(struct web *web, const struct web_request *request, struct
     }
     listing->name = str_starts_with(name, ESCAPED) ? unescape(&listing->question.arena, name)
                                                    : arena_dup(&listing->question.arena, name);
-    if (name.len == 0 || !is_utf8(name)) {
+    if (name.len == 0 || !str_is_utf8(name)) {
         struct api_failure failure = {0};
         api_fail(&failure, API_BAD_DATA, "invalid label name: %s", api_quote(request, name));
         refuse(listing, &failure, ret);
