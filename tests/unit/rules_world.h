@@ -99,8 +99,8 @@ static inline void world_deinit(struct world *world) {
     test_store_deinit(&world->tests);
 }
 
-static inline struct rule_set *make_set(const char *text) {
-    static const struct rule_options options = {.interval_ms = MINUTE};
+static inline struct rule_set *make_set_with_interval(const char *text, int64_t interval_ms) {
+    const struct rule_options options = {.interval_ms = interval_ms};
     struct str name = str_of("r.yml"), content = str_of(text);
     struct error_list errors = {0};
     struct rule_set *set = rule_set_new(&name, &content, 1, &options, &errors);
@@ -110,6 +110,10 @@ static inline struct rule_set *make_set(const char *text) {
     assert_non_null(set);
     error_list_deinit(&errors);
     return set;
+}
+
+static inline struct rule_set *make_set(const char *text) {
+    return make_set_with_interval(text, MINUTE);
 }
 
 static inline void world_load(struct world *world, const char *text) {

@@ -102,6 +102,20 @@ static void later_rules_see_what_earlier_ones_recorded(void **state) {
     world_deinit(&world);
 }
 
+/* Two minutes hold six steps of 20 s. */
+static void subqueries_step_by_the_interval_of_the_rules(void **state) {
+    struct world world;
+    world_init(&world, NULL);
+    rules_set(world.rules,
+              make_set_with_interval(
+                  GROUP("  - {record: a, expr: 'count_over_time(vector(1)[2m:])'}\n"), 20 * SECOND),
+              world.now_ms);
+    rules_start(world.rules, world.now_ms);
+    world_slot(&world);
+    assert_value(&world, "a", 6);
+    world_deinit(&world);
+}
+
 static void recorded_series_have_the_labels_of_both(void **state) {
     struct world world;
     begin(&world, GROUP("  - {record: a, expr: m, labels: {x: new, y: '', z: own}}\n"));
@@ -564,6 +578,7 @@ int main(void) {
         cmocka_unit_test(a_clock_that_goes_back_evaluates_nothing_twice),
         cmocka_unit_test(groups_without_rules_do_no_harm),
         cmocka_unit_test(later_rules_see_what_earlier_ones_recorded),
+        cmocka_unit_test(subqueries_step_by_the_interval_of_the_rules),
         cmocka_unit_test(recorded_series_have_the_labels_of_both),
         cmocka_unit_test(what_vanishes_becomes_stale),
         cmocka_unit_test(duplicates_fail_the_rule),
