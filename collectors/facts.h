@@ -22,7 +22,7 @@ enum fact {
     FACT_WRITE_POSITION,       /* primary: current WAL position or replication offset */
     FACT_RECEIVE_POSITION,     /* replica: received */
     FACT_REPLAY_POSITION,      /* replica: replayed */
-    FACT_REPLAY_AGE_MS,            /* replica: since the last replayed transaction was committed */
+    FACT_REPLAY_AGE_MS,        /* replica: since the last replayed transaction was committed */
     FACT_RECEIVER_CONNECTED,   /* replica: 1 while its receiver streams, 0 when lost */
     FACT_MAX_CONNECTIONS,      /* PostgreSQL: max_connections; PgBouncer: max_client_conn */
     FACT_RESERVED_CONNECTIONS, /* not for applications */

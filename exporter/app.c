@@ -544,13 +544,12 @@ static int build(struct app *app, struct error *err) {
         store_set_history(app->store, (int64_t)(app->config.history_usec / USEC_PER_MSEC),
                           app->config.history_bytes);
     }
-    app->sampler =
-        sampler_new(app->loop, app->resolver, app->store,
-                    &(struct sampler_options){
-                        .service_names = !app->flags->no_service_names,
-                        .round_ended = round_ended,
-                        .userdata = app,
-                    });
+    app->sampler = sampler_new(app->loop, app->resolver, app->store,
+                               &(struct sampler_options){
+                                   .service_names = !app->flags->no_service_names,
+                                   .round_ended = round_ended,
+                                   .userdata = app,
+                               });
     build_self(app);
     if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_rules(app, err)) < 0 ||
                        (r = build_web(app, err)) < 0)) {

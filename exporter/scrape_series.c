@@ -63,8 +63,7 @@ static struct scrape_target *find(struct scrape_series *scrapes, const char *nam
     *target = (struct scrape_target){
         .name = mem_strdup(name),
         .source = store_source_new(
-            scrapes->store,
-            &(struct source_labels){.target = str_of(source), .hidden = true}),
+            scrapes->store, &(struct source_labels){.target = str_of(source), .hidden = true}),
     };
     target->feed = store_feed_new(target->source, "scrape");
     free(source);

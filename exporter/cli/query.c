@@ -10,7 +10,7 @@
 
 #include "base/duration.h"
 #include "cli/query_table.h"
-#include "io/transfer.h"
+#include "io/fetch.h"
 
 #define DEFAULT_URL    "http://127.0.0.1:9719"
 #define TIMEOUT_USEC   (130 * USEC_PER_SEC) /* beyond what the daemon may take */
@@ -70,7 +70,7 @@ static void add_time(struct strbuf *form, const char *name, const char *text) {
                  (long long)time(NULL) - (long long)(ago / USEC_PER_SEC));
         text = absolute;
     }
-    transfer_add_parameter(form, name, str_of(text));
+    fetch_add_parameter(form, name, str_of(text));
 }
 
 /* For a range of which nobody says how fine it is to be: "-1h" is known, other times are not. */
@@ -82,13 +82,13 @@ static void add_step(struct strbuf *form, const struct query_flags *flags) {
         uint64_t seconds = ago / USEC_PER_SEC / DEFAULT_STEPS;
         snprintf(step, sizeof(step), "%llu", (unsigned long long)(seconds > 0 ? seconds : 1));
     }
-    transfer_add_parameter(form, "step", str_of(flags->step != NULL ? flags->step : step));
+    fetch_add_parameter(form, "step", str_of(flags->step != NULL ? flags->step : step));
 }
 
 static void make_form(const struct query_flags *flags, struct strbuf *form) {
-    transfer_add_parameter(form, "query", str_of(flags->expressions[0]));
+    fetch_add_parameter(form, "query", str_of(flags->expressions[0]));
     if (flags->timeout != NULL) {
-        transfer_add_parameter(form, "timeout", str_of(flags->timeout));
+        fetch_add_parameter(form, "timeout", str_of(flags->timeout));
     }
     if (flags->start != NULL) {
         add_time(form, "start", flags->start);
@@ -99,7 +99,7 @@ static void make_form(const struct query_flags *flags, struct strbuf *form) {
     }
 }
 
-static int ask(const struct query_flags *flags, struct transfer_reply *ret, struct error *err) {
+static int ask(const struct query_flags *flags, struct fetch_reply *ret, struct error *err) {
     struct strbuf url = {0}, form = {0};
     struct str base = str_of(flags->url);
     while (base.len > 0 && base.data[base.len - 1] == '/') {
@@ -108,9 +108,9 @@ static int ask(const struct query_flags *flags, struct transfer_reply *ret, stru
     strbuf_printf(&url, "%.*s/api/v1/query%s", (int)base.len, base.data,
                   flags->start != NULL ? "_range" : "");
     make_form(flags, &form);
-    const struct transfer_options options = {
+    const struct fetch_options options = {
         .url = url.data, .form = form.data, .timeout_usec = TIMEOUT_USEC, .most_bytes = MOST_BYTES};
-    int r = transfer_fetch(&options, ret, err);
+    int r = fetch_url(&options, ret, err);
     strbuf_deinit(&url);
     strbuf_deinit(&form);
     return r;
@@ -163,7 +163,7 @@ static int refuse(const struct json_value *answer, unsigned status) {
     return 1;
 }
 
-static int show(const struct query_flags *flags, const struct transfer_reply *reply) {
+static int show(const struct query_flags *flags, const struct fetch_reply *reply) {
     struct arena arena = {0};
     struct error err = {0};
     const struct json_value *answer;
@@ -187,7 +187,7 @@ static int show(const struct query_flags *flags, const struct transfer_reply *re
 
 int cli_query(int argc, char **argv) {
     struct query_flags flags = {0};
-    struct transfer_reply reply = {0};
+    struct fetch_reply reply = {0};
     struct error err = {0};
     int status = 0;
     if (!cli_flags(query_flags,
@@ -208,6 +208,6 @@ int cli_query(int argc, char **argv) {
         return cli_fail(text);
     }
     status = show(&flags, &reply);
-    transfer_reply_deinit(&reply);
+    fetch_reply_deinit(&reply);
     return status;
 }

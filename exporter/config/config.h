@@ -15,17 +15,18 @@
 #include "base/str.h"
 #include "sampler/target_options.h"
 
-#define CONFIG_DEFAULT_FILE "/etc/dbvitals/dbvitals.yml"
-#define CONFIG_DEFAULT_RULES "/usr/share/dbvitals/alerts/*.yml"
-#define CONFIG_MOST_BYTES   ((size_t)1024 * 1024)
-#define CONFIG_MOST_TARGETS 2000
-#define CONFIG_MOST_SECRET  ((size_t)4096) /* bytes of a secret file */
-#define CONFIG_MOST_PATH    ((size_t)4096)
-#define CONFIG_MOST_PATTERNS   100  /* of rule files */
+#define CONFIG_DEFAULT_FILE    "/etc/dbvitals/dbvitals.yml"
+#define CONFIG_DEFAULT_RULES   "/usr/share/dbvitals/alerts/*.yml"
+#define CONFIG_MOST_BYTES      ((size_t)1024 * 1024)
+#define CONFIG_MOST_TARGETS    2000
+#define CONFIG_MOST_SECRET     ((size_t)4096) /* bytes of a secret file */
+#define CONFIG_MOST_PATH       ((size_t)4096)
+#define CONFIG_MOST_PATTERNS   100 /* of rule files */
 #define CONFIG_MOST_RULE_FILES 1000
 #define CONFIG_MOST_RULE_BYTES ((size_t)16 * 1024 * 1024) /* of all of them */
 #define CONFIG_MOST_PACKED                                                                         \
-    (CONFIG_MOST_RULE_BYTES + CONFIG_MOST_RULE_FILES * (CONFIG_MOST_PATH + 8) + CONFIG_MOST_BYTES + CONFIG_MOST_TARGETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
+    (CONFIG_MOST_RULE_BYTES + CONFIG_MOST_RULE_FILES * (CONFIG_MOST_PATH + 8) +                    \
+     CONFIG_MOST_BYTES + CONFIG_MOST_TARGETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
      CONFIG_MOST_PATH + 64)
 
 struct config {

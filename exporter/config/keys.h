@@ -19,7 +19,7 @@ enum key_type {
     KEY_UNSIGNED,
     KEY_DURATION,
     KEY_BYTES, /* 4096, 64KiB, 256MiB */
-    KEY_MAP, /* the reader of the section goes on with the node */
+    KEY_MAP,   /* the reader of the section goes on with the node */
     KEY_LIST,
 };
 
@@ -32,7 +32,8 @@ struct key {
     const char *name;
     enum key_type type;
     unsigned flags;
-    uint64_t least, most; /* KEY_UNSIGNED, KEY_BYTES, KEY_DURATION (usec); KEY_TEXT: most bytes, 0: any */
+    uint64_t least,
+        most; /* KEY_UNSIGNED, KEY_BYTES, KEY_DURATION (usec); KEY_TEXT: most bytes, 0: any */
     const char *const *choices; /* of KEY_CHOICE: NULL-terminated */
     const char *fallback;       /* as it would stand in the file; NULL: none */
     const char *inherits;       /* what the documentation names as the default instead */

@@ -91,8 +91,8 @@ static int read_all(int fd, size_t most, struct contents *contents, struct error
         if (contents->length == contents->capacity) {
             contents_grow(contents, most);
         }
-        ssize_t n = read_some(fd, contents->data + contents->length,
-                              contents->capacity - contents->length);
+        ssize_t n =
+            read_some(fd, contents->data + contents->length, contents->capacity - contents->length);
         if (n == -ETIMEDOUT) {
             return error_say(err, (int)n, "is a pipe that nobody writes to");
         }

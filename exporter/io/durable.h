@@ -38,8 +38,8 @@ bool durable_file_busy(const struct durable_file *file);
  * Return: 0 or negative errno with *err, which names the path. */
 int durable_write_now(const char *path, struct str contents, struct error *err);
 
-/* Adds all of a file, at most `most` bytes; blocks. Return: 0; -ENOENT without *err when there is none;
- * else negative errno with *err. */
+/* Adds all of a file, at most `most` bytes; blocks. Return: 0; -ENOENT without *err when there is
+ * none; else negative errno with *err. */
 int durable_read_now(const char *path, size_t most, struct strbuf *ret, struct error *err);
 
 /* Renames a file that cannot be trusted to PATH.bad-N so that it is kept and not read again.

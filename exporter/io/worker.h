@@ -65,8 +65,8 @@ struct worker_request {
      * returns. Must not touch the pool or a job. Not called for what done() finds. */
     void (*arrived)(void *userdata, struct str answer);
     void *userdata;
-    /* How long the child may write nothing, once it has begun to, before it counts as late; 0: until
-     * the deadline. */
+    /* How long the child may write nothing, once it has begun to, before it counts as late; 0:
+     * until the deadline. */
     uint64_t patience_usec;
     /* A child that is late or cancelled is not killed (one that hangs in the kernel could not be)
      * but left to itself: its pipe is closed, so that it ends at its next word. It keeps its slot

@@ -17,8 +17,7 @@ static bool has_name(const struct name_list *list, struct str name) {
     return false;
 }
 
-static struct expr *check_matching(struct parser *parser, struct expr *expr,
-                                   uint32_t operator_at) {
+static struct expr *check_matching(struct parser *parser, struct expr *expr, uint32_t operator_at) {
     struct matching *matching = &expr->binary.matching;
     const struct operator_info *info = &operator_table[expr->binary.op];
     if (info->class == CLASS_SET) {

@@ -92,9 +92,8 @@ static void group_rows(struct histograms *work) {
         if (histogram == NULL) {
             histogram = &work->list[work->n++];
             histogram->signature = signature;
-            histogram->labels = eval->options->delayed_names
-                                    ? signature
-                                    : labels_without_name(space, signature);
+            histogram->labels =
+                eval->options->delayed_names ? signature : labels_without_name(space, signature);
             hash_map_add(&map, signature->hash, histogram);
         }
         add_row(histogram, i, bound);

@@ -260,9 +260,8 @@ static struct expr *parse_at(struct parser *parser, struct expr *expr) {
     }
     struct str number = advance(parser).text;
     if (!promql_number(number, &seconds) || !(fabs(seconds) < (double)INT64_MAX / 1000.0)) {
-        return parser_fail(parser, expr->at.start,
-                           "timestamp out of bounds for @ modifier: %s%.*s", minus ? "-" : "",
-                           (int)(number.len < 60 ? number.len : 60), number.data);
+        return parser_fail(parser, expr->at.start, "timestamp out of bounds for @ modifier: %s%.*s",
+                           minus ? "-" : "", (int)(number.len < 60 ? number.len : 60), number.data);
     }
     shift->at = AT_TIME;
     shift->at_ms = (int64_t)round((minus ? -seconds : seconds) * 1000.0);

@@ -54,9 +54,9 @@ struct alert {
     struct label *labels, *annotations; /* owned, with their texts */
     char *label_texts, *annotation_texts;
     uint64_t generation;
-    int64_t sent_ms;     /* of the last event; 0: never */
-    uint64_t seen;       /* evaluation that found it last */
-    bool outdated;       /* its annotations were made by an older version of the rule */
+    int64_t sent_ms;          /* of the last event; 0: never */
+    uint64_t seen;            /* evaluation that found it last */
+    bool outdated;            /* its annotations were made by an older version of the rule */
     enum alert_action action; /* of the last step */
 };
 

@@ -5,7 +5,7 @@
 
 #include "rules/template.h"
 
-#define TEMPLATE_MOST_BYTES   ((size_t)64 * 1024) /* of a text and of an expansion */
+#define TEMPLATE_MOST_BYTES   ((size_t)64 * 1024)   /* of a text and of an expansion */
 #define TEMPLATE_MOST_MADE    ((size_t)1024 * 1024) /* of all texts that functions made for it */
 #define TEMPLATE_MOST_DEPTH   100
 #define TEMPLATE_MOST_STEPS   100000

@@ -5,9 +5,9 @@
 
 #include "rules/private.h"
 
-#define MAGIC              "dbvitals alerts 1\n"
-#define LEAST_RULE_BYTES   48 /* four lengths, a place and a count */
-#define LEAST_ALERT_BYTES  80
+#define MAGIC             "dbvitals alerts 1\n"
+#define LEAST_RULE_BYTES  48 /* four lengths, a place and a count */
+#define LEAST_ALERT_BYTES 80
 
 /* Rules often share a name (a warning and a critical one): their labels tell them apart. */
 static void write_labels(const struct rule *rule, struct strbuf *out) {

@@ -87,7 +87,8 @@ struct page_summary {
 };
 struct page_summary page_sum_up(const struct web *web);
 
-/* The server's version for people, "15.2" or "7.0.15". Return: out, or NULL when it is not known. */
+/* The server's version for people, "15.2" or "7.0.15". Return: out, or NULL when it is not known.
+ */
 const char *page_version(const struct target_view *target, char out[40]);
 
 /* Whether sampling of the target is held back by its breaker. */

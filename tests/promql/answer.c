@@ -7,7 +7,8 @@
  * SERIES has lines SERIES TIME=VALUE TIME=VALUE ... (milliseconds; the value "stale" is the
  * marker). Questions come from standard input, each ended by a NUL: "instant T EXPR", "range START
  * END STEP EXPR" (milliseconds), "print EXPR" and "pretty EXPR". Each answer is one line:
- * {"error"} or {"type", "rows", "warnings", "infos"} or {"text"}; values are texts with all digits. */
+ * {"error"} or {"type", "rows", "warnings", "infos"} or {"text"}; values are texts with all digits.
+ */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

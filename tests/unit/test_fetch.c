@@ -21,7 +21,7 @@
 
 #include "base/duration.h"
 #include "base/macros.h"
-#include "io/transfer.h"
+#include "io/fetch.h"
 
 static pid_t server;
 static char url[64];
@@ -73,50 +73,50 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static int fetch(const char *form, struct transfer_reply *ret, struct error *err) {
-    const struct transfer_options options = {
+static int fetch(const char *form, struct fetch_reply *ret, struct error *err) {
+    const struct fetch_options options = {
         .url = url, .form = form, .timeout_usec = 5 * USEC_PER_SEC, .most_bytes = 4096};
-    return transfer_fetch(&options, ret, err);
+    return fetch_url(&options, ret, err);
 }
 
 static void gives_status_and_body(void **state) {
-    struct transfer_reply reply = {0};
+    struct fetch_reply reply = {0};
     struct error err = {0};
     start("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc");
     assert_int_equal(fetch(NULL, &reply, &err), 0);
     assert_int_equal(reply.status, 404);
     assert_string_equal(reply.body.data, "abc");
-    transfer_reply_deinit(&reply);
+    fetch_reply_deinit(&reply);
 }
 
 static void posts_a_form(void **state) {
-    struct transfer_reply reply = {0};
+    struct fetch_reply reply = {0};
     struct error err = {0};
     struct strbuf form = {0};
     start("HTTP/1.1 200 OK\r\n\r\nECHO:");
-    transfer_add_parameter(&form, "query", str_of("a+b c&d=\xc3\xa4"));
-    transfer_add_parameter(&form, "end", str_of("1"));
+    fetch_add_parameter(&form, "query", str_of("a+b c&d=\xc3\xa4"));
+    fetch_add_parameter(&form, "end", str_of("1"));
     assert_string_equal(form.data, "query=a%2Bb%20c%26d%3D%C3%A4&end=1");
     assert_int_equal(fetch(form.data, &reply, &err), 0);
     assert_non_null(strstr(reply.body.data, "POST /path HTTP/1.1"));
     assert_non_null(strstr(reply.body.data, "application/x-www-form-urlencoded"));
     assert_non_null(strstr(reply.body.data, form.data));
-    transfer_reply_deinit(&reply);
+    fetch_reply_deinit(&reply);
     strbuf_deinit(&form);
 }
 
 static void does_not_follow_redirections(void **state) {
-    struct transfer_reply reply = {0};
+    struct fetch_reply reply = {0};
     struct error err = {0};
     start("HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n");
     assert_int_equal(fetch(NULL, &reply, &err), 0);
     assert_int_equal(reply.status, 302);
-    transfer_reply_deinit(&reply);
+    fetch_reply_deinit(&reply);
 }
 
 static void an_answer_has_a_limit(void **state) {
     static char answer[8192] = "HTTP/1.1 200 OK\r\n\r\n";
-    struct transfer_reply reply = {0};
+    struct fetch_reply reply = {0};
     struct error err = {0};
     memset(answer + strlen(answer), 'x', sizeof(answer) - strlen(answer) - 1);
     start(answer);
@@ -126,7 +126,7 @@ static void an_answer_has_a_limit(void **state) {
 }
 
 static void says_why_there_is_no_answer(void **state) {
-    struct transfer_reply reply = {0};
+    struct fetch_reply reply = {0};
     struct error err = {0};
     start("");
     assert_int_equal(fetch(NULL, &reply, &err), -EIO);

@@ -9,24 +9,23 @@
 #include "base/error.h"
 #include "base/str.h"
 
-struct transfer_options {
+struct fetch_options {
     const char *url;  /* http or https */
     const char *form; /* sent by POST; NULL: GET */
     uint64_t timeout_usec;
     size_t most_bytes; /* of the answer, decompressed */
 };
 
-struct transfer_reply {
+struct fetch_reply {
     unsigned status;
     struct strbuf body;
 };
-void transfer_reply_deinit(struct transfer_reply *reply);
+void fetch_reply_deinit(struct fetch_reply *reply);
 
 /* Asks and waits for the answer: for commands, never in the daemon's loop. Redirections are not
  * followed, certificates are verified, proxies are those of the environment.
  * Return: 0 whatever the status, or negative errno with a sentence. */
-int transfer_fetch(const struct transfer_options *options, struct transfer_reply *ret,
-                   struct error *err);
+int fetch_url(const struct fetch_options *options, struct fetch_reply *ret, struct error *err);
 
 /* Adds "name=value" of a form or a query, encoded, behind "&" when something precedes. */
-void transfer_add_parameter(struct strbuf *form, const char *name, struct str value);
+void fetch_add_parameter(struct strbuf *form, const char *name, struct str value);

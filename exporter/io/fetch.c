@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "io/transfer.h"
+#include "io/fetch.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -17,9 +17,9 @@ struct receiver {
     bool too_long;
 };
 
-void transfer_reply_deinit(struct transfer_reply *reply) {
+void fetch_reply_deinit(struct fetch_reply *reply) {
     strbuf_deinit(&reply->body);
-    *reply = (struct transfer_reply){0};
+    *reply = (struct fetch_reply){0};
 }
 
 static size_t receive(char *data, size_t size, size_t count, void *userdata) {
@@ -41,7 +41,7 @@ static void restrict_protocols(CURL *curl) {
 #endif
 }
 
-static void set_up(CURL *curl, const struct transfer_options *options, struct receiver *receiver,
+static void set_up(CURL *curl, const struct fetch_options *options, struct receiver *receiver,
                    char *why) {
     long timeout = (long)(options->timeout_usec / USEC_PER_MSEC);
     restrict_protocols(curl);
@@ -59,9 +59,8 @@ static void set_up(CURL *curl, const struct transfer_options *options, struct re
     }
 }
 
-int transfer_fetch(const struct transfer_options *options, struct transfer_reply *ret,
-                   struct error *err) {
-    struct transfer_reply reply = {0};
+int fetch_url(const struct fetch_options *options, struct fetch_reply *ret, struct error *err) {
+    struct fetch_reply reply = {0};
     struct receiver receiver = {.body = &reply.body, .most_bytes = options->most_bytes};
     char why[CURL_ERROR_SIZE] = "";
     CURL *curl = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_easy_init() : NULL;
@@ -79,7 +78,7 @@ int transfer_fetch(const struct transfer_options *options, struct transfer_reply
         error_say(err, -EIO, "%s", why[0] != '\0' ? why : curl_easy_strerror(code));
     }
     if (receiver.too_long || code != CURLE_OK) {
-        transfer_reply_deinit(&reply);
+        fetch_reply_deinit(&reply);
         return receiver.too_long ? -EMSGSIZE : -EIO;
     }
     reply.status = (unsigned)status;
@@ -87,7 +86,7 @@ int transfer_fetch(const struct transfer_options *options, struct transfer_reply
     return 0;
 }
 
-void transfer_add_parameter(struct strbuf *form, const char *name, struct str value) {
+void fetch_add_parameter(struct strbuf *form, const char *name, struct str value) {
     static const char hex[] = "0123456789ABCDEF";
     strbuf_printf(form, "%s%s=", form->len > 0 ? "&" : "", name);
     for (size_t i = 0; i < value.len; i++) {
