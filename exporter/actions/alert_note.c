@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "actions/alert_note.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+
+#define FALLBACK_VALID_MS ((int64_t)4 * 60 * 1000) /* four times the usual delay between two */
+
+void alert_time(int64_t t_ms, char out[ALERT_TIME_BYTES]) {
+    time_t seconds = (time_t)(t_ms / 1000);
+    struct tm parts;
+    char whole[24];
+    if (t_ms < 0 || gmtime_r(&seconds, &parts) == NULL ||
+        strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+        (void)snprintf(out, ALERT_TIME_BYTES, "1970-01-01T00:00:00.000Z");
+        return;
+    }
+    (void)snprintf(out, ALERT_TIME_BYTES, "%s.%03dZ", whole, (int)(t_ms % 1000));
+}
+
+/* As Go's url.QueryEscape: bytes that mean something in a query are %XX, a space is a plus. */
+static void add_escaped(struct strbuf *out, struct str text) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (c == ' ') {
+            strbuf_add_char(out, '+');
+        } else if (memchr(plain, c, sizeof(plain) - 1) != NULL) {
+            strbuf_add_char(out, c);
+        } else {
+            strbuf_printf(out, "%%%02X", (unsigned)(unsigned char)c);
+        }
+    }
+}
+
+void alert_generator_url(struct str external_url, struct str query, struct strbuf *out) {
+    while (external_url.len > 0 && external_url.data[external_url.len - 1] == '/') {
+        external_url.len--;
+    }
+    strbuf_add_str(out, external_url);
+    strbuf_add_text(out, "/graph?g0.expr=");
+    add_escaped(out, query);
+    strbuf_add_text(out, "&g0.tab=1");
+}
+
+static bool has_label(const struct alert_view *alert, struct str name) {
+    for (size_t i = 0; i < alert->n_labels; i++) {
+        if (str_equal(alert->labels[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An empty value is the same as no label. */
+static void write_label(struct json_writer *json, const struct label *label) {
+    if (label->value.len > 0) {
+        json_key(json, label->name);
+        json_str(json, NULL, label->value);
+    }
+}
+
+static void write_labels(struct json_writer *json, const struct alert_view *alert,
+                         const struct alert_note_options *options) {
+    json_object_begin(json, "labels");
+    for (size_t i = 0; i < alert->n_labels; i++) {
+        write_label(json, &alert->labels[i]);
+    }
+    for (size_t i = 0; i < options->n_external_labels; i++) {
+        if (!has_label(alert, options->external_labels[i].name)) {
+            write_label(json, &options->external_labels[i]);
+        }
+    }
+    json_object_end(json);
+    json_object_begin(json, "annotations");
+    for (size_t i = 0; i < alert->n_annotations; i++) {
+        write_label(json, &alert->annotations[i]);
+    }
+    json_object_end(json);
+}
+
+struct alert_note alert_note_of(const struct alert_event *event,
+                                const struct alert_note_options *options, int64_t now_ms) {
+    const struct alert_view *alert = event->alert;
+    struct strbuf text = {0}, url = {0};
+    struct json_writer json = {.out = &text};
+    char starts[ALERT_TIME_BYTES];
+    alert_time(alert->fired_ms != 0 ? alert->fired_ms : alert->active_ms, starts);
+    alert_generator_url(options->external_url, alert->query, &url);
+    json_object_begin(&json, NULL);
+    write_labels(&json, alert, options);
+    json_text(&json, "startsAt", starts);
+    json_str(&json, "generatorURL", strbuf_view(&url));
+    strbuf_deinit(&url);
+    int64_t valid_for_ms = alert->valid_until_ms - now_ms;
+    return (struct alert_note){
+        .id = alert->id,
+        .resolved_ms = alert->resolved_ms,
+        .valid_for_ms = valid_for_ms > 0 ? valid_for_ms : FALLBACK_VALID_MS,
+        .json = buffer_new(&text),
+    };
+}
+
+struct alert_note alert_note_ref(const struct alert_note *note) {
+    struct alert_note copy = *note;
+    (void)buffer_ref(copy.json);
+    return copy;
+}
+
+void alert_note_deinit(struct alert_note *note) {
+    note->json = buffer_unref(note->json);
+}
+
+void alert_note_write(const struct alert_note *note, int64_t now_ms, struct strbuf *out) {
+    char ends[ALERT_TIME_BYTES];
+    alert_time(note->resolved_ms != 0 ? note->resolved_ms : now_ms + note->valid_for_ms, ends);
+    strbuf_add(out, note->json->data, note->json->len);
+    strbuf_printf(out, ",\"endsAt\":\"%s\"}", ends);
+}
