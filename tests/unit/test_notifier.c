@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the notifier is made of and asked for; the way to the servers is the system test's. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "turn.h"
+#include "actions/notifier.h"
+
+static struct loop *loop;
+static struct worker_pool *pool;
+static struct resolver *resolver;
+
+static int set_up(void **state) {
+    assert_int_equal(loop_new(&loop), 0);
+    pool = worker_pool_new(loop, NULL);
+    resolver = resolver_new(loop, pool);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    resolver = resolver_free(resolver);
+    pool = worker_pool_free(pool);
+    loop = loop_free(loop);
+    return 0;
+}
+
+static void tell(struct notifier *notifier, uint64_t id) {
+    const struct label label = {str_of("alertname"), str_of("A")};
+    const struct alert_view alert = {.id = id,
+                                     .state = ALERT_FIRING,
+                                     .labels = &label,
+                                     .n_labels = 1,
+                                     .fired_ms = 1,
+                                     .query = str_of("1")};
+    notifier_event(notifier, &(struct alert_event){ALERT_EVENT_FIRING, 1, &alert});
+}
+
+static void nobody_to_tell_costs_nothing(void **state) {
+    CLEANUP(notifier_freep)
+    struct notifier *notifier = notifier_new(
+        &(struct notifier_options){.loop = loop, .resolver = resolver, .external_url = str_of("")});
+    struct batch batch = {0};
+    tell(notifier, 1);
+    notifier_collect(notifier, &batch);
+    assert_int_equal(notifier_queued(notifier), 0);
+    assert_int_equal(batch.n_samples, 0);
+    batch_deinit(&batch);
+}
+
+static void every_alertmanager_has_a_queue(void **state) {
+    const struct notifier_alertmanager alertmanagers[] = {{.url = "http://127.0.0.1:1"},
+                                                          {.url = "http://127.0.0.1:2"}};
+    CLEANUP(notifier_freep)
+    struct notifier *notifier =
+        notifier_new(&(struct notifier_options){.loop = loop,
+                                                .resolver = resolver,
+                                                .external_url = str_of("http://me"),
+                                                .alertmanagers = alertmanagers,
+                                                .n_alertmanagers = 2});
+    tell(notifier, 1);
+    tell(notifier, 2);
+    tell(notifier, 2); /* in the place of the one before */
+    assert_int_equal(notifier_queued(notifier), 4);
+    turn_for(loop, 20 * USEC_PER_MSEC); /* refused, and back in their queues */
+    assert_int_equal(notifier_queued(notifier), 4);
+}
+
+static void may_be_freed_with_requests_under_way(void **state) {
+    const struct notifier_alertmanager alertmanager = {.url = "http://localhost:1"};
+    struct notifier *notifier = notifier_new(&(struct notifier_options){
+        .loop = loop, .resolver = resolver, .alertmanagers = &alertmanager, .n_alertmanagers = 1});
+    tell(notifier, 1);
+    turn_until_quiet(loop);
+    notifier = notifier_free(notifier);
+    assert_null(notifier);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(nobody_to_tell_costs_nothing),
+        TEST(every_alertmanager_has_a_queue),
+        TEST(may_be_freed_with_requests_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
