@@ -319,6 +319,10 @@ static void set_tls(CURL *easy, const struct tls_options *tls) {
     (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure_skip_verify ? 0L : 1L);
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->insecure_skip_verify ? 0L : 2L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* It keeps what it has read of the authorities for a day otherwise. */
+    (void)curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, KEPT_CONNECTION_SEC);
+#endif
     if (tls->ca_file != NULL) {
         set_text(easy, CURLOPT_CAINFO, tls->ca_file);
         (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* instead of the system's */
@@ -377,7 +381,8 @@ static bool set_headers(struct transfer *transfer, const struct transfer_request
 /* libcurl takes the name to verify from the URL: it gets server_name there, and the server gets the
  * name from the URL in its header. Such a connection is nobody else's. */
 static void rename_server(struct transfer *transfer, const char *port) {
-    char *line = mem_printf("Host: %s:%s", transfer->host, port);
+    bool v6 = strchr(transfer->host, ':') != NULL;
+    char *line = mem_printf(v6 ? "Host: [%s]:%s" : "Host: %s:%s", transfer->host, port);
     add_line(&transfer->headers, line);
     free(line);
     must(curl_url_set(transfer->url, CURLUPART_HOST, transfer->tls.server_name, 0) == CURLUE_OK);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* usage: notify [--ca FILE] URL...
+/* usage: notify [--ca FILE [--name NAME]] URL...
  *
  * Tells the Alertmanagers at these URLs what stands on stdin, a line each: "fire ID NAME" or
  * "resolve ID NAME". Ends when all have taken it (0), or after 10 seconds (1). */
@@ -48,9 +48,11 @@ int main(int argc, char **argv) {
     struct notifier_alertmanager alertmanagers[MOST_URLS] = {0};
     size_t count = 0;
     bool with_ca = argc > 2 && strcmp(argv[1], "--ca") == 0;
-    for (int i = with_ca ? 3 : 1; i < argc && count < MOST_URLS; i++) {
+    bool with_name = with_ca && argc > 4 && strcmp(argv[3], "--name") == 0;
+    for (int i = with_name ? 5 : with_ca ? 3 : 1; i < argc && count < MOST_URLS; i++) {
         alertmanagers[count].url = argv[i];
         alertmanagers[count].tls.ca_file = with_ca ? argv[2] : NULL;
+        alertmanagers[count].tls.server_name = with_name ? argv[4] : NULL;
         alertmanagers[count++].timeout_usec = 2 * USEC_PER_SEC;
     }
     CLEANUP(notifier_freep)

@@ -95,6 +95,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         behaviour = self.server.behaviour
         self.server.requests += 1
+        self.server.host = self.headers["Host"]
         if behaviour == "hang":
             self.server.released.wait(20)
             self.close_connection = True
@@ -161,6 +162,10 @@ def a_certificate_must_be_of_a_trusted_authority():
     wrong_name = f"https://127.0.0.1:{made.server_port}"
     code, metrics = notify("fire 1 A\n", wrong_name, options=["--ca", f"{place}/cert.pem"])
     assert code == 1 and made.requests == before, "sent to a server of another name"
+    code, metrics = notify("fire 1 A\n", wrong_name,
+                           options=["--ca", f"{place}/cert.pem", "--name", "localhost"])
+    assert code == 0 and sent(metrics, wrong_name) == 1, metrics
+    assert made.host == f"127.0.0.1:{made.server_port}", made.host
 
 
 try:
