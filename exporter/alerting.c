@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "actions/notifier.h"
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -33,7 +34,9 @@ struct alerting {
     uint64_t alive_usec; /* of the last write */
     bool changed, started;
     struct scrape_series *scrapes;
-    int64_t subquery_step_ms; /* of the set that is evaluated */
+    struct notifier *notifier;
+    struct label labels[TARGET_MOST_LABELS]; /* external ones, borrowed from the configuration */
+    int64_t subquery_step_ms;                /* of the set that is evaluated */
 };
 
 /* An evaluation on its way. */
@@ -243,9 +246,7 @@ static void log_event(const struct alert_event *event) {
 static void rules_event(void *userdata, const struct alert_event *event) {
     struct alerting *alerting = userdata;
     log_event(event);
-    if (alerting->options.event != NULL) {
-        alerting->options.event(alerting->options.userdata, event);
-    }
+    notifier_event(alerting->notifier, event);
 }
 
 static bool has_metric(void *userdata, const char *target, struct str metric) {
@@ -316,6 +317,25 @@ struct rule_set *alerting_prepare(const struct config *config, struct error *err
     return set;
 }
 
+static void apply_delivery(struct alerting *alerting, const struct config *config) {
+    for (size_t i = 0; i < config->n_labels; i++) {
+        alerting->labels[i] =
+            (struct label){str_of(config->labels[i].name), str_of(config->labels[i].value)};
+    }
+    rules_configure(
+        alerting->rules,
+        &(struct rules_delivery){
+            .resend_delay_ms = (int64_t)(config->notify.resend_delay_usec / USEC_PER_MSEC),
+            .external_labels = alerting->labels,
+            .n_external_labels = config->n_labels,
+        });
+    notifier_apply(alerting->notifier, &config->notify, alerting->labels, config->n_labels);
+}
+
+void alerting_apply_secrets(struct alerting *alerting, const struct config *config) {
+    apply_delivery(alerting, config);
+}
+
 void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config) {
     uint64_t wanted = (uint64_t)(set->reach_ms > 0 ? set->reach_ms : 0) * USEC_PER_MSEC;
     uint64_t kept = config->history_usec;
@@ -326,9 +346,14 @@ void alerting_apply(struct alerting *alerting, struct rule_set *set, const struc
                       config->history_bytes);
     scrape_series_apply(alerting->scrapes, config->targets, config->n_targets,
                         loop_now_ms(alerting->options.loop));
+    apply_delivery(alerting, config);
     alerting->subquery_step_ms = set->interval_ms;
     rules_set(alerting->rules, set, loop_now_ms(alerting->options.loop));
     run_soon(alerting);
+}
+
+void alerting_collect(const struct alerting *alerting, struct batch *batch) {
+    notifier_collect(alerting->notifier, batch);
 }
 
 const struct rules *alerting_rules(const struct alerting *alerting) {
@@ -354,6 +379,11 @@ struct alerting *alerting_new(const struct alerting_options *options) {
         .state_changed = state_changed,
         .submit = submit,
         .userdata = alerting,
+    });
+    alerting->notifier = notifier_new(&(struct notifier_parts){
+        .loop = options->loop,
+        .resolver = options->resolver,
+        .external_url = str_of(options->external_url != NULL ? options->external_url : ""),
     });
     alerting->scrapes = scrape_series_new(options->store);
     alerting->next = loop_timer_new(options->loop, run, alerting);
@@ -391,6 +421,7 @@ struct alerting *alerting_free(struct alerting *alerting) {
     durable_file_free(alerting->state);
     worker_pool_free(alerting->disk);
     rules_free(alerting->rules);
+    notifier_free(alerting->notifier);
     scrape_series_free(alerting->scrapes);
     free(alerting->state_path);
     free(alerting);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The rules inside the daemon: when they run, where an expensive one is evaluated, how their state
- * gets to the disk and back, and what a Prometheus would have recorded of a scrape. */
+ * gets to the disk and back, who is told of alerts, and what a Prometheus would have recorded of a
+ * scrape. */
 #pragma once
 
 #include "base/error.h"
 #include "config/config.h"
 #include "io/loop.h"
+#include "io/resolve.h"
 #include "rules/rules.h"
 #include "sampler/sampler.h"
 #include "store/store.h"
@@ -16,11 +18,9 @@ struct alerting;
 struct alerting_options {
     struct loop *loop;
     struct store *store;
-    const char *storage_path; /* borrowed; NULL: state is not kept */
-    const char *external_url; /* borrowed; NULL: none */
-    /* Each event, besides its line in the log; NULL: nobody. */
-    void (*event)(void *userdata, const struct alert_event *event);
-    void *userdata;
+    const char *storage_path;  /* borrowed; NULL: state is not kept */
+    const char *external_url;  /* borrowed; NULL: none */
+    struct resolver *resolver; /* of the names of those who are told */
 };
 
 struct alerting *alerting_new(const struct alerting_options *options);
@@ -37,7 +37,13 @@ struct rule_set *alerting_prepare(const struct config *config, struct error *err
  * configuration must live as long as it is the current one. */
 void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config);
 
+/* The same configuration with other secrets. */
+void alerting_apply_secrets(struct alerting *alerting, const struct config *config);
+
 /* After each round of a target. ready: every target has ended one. */
 void alerting_round_ended(struct alerting *alerting, const struct target_view *target, bool ready);
 
 const struct rules *alerting_rules(const struct alerting *alerting);
+
+/* Metrics about rules, alerts and who was told of them. */
+void alerting_collect(const struct alerting *alerting, struct batch *batch);

@@ -118,10 +118,11 @@ static void reload_failed(struct app *app, const char *text) {
 }
 
 static void reload_take(struct app *app, struct config *config, struct rule_set *rules) {
-    config_deinit(&app->config);
+    struct config old = app->config;
     app->config = *config;
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
     alerting_apply(app->alerting, rules, &app->config);
+    config_deinit(&old);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
     log_info("configuration '%s' is loaded: %zu targets", app->config_path, app->config.n_targets);
@@ -174,9 +175,11 @@ static void secrets_parse(struct app *app, struct str packed) {
     if (config_files_unpack(packed, &files, NULL) == 0 &&
         config_files_fingerprint(files) == app->fingerprint &&
         config_parse(files, &config, NULL) == 0) {
-        config_deinit(&app->config);
+        struct config old = app->config;
         app->config = config;
         sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+        alerting_apply_secrets(app->alerting, &app->config);
+        config_deinit(&old);
     }
 }
 
@@ -293,6 +296,9 @@ static void refresh_self(void *userdata) {
         app->log_writer != NULL ? log_writer_lost_lines(app->log_writer) : 0;
     batch_clear(&app->self_batch);
     self_metrics_add(&app->self_sources, &app->self_batch);
+    if (app->alerting != NULL) {
+        alerting_collect(app->alerting, &app->self_batch);
+    }
     store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
     store_publish(app->self);
 }
@@ -424,6 +430,7 @@ static int build_rules(struct app *app, struct error *err) {
         .store = app->store,
         .storage_path = app->storage_path,
         .external_url = app->flags->external_url,
+        .resolver = app->resolver,
     });
     alerting_apply(app->alerting, rules, &app->config);
     return 0;

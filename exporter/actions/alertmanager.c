@@ -29,11 +29,10 @@ struct entry {
 struct alertmanager {
     struct loop *loop;
     struct transfers *transfers;
+    const struct http_options *http;
     char *url;   /* of the API */
+    char *base;  /* as the options have it */
     char *shown; /* as in labels and the log */
-    char *user, *password, *bearer;
-    struct tls_options tls;
-    uint64_t timeout_usec;
     size_t max_queued, max_batch;
     struct entry *oldest, *newest; /* what waits */
     struct hash_map by_id;         /* the same */
@@ -217,6 +216,7 @@ static void send_batch(struct alertmanager *am) {
     static const struct transfer_header type = {"Content-Type", "application/json"};
     struct strbuf body = {0};
     int64_t now_ms = loop_now_ms(am->loop);
+    uint64_t timeout_usec = am->http->timeout_usec != 0 ? am->http->timeout_usec : TIMEOUT_USEC;
     fill_batch(am);
     for (size_t i = 0; i < am->n_sending; i++) {
         strbuf_add_char(&body, i == 0 ? '[' : ',');
@@ -231,11 +231,12 @@ static void send_batch(struct alertmanager *am) {
                                            .headers = &type,
                                            .n_headers = 1,
                                            .body = strbuf_view(&body),
-                                           .user = am->user,
-                                           .password = am->password,
-                                           .bearer = am->bearer,
-                                           .tls = &am->tls,
-                                           .deadline_usec = am->sent_at_usec + am->timeout_usec,
+                                           .user = am->http->user,
+                                           .password = am->http->password,
+                                           .scheme = am->http->scheme,
+                                           .credentials = am->http->credentials,
+                                           .tls = &am->http->tls,
+                                           .deadline_usec = am->sent_at_usec + timeout_usec,
                                            .done = done,
                                            .userdata = am,
                                        });
@@ -274,10 +275,6 @@ void alertmanager_notify(struct alertmanager *am, const struct alert_note *note)
 
 /* ---- life ---- */
 
-static char *copy(const char *text) {
-    return text != NULL ? mem_strdup(text) : NULL;
-}
-
 static size_t or_else(size_t value, size_t fallback) {
     return value != 0 ? value : fallback;
 }
@@ -298,28 +295,24 @@ struct alertmanager *alertmanager_new(const struct alertmanager_options *options
         .max_timeout_usec = BREAKER_LONGEST_USEC,
     };
     struct alertmanager *am = mem_alloc(sizeof(*am));
-    size_t url_len = strlen(options->url);
-    while (url_len > 0 && options->url[url_len - 1] == '/') {
+    const char *url = options->http->url;
+    size_t url_len = strlen(url);
+    while (url_len > 0 && url[url_len - 1] == '/') {
         url_len--;
     }
     *am = (struct alertmanager){
         .loop = options->loop,
         .transfers = options->transfers,
-        .url = mem_printf("%.*s/api/v2/alerts", (int)url_len, options->url),
-        .shown = shown_url(options->url),
-        .user = copy(options->user),
-        .password = copy(options->password),
-        .bearer = copy(options->bearer),
-        .timeout_usec = options->timeout_usec != 0 ? options->timeout_usec : TIMEOUT_USEC,
+        .http = options->http,
+        .url = mem_printf("%.*s/api/v2/alerts", (int)url_len, url),
+        .base = mem_strdup(url),
+        .shown = shown_url(url),
         .max_queued = or_else(options->max_queued, ALERTMANAGER_MOST_QUEUED),
         .max_batch = or_else(options->max_batch, ALERTMANAGER_MOST_BATCH),
         .backoff = {.first_usec = FIRST_WAIT_USEC,
                     .max_usec = LONGEST_WAIT_USEC,
                     .jitter = WAIT_JITTER},
     };
-    if (options->tls != NULL) {
-        tls_options_copy(options->tls, &am->tls);
-    }
     am->sending = mem_array(am->max_batch, sizeof(*am->sending));
     am->deferred = loop_deferred_new(am->loop, go_on, am);
     am->timer = loop_timer_new(am->loop, go_on, am);
@@ -344,12 +337,17 @@ struct alertmanager *alertmanager_free(struct alertmanager *am) {
     free(am->sending);
     mem_free_secret(am->url);
     free(am->shown);
-    free(am->user);
-    mem_free_secret(am->password);
-    mem_free_secret(am->bearer);
-    tls_options_deinit(&am->tls);
+    mem_free_secret(am->base);
     free(am);
     return NULL;
+}
+
+void alertmanager_configure(struct alertmanager *am, const struct http_options *http) {
+    am->http = http;
+}
+
+const char *alertmanager_url(const struct alertmanager *am) {
+    return am->base;
 }
 
 /* ---- metrics ---- */

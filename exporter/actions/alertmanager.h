@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "actions/alert_note.h"
+#include "actions/notify_options.h"
 #include "breaker/breaker.h"
 #include "io/transfer.h"
 #include "store/batch.h"
@@ -22,23 +23,25 @@
 
 struct alertmanager;
 
-/* Everything is copied but loop and transfers, which outlive it. */
+/* loop and transfers outlive it. */
 struct alertmanager_options {
     struct loop *loop;
     struct transfers *transfers;
-    const char *url;             /* http://host:9093, with a path before /api/v2/alerts if any */
-    const char *user, *password; /* or NULL */
-    const char *bearer;          /* or NULL */
-    const struct tls_options *tls;
-    uint64_t timeout_usec; /* 0: 10 s */
-    size_t max_queued;     /* 0: ALERTMANAGER_MOST_QUEUED; the oldest is dropped above it */
-    size_t max_batch;      /* 0: ALERTMANAGER_MOST_BATCH */
+    /* Borrowed until alertmanager_configure(). http->url is http://host:9093, with a path before
+     * /api/v2/alerts if any; timeout_usec 0: 10 s. */
+    const struct http_options *http;
+    size_t max_queued; /* 0: ALERTMANAGER_MOST_QUEUED; the oldest is dropped above it */
+    size_t max_batch;  /* 0: ALERTMANAGER_MOST_BATCH */
 };
 
 struct alertmanager *alertmanager_new(const struct alertmanager_options *options);
 /* What waits is dropped. NULL is fine. Return: NULL. */
 struct alertmanager *alertmanager_free(struct alertmanager *alertmanager);
 DEFINE_CLEANUP(struct alertmanager, alertmanager_free);
+
+/* Options of the same URL, for the next request on: what waits stays. */
+void alertmanager_configure(struct alertmanager *alertmanager, const struct http_options *http);
+const char *alertmanager_url(const struct alertmanager *alertmanager);
 
 /* Takes a reference to the note; it leaves from the next turn of the loop on. */
 void alertmanager_notify(struct alertmanager *alertmanager, const struct alert_note *note);

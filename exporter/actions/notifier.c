@@ -3,66 +3,24 @@
 #include "actions/notifier.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "actions/alertmanager.h"
-#include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 struct notifier {
-    struct loop *loop;
-    struct transfers *transfers; /* NULL when nobody is told: libcurl costs memory */
-    struct arena arena;          /* of what note borrows */
+    struct notifier_parts parts;
+    struct transfers *transfers; /* NULL while nobody is told: libcurl costs memory */
     struct alert_note_options note;
     struct alertmanager **alertmanagers;
     size_t n_alertmanagers;
 };
 
-static void copy_note_options(struct notifier *notifier, const struct notifier_options *options) {
-    struct label *labels =
-        arena_array(&notifier->arena, options->n_external_labels, sizeof(*labels));
-    for (size_t i = 0; i < options->n_external_labels; i++) {
-        const struct label *label = &options->external_labels[i];
-        labels[i].name = arena_dup(&notifier->arena, label->name);
-        labels[i].value = arena_dup(&notifier->arena, label->value);
-    }
-    notifier->note = (struct alert_note_options){
-        .external_url = arena_dup(&notifier->arena, options->external_url),
-        .external_labels = labels,
-        .n_external_labels = options->n_external_labels,
-    };
-}
-
-static void add_alertmanager(struct notifier *notifier, const struct notifier_alertmanager *from) {
-    notifier->alertmanagers[notifier->n_alertmanagers++] =
-        alertmanager_new(&(struct alertmanager_options){
-            .loop = notifier->loop,
-            .transfers = notifier->transfers,
-            .url = from->url,
-            .user = from->user,
-            .password = from->password,
-            .bearer = from->bearer,
-            .tls = &from->tls,
-            .timeout_usec = from->timeout_usec,
-        });
-}
-
-struct notifier *notifier_new(const struct notifier_options *options) {
+struct notifier *notifier_new(const struct notifier_parts *parts) {
     struct notifier *notifier = mem_alloc(sizeof(*notifier));
-    notifier->loop = options->loop;
-    copy_note_options(notifier, options);
-    if (options->n_alertmanagers == 0) {
-        return notifier;
-    }
-    notifier->transfers = transfers_new(options->loop, options->resolver);
-    if (notifier->transfers == NULL) {
-        log_error("libcurl cannot be set up: nobody is told about alerts");
-        return notifier;
-    }
-    notifier->alertmanagers = mem_array(options->n_alertmanagers, sizeof(*notifier->alertmanagers));
-    for (size_t i = 0; i < options->n_alertmanagers; i++) {
-        add_alertmanager(notifier, &options->alertmanagers[i]);
-    }
+    notifier->parts = *parts;
+    notifier->note.external_url = parts->external_url;
     return notifier;
 }
 
@@ -75,16 +33,69 @@ struct notifier *notifier_free(struct notifier *notifier) {
     }
     free(notifier->alertmanagers);
     (void)transfers_free(notifier->transfers);
-    arena_deinit(&notifier->arena);
     free(notifier);
     return NULL;
+}
+
+/* The one with this URL, taken out of the list; or NULL. */
+static struct alertmanager *take_old(struct notifier *notifier, const char *url) {
+    for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
+        struct alertmanager *old = notifier->alertmanagers[i];
+        if (old != NULL && strcmp(alertmanager_url(old), url) == 0) {
+            notifier->alertmanagers[i] = NULL;
+            return old;
+        }
+    }
+    return NULL;
+}
+
+static struct alertmanager *keep_or_make(struct notifier *notifier,
+                                         const struct http_options *http) {
+    struct alertmanager *old = take_old(notifier, http->url);
+    if (old != NULL) {
+        alertmanager_configure(old, http);
+        return old;
+    }
+    return alertmanager_new(&(struct alertmanager_options){
+        .loop = notifier->parts.loop, .transfers = notifier->transfers, .http = http});
+}
+
+static bool can_transfer(struct notifier *notifier) {
+    if (notifier->transfers == NULL) {
+        notifier->transfers = transfers_new(notifier->parts.loop, notifier->parts.resolver);
+    }
+    if (notifier->transfers == NULL) {
+        log_error("libcurl cannot be set up: nobody is told about alerts");
+    }
+    return notifier->transfers != NULL;
+}
+
+void notifier_apply(struct notifier *notifier, const struct notify_options *options,
+                    const struct label *labels, size_t n_labels) {
+    notifier->note.external_labels = labels;
+    notifier->note.n_external_labels = n_labels;
+    size_t count = options->n_alertmanagers;
+    if (count > 0 && !can_transfer(notifier)) {
+        count = 0;
+    }
+    struct alertmanager **alertmanagers = mem_array(count + 1, sizeof(*alertmanagers));
+    for (size_t i = 0; i < count; i++) {
+        alertmanagers[i] = keep_or_make(notifier, &options->alertmanagers[i]);
+    }
+    for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
+        (void)alertmanager_free(notifier->alertmanagers[i]);
+    }
+    free(notifier->alertmanagers);
+    notifier->alertmanagers = alertmanagers;
+    notifier->n_alertmanagers = count;
 }
 
 void notifier_event(struct notifier *notifier, const struct alert_event *event) {
     if (notifier->n_alertmanagers == 0) {
         return;
     }
-    struct alert_note note = alert_note_of(event, &notifier->note, loop_now_ms(notifier->loop));
+    struct alert_note note =
+        alert_note_of(event, &notifier->note, loop_now_ms(notifier->parts.loop));
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         alertmanager_notify(notifier->alertmanagers[i], &note);
     }

@@ -7,37 +7,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "actions/notify_options.h"
 #include "io/loop.h"
 #include "io/resolve.h"
-#include "io/tls_options.h"
 #include "rules/event.h"
 #include "store/batch.h"
 
 struct notifier;
 
-struct notifier_alertmanager {
-    const char *url;             /* http://host:9093, with a path before /api/v2/alerts if any */
-    const char *user, *password; /* or NULL */
-    const char *bearer;          /* or NULL */
-    struct tls_options tls;
-    uint64_t timeout_usec; /* 0: 10 s */
-};
-
-/* Everything is copied but loop and resolver, which outlive it. */
-struct notifier_options {
+/* All outlive the notifier. */
+struct notifier_parts {
     struct loop *loop;
     struct resolver *resolver;
     struct str external_url; /* where our pages are, for links */
-    const struct label *external_labels;
-    size_t n_external_labels;
-    const struct notifier_alertmanager *alertmanagers;
-    size_t n_alertmanagers;
 };
 
-struct notifier *notifier_new(const struct notifier_options *options);
+/* Nobody is told before notifier_apply(). */
+struct notifier *notifier_new(const struct notifier_parts *parts);
 /* What waits is dropped: whoever fires is sent again by the rules. NULL is fine. Return: NULL. */
 struct notifier *notifier_free(struct notifier *notifier);
 DEFINE_CLEANUP(struct notifier, notifier_free);
+
+/* Takes a configuration over, which is borrowed until the next one has been; labels are external
+ * ones, added where an alert has no such label. Alertmanagers that are in both keep what waits. */
+void notifier_apply(struct notifier *notifier, const struct notify_options *options,
+                    const struct label *labels, size_t n_labels);
 
 /* Copies what it needs and returns at once; legal while the rules are evaluated. */
 void notifier_event(struct notifier *notifier, const struct alert_event *event);

@@ -23,7 +23,7 @@ struct http_options {
     char *credentials;     /* Authorization: SCHEME CREDENTIALS; NULL: none */
     struct http_header {
         char *name, *value;
-    } *headers;
+    } * headers;
     size_t n_headers;
     struct tls_options tls;
     uint64_t timeout_usec;
@@ -48,13 +48,13 @@ struct channel_options {
     /* Of email: smtp://host:587 or smtps://host:465, user and password are those of the login. Of
      * exec: timeout_usec alone. */
     struct http_options http;
-    char *routing_key;             /* pagerduty: of an integration of Events API v2 */
+    char *routing_key;                    /* pagerduty: of an integration of Events API v2 */
     char *slack_channel, *slack_username; /* or NULL: those of the hook */
-    char **to;                     /* email: addresses */
+    char **to;                            /* email: addresses */
     size_t n_to;
-    char *from;                    /* email */
-    bool require_tls;              /* email: STARTTLS must be offered by smtp:// servers */
-    char **command;                /* exec: NULL-terminated; the first is a path */
+    char *from;       /* email */
+    bool require_tls; /* email: STARTTLS must be offered by smtp:// servers */
+    char **command;   /* exec: NULL-terminated; the first is a path */
 };
 
 struct receiver_options {
@@ -68,12 +68,12 @@ struct receiver_options {
 struct route_options {
     struct matcher *matchers; /* all must hold; texts and regexes are owned */
     size_t n_matchers;
-    size_t receiver;          /* index */
-    char **group_by;          /* names of labels, sorted */
+    size_t receiver; /* index */
+    char **group_by; /* names of labels, sorted */
     size_t n_group_by;
-    bool group_by_all;        /* '...': each alert is its own group */
+    bool group_by_all; /* '...': each alert is its own group */
     uint64_t group_wait_usec, group_interval_usec, repeat_interval_usec;
-    bool go_on;               /* `continue` */
+    bool go_on; /* `continue` */
 };
 
 struct notify_options {

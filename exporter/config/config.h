@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "actions/notify_options.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "sampler/target_options.h"
@@ -19,14 +20,15 @@
 #define CONFIG_DEFAULT_RULES   "/usr/share/dbvitals/alerts/*.yml"
 #define CONFIG_MOST_BYTES      ((size_t)1024 * 1024)
 #define CONFIG_MOST_TARGETS    2000
-#define CONFIG_MOST_SECRET     ((size_t)4096) /* bytes of a secret file */
+#define CONFIG_MOST_SECRET     ((size_t)4096)               /* bytes of a secret file */
+#define CONFIG_MOST_SECRETS    (CONFIG_MOST_TARGETS + 2000) /* and those of receivers */
 #define CONFIG_MOST_PATH       ((size_t)4096)
 #define CONFIG_MOST_PATTERNS   100 /* of rule files */
 #define CONFIG_MOST_RULE_FILES 1000
 #define CONFIG_MOST_RULE_BYTES ((size_t)16 * 1024 * 1024) /* of all of them */
 #define CONFIG_MOST_PACKED                                                                         \
     (CONFIG_MOST_RULE_BYTES + CONFIG_MOST_RULE_FILES * (CONFIG_MOST_PATH + 8) +                    \
-     CONFIG_MOST_BYTES + CONFIG_MOST_TARGETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
+     CONFIG_MOST_BYTES + CONFIG_MOST_SECRETS * (CONFIG_MOST_SECRET + CONFIG_MOST_PATH + 8) +       \
      CONFIG_MOST_PATH + 64)
 
 struct config {
@@ -42,6 +44,7 @@ struct config {
     size_t n_rule_patterns;
     struct config_rule_file *rule_files; /* what they matched, sorted; of config_parse() */
     size_t n_rule_files;
+    struct notify_options notify;
 };
 
 struct config_rule_file {

@@ -32,6 +32,7 @@ static const struct key top_keys[TOP_KEY_COUNT] = {
     [TOP_HISTORY] = {"history", KEY_MAP,
                      .help = "How much of the past is kept in memory, for rules and queries."},
     [TOP_RULES] = {"rules", KEY_MAP, .help = "Which rules the daemon evaluates itself."},
+    [TOP_NOTIFY] = {"notify", KEY_MAP, .help = "Who is told about alerts."},
     [TOP_TARGETS] = {"targets", KEY_LIST,
                      .help = "The servers to watch. Without any the daemon only serves its own "
                              "metrics."},
@@ -181,6 +182,7 @@ const struct key_section key_section_history = {"history", history_keys, HISTORY
 const struct key_section key_section_rules = {"rules", rules_keys, RULES_KEY_COUNT};
 const struct key_section key_section_target = {"targets[]", target_keys, TARGET_KEY_COUNT};
 const struct key_section key_section_tls = {"targets[].tls", tls_keys, TLS_KEY_COUNT};
+const struct key_section key_section_notify_tls = {"notify.*.tls_config", tls_keys, TLS_KEY_COUNT};
 const struct key_section key_section_databases = {"targets[].databases", databases_keys,
                                                   DATABASES_KEY_COUNT};
 const struct key_section key_section_collector = {"targets[].collectors.<name>", collector_keys,
@@ -188,8 +190,13 @@ const struct key_section key_section_collector = {"targets[].collectors.<name>",
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
-    &key_section_top,    &key_section_global, &key_section_history,   &key_section_rules,
-    &key_section_target, &key_section_tls,    &key_section_databases, &key_section_collector,
+    &key_section_top,           &key_section_global,     &key_section_history,
+    &key_section_rules,         &key_section_target,     &key_section_tls,
+    &key_section_databases,     &key_section_collector,  &key_section_notify,
+    &key_section_alertmanager,  &key_section_receiver,   &key_section_webhook,
+    &key_section_slack,         &key_section_pagerduty,  &key_section_email,
+    &key_section_exec,          &key_section_route,      &key_section_basic_auth,
+    &key_section_authorization, &key_section_notify_tls,
 };
 
 static const char *const type_names[] = {

@@ -26,6 +26,7 @@ enum key_type {
 enum key_flag {
     KEY_MAY_BE_ZERO = 1,  /* 0 is legal although it is below the least */
     KEY_MAY_BE_EMPTY = 2, /* of KEY_TEXT */
+    KEY_MAY_BE_ONE = 4,   /* of KEY_LIST: a text instead of a list with one */
 };
 
 struct key {
@@ -47,7 +48,7 @@ struct key_section {
 };
 
 /* Sections with the indexes of their rows. */
-enum { TOP_GLOBAL, TOP_HISTORY, TOP_RULES, TOP_TARGETS, TOP_KEY_COUNT };
+enum { TOP_GLOBAL, TOP_HISTORY, TOP_RULES, TOP_NOTIFY, TOP_TARGETS, TOP_KEY_COUNT };
 extern const struct key_section key_section_top;
 
 enum { GLOBAL_INTERVAL, GLOBAL_TIMEOUT, GLOBAL_LABELS, GLOBAL_KEY_COUNT };
@@ -97,6 +98,110 @@ extern const struct key_section key_section_databases;
 
 enum { COLLECTOR_KEY_ENABLED, COLLECTOR_KEY_INTERVAL, COLLECTOR_KEY_TIMEOUT, COLLECTOR_KEY_COUNT };
 extern const struct key_section key_section_collector;
+
+/* Below `notify:` (keys_notify.c). */
+enum {
+    NOTIFY_RESEND_DELAY,
+    NOTIFY_ALERTMANAGERS,
+    NOTIFY_RECEIVERS,
+    NOTIFY_ROUTES,
+    NOTIFY_KEY_COUNT
+};
+extern const struct key_section key_section_notify;
+
+enum {
+    ALERTMANAGER_KEY_URL,
+    ALERTMANAGER_KEY_PATH_PREFIX,
+    ALERTMANAGER_KEY_TIMEOUT,
+    ALERTMANAGER_KEY_BASIC_AUTH,
+    ALERTMANAGER_KEY_AUTHORIZATION,
+    ALERTMANAGER_KEY_TLS,
+    ALERTMANAGER_KEY_COUNT
+};
+extern const struct key_section key_section_alertmanager;
+
+enum { BASIC_AUTH_USERNAME, BASIC_AUTH_PASSWORD, BASIC_AUTH_PASSWORD_FILE, BASIC_AUTH_KEY_COUNT };
+extern const struct key_section key_section_basic_auth;
+
+enum {
+    AUTHORIZATION_TYPE,
+    AUTHORIZATION_CREDENTIALS,
+    AUTHORIZATION_CREDENTIALS_FILE,
+    AUTHORIZATION_KEY_COUNT
+};
+extern const struct key_section key_section_authorization;
+
+/* The same rows as key_section_tls, below an Alertmanager or a receiver. */
+extern const struct key_section key_section_notify_tls;
+
+/* From RECEIVER_KEY_WEBHOOK on in the order of enum channel_kind. */
+enum {
+    RECEIVER_KEY_NAME,
+    RECEIVER_KEY_WEBHOOK,
+    RECEIVER_KEY_SLACK,
+    RECEIVER_KEY_PAGERDUTY,
+    RECEIVER_KEY_EMAIL,
+    RECEIVER_KEY_EXEC,
+    RECEIVER_KEY_COUNT
+};
+extern const struct key_section key_section_receiver;
+
+/* What several kinds of channels have stands first, in the same order. */
+enum { CHANNEL_KEY_SEND_RESOLVED, CHANNEL_KEY_TIMEOUT, CHANNEL_KEY_TLS, CHANNEL_KEY_OWN };
+
+enum {
+    WEBHOOK_KEY_URL = CHANNEL_KEY_OWN,
+    WEBHOOK_KEY_URL_FILE,
+    WEBHOOK_KEY_HEADERS,
+    WEBHOOK_KEY_BASIC_AUTH,
+    WEBHOOK_KEY_AUTHORIZATION,
+    WEBHOOK_KEY_COUNT
+};
+extern const struct key_section key_section_webhook;
+
+enum {
+    SLACK_KEY_WEBHOOK_URL = CHANNEL_KEY_OWN,
+    SLACK_KEY_WEBHOOK_URL_FILE,
+    SLACK_KEY_CHANNEL,
+    SLACK_KEY_USERNAME,
+    SLACK_KEY_COUNT
+};
+extern const struct key_section key_section_slack;
+
+enum {
+    PAGERDUTY_KEY_ROUTING_KEY = CHANNEL_KEY_OWN,
+    PAGERDUTY_KEY_ROUTING_KEY_FILE,
+    PAGERDUTY_KEY_URL,
+    PAGERDUTY_KEY_COUNT
+};
+extern const struct key_section key_section_pagerduty;
+
+enum {
+    EMAIL_KEY_TO = CHANNEL_KEY_OWN,
+    EMAIL_KEY_FROM,
+    EMAIL_KEY_SMTP,
+    EMAIL_KEY_USERNAME,
+    EMAIL_KEY_PASSWORD,
+    EMAIL_KEY_PASSWORD_FILE,
+    EMAIL_KEY_REQUIRE_TLS,
+    EMAIL_KEY_COUNT
+};
+extern const struct key_section key_section_email;
+
+enum { EXEC_KEY_SEND_RESOLVED, EXEC_KEY_TIMEOUT, EXEC_KEY_COMMAND, EXEC_KEY_COUNT };
+extern const struct key_section key_section_exec;
+
+enum {
+    ROUTE_KEY_MATCHERS,
+    ROUTE_KEY_RECEIVER,
+    ROUTE_KEY_GROUP_BY,
+    ROUTE_KEY_GROUP_WAIT,
+    ROUTE_KEY_GROUP_INTERVAL,
+    ROUTE_KEY_REPEAT_INTERVAL,
+    ROUTE_KEY_CONTINUE,
+    ROUTE_KEY_COUNT
+};
+extern const struct key_section key_section_route;
 
 /* A key as the documentation shows it. */
 struct config_key {

@@ -19,6 +19,7 @@ void config_init(struct config *config) {
         .history_max_usec = (uint64_t)6 * 3600 * USEC_PER_SEC,
         .history_bytes = (uint64_t)256 * 1024 * 1024,
         .rules_interval_usec = (uint64_t)5 * USEC_PER_SEC,
+        .notify = {.resend_delay_usec = (uint64_t)60 * USEC_PER_SEC},
     };
 }
 
@@ -40,6 +41,7 @@ void config_deinit(struct config *config) {
         free(config->rule_files[i].text);
     }
     free(config->rule_files);
+    notify_options_deinit(&config->notify);
     config_init(config);
 }
 
@@ -197,6 +199,9 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
         r = read_rules(reader, values[TOP_RULES].node, ret);
     } else if (r == 0) {
         config_default_rules(ret);
+    }
+    if (r == 0 && values[TOP_NOTIFY].node != NULL) {
+        r = config_read_notify(reader, values[TOP_NOTIFY].node, &ret->notify);
     }
     /* After global, wherever it stands in the file: targets inherit from it. */
     if (r == 0) {

@@ -59,34 +59,11 @@ static int check_identity(struct reader *reader, const struct yaml_node *node,
     return r == 0 && !values[TARGET_KEY_TYPE].given ? missing(reader, node, "type") : r;
 }
 
-/* Finds the password that stands outside the address; *ret is NULL when there is none. */
-static int find_password(struct reader *reader, const struct key_value *values, const char **ret) {
-    const struct key_value *inlined = &values[TARGET_KEY_PASSWORD];
-    const struct key_value *file = &values[TARGET_KEY_PASSWORD_FILE];
-    *ret = NULL;
-    if (inlined->given && file->given) {
-        return error_set(reader->err, -EINVAL, file->at,
-                         "both 'password' and 'password_file' are given, and one is enough");
-    }
-    if (inlined->given) {
-        *ret = inlined->text.data;
-    }
-    if (!file->given) {
-        return 0;
-    }
-    struct error inner = {0};
-    char quoted[QUOTE_SIZE];
-    int r = reader->secrets->find(reader->secrets->userdata, file->text.data, ret, &inner);
-    return r < 0 ? error_set(reader->err, r, file->at, "'password_file' %s %s",
-                             quote(file->raw, quoted), inner.text)
-                 : 0;
-}
-
 /* Puts the password into its place, unless the address brought one. */
 static int place_password(struct reader *reader, const struct key_value *values,
                           const char *address_key, char **field) {
     const char *password;
-    int r = find_password(reader, values, &password);
+    int r = config_find_secret(reader, &key_section_target, values, TARGET_KEY_PASSWORD, &password);
     if (r < 0 || password == NULL) {
         return r;
     }

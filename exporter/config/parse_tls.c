@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The `tls:` map of a target. The files that it names are not read here: they may be replaced at
- * any time, and are read when a connection is made. */
+/* Maps that say how TLS is checked. The files that it names are not read here: they may be replaced
+ * at any time, and are read when a connection is made. */
 #include "config/private.h"
 
 #include <errno.h>
@@ -56,18 +56,32 @@ static int check(struct reader *reader, const struct yaml_node *map,
     return 0;
 }
 
-int config_read_tls(struct reader *reader, const struct yaml_node *map,
-                    struct target_options *target) {
+int config_read_tls_options(struct reader *reader, const struct key_section *section,
+                            const struct yaml_node *map, struct tls_options *ret) {
     struct key_value values[TLS_KEY_COUNT];
     if (map == NULL) {
         return 0;
     }
-    int r = reader_section(reader, &key_section_tls, map, values);
+    int r = reader_section(reader, section, map, values);
     if (r == 0) {
         r = check(reader, map, values);
     }
     if (r < 0) {
         return r;
+    }
+    const struct key_value *name = &values[TLS_KEY_SERVER_NAME];
+    ret->ca_file = path_or_null(&values[TLS_KEY_CA_FILE]);
+    ret->cert_file = path_or_null(&values[TLS_KEY_CERT_FILE]);
+    ret->key_file = path_or_null(&values[TLS_KEY_KEY_FILE]);
+    ret->server_name = name->given ? mem_strndup(name->text.data, name->text.len) : NULL;
+    ret->insecure_skip_verify = values[TLS_KEY_INSECURE_SKIP_VERIFY].number != 0;
+    return 0;
+}
+
+int config_read_tls(struct reader *reader, const struct yaml_node *map,
+                    struct target_options *target) {
+    if (map == NULL) {
+        return 0;
     }
     if (target->kind == KIND_HOST) {
         return error_set(reader->err, -EINVAL, map->at, "a host target has no 'tls'");
@@ -78,16 +92,9 @@ int config_read_tls(struct reader *reader, const struct yaml_node *map,
                          "and sslkey",
                          target_kind_names[target->kind]);
     }
-    struct tls_options *tls = &target->redis.tls;
-    if (!tls->enabled) {
+    if (!target->redis.tls.enabled) {
         return error_set(reader->err, -EINVAL, map->at,
                          "'tls' needs a 'url' that begins with 'rediss://'");
     }
-    const struct key_value *name = &values[TLS_KEY_SERVER_NAME];
-    tls->ca_file = path_or_null(&values[TLS_KEY_CA_FILE]);
-    tls->cert_file = path_or_null(&values[TLS_KEY_CERT_FILE]);
-    tls->key_file = path_or_null(&values[TLS_KEY_KEY_FILE]);
-    tls->server_name = name->given ? mem_strndup(name->text.data, name->text.len) : NULL;
-    tls->insecure_skip_verify = values[TLS_KEY_INSECURE_SKIP_VERIFY].number != 0;
-    return 0;
+    return config_read_tls_options(reader, &key_section_tls, map, &target->redis.tls);
 }

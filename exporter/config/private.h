@@ -13,6 +13,32 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
 int config_read_target(struct reader *reader, const struct yaml_node *node,
                        const struct config *config, struct target_options *ret);
 
+/* A secret that may stand in the file (values[key]) or in a file of its own (values[key + 1]); *ret
+ * is NULL when it is not given, and borrowed from the reader's sources. */
+int config_find_secret(struct reader *reader, const struct key_section *section,
+                       const struct key_value *values, size_t key, const char **ret);
+
+/* The same from one value that is the path of a file; name is what the file calls it. */
+int config_read_secret_file(struct reader *reader, const char *name, const struct key_value *file,
+                            const char **ret);
+
+/* A list of texts (or one text), each by the row. *ret and its texts are owned by the caller, also
+ * after an error; it ends in a NULL behind *count. node may be NULL. */
+int config_read_texts(struct reader *reader, const struct key *key, const struct yaml_node *node,
+                      size_t most, char ***ret, size_t *count);
+
+/* A map of certificates by the rows of a section; map may be NULL. Paths become absolute. */
+int config_read_tls_options(struct reader *reader, const struct key_section *section,
+                            const struct yaml_node *map, struct tls_options *ret);
+
+/* name="value", name!=value, name=~"a|b", as Alertmanager writes them. Texts are owned by the
+ * caller; nothing is when it fails. */
+int config_read_matcher(struct reader *reader, const struct key_value *text, struct matcher *ret);
+
+/* The map `notify:`; what was read is owned by the caller, also after an error. */
+int config_read_notify(struct reader *reader, const struct yaml_node *map,
+                       struct notify_options *ret);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

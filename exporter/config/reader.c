@@ -228,6 +228,9 @@ int reader_value(struct reader *reader, const struct key *key, const struct yaml
     enum yaml_type type = key->type == KEY_MAP    ? YAML_MAP
                           : key->type == KEY_LIST ? YAML_LIST
                                                   : YAML_SCALAR;
+    if ((key->flags & KEY_MAY_BE_ONE) != 0 && node->type == YAML_SCALAR) {
+        type = YAML_SCALAR; /* the caller reads it as a list of one */
+    }
     if (node->type != type || yaml_is_null(node)) {
         return wrong_type(reader, key, node);
     }

@@ -370,8 +370,8 @@ static bool set_headers(struct transfer *transfer, const struct transfer_request
     for (size_t i = 0; i < request->n_headers; i++) {
         ok = ok && add_header(transfer, request->headers[i].name, request->headers[i].value);
     }
-    if (request->bearer != NULL) {
-        char *value = mem_printf("Bearer %s", request->bearer);
+    if (request->credentials != NULL) {
+        char *value = mem_printf("%s %s", request->scheme, request->credentials);
         ok = ok && add_header(transfer, "Authorization", value);
         mem_free_secret(value);
     }

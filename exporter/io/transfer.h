@@ -48,9 +48,10 @@ struct transfer_request {
     const char *method; /* NULL: POST with a body, GET without */
     const struct transfer_header *headers;
     size_t n_headers;
-    struct str body;               /* data NULL: none */
-    const char *user, *password;   /* basic authentication; NULL: none */
-    const char *bearer;            /* a token; NULL: none */
+    struct str body;             /* data NULL: none */
+    const char *user, *password; /* basic authentication; NULL: none */
+    /* Authorization: SCHEME CREDENTIALS; NULL: none. */
+    const char *scheme, *credentials;
     const struct tls_options *tls; /* for https; NULL: the system's authorities */
     uint64_t deadline_usec;        /* loop time, for all of it */
     size_t max_answer_bytes;       /* 0: TRANSFER_MOST_BYTES; a longer one is REASON_TOO_LARGE */

@@ -25,14 +25,14 @@ static int compare_labels(const void *a, const void *b) {
 
 static struct template_data template_data(const struct group_state *group,
                                           const struct rule_sample *sample) {
-    const struct rules_options *options = &group->rules->options;
+    const struct rules_delivery *delivery = &group->rules->delivery;
     return (struct template_data){
         .labels = sample->labels,
         .n_labels = sample->n_labels,
         .value = sample->value,
-        .external_labels = options->external_labels,
-        .n_external_labels = options->n_external_labels,
-        .external_url = options->external_url,
+        .external_labels = delivery->external_labels,
+        .n_external_labels = delivery->n_external_labels,
+        .external_url = group->rules->options.external_url,
         .t_ms = group->t_ms,
         .query = template_query,
         .userdata = group->rules,
@@ -124,7 +124,7 @@ static bool wants_sending(const struct alert *alert, int64_t t_ms, int64_t resen
 
 static void tell(struct group_state *group, struct alert *alert) {
     const struct rules_options *options = &group->rules->options;
-    int64_t resend_ms = options->resend_delay_ms;
+    int64_t resend_ms = group->rules->delivery.resend_delay_ms;
     bool fires = alert->action == ALERT_FIRE || alert->action == ALERT_BEGIN_FIRE;
     bool ends = alert->action == ALERT_RESOLVE;
     if (!fires && !ends && !wants_sending(alert, group->t_ms, resend_ms)) {

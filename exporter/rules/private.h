@@ -46,6 +46,7 @@ struct group_state {
 
 struct rules {
     struct rules_options options;
+    struct rules_delivery delivery;
     struct rule_set *set; /* NULL: none yet */
     struct group_state **groups;
     size_t n_groups;

@@ -23,13 +23,18 @@ const char *const rule_health_names[] = {
 struct rules *rules_new(const struct rules_options *options) {
     struct rules *rules = mem_alloc(sizeof(*rules));
     rules->options = *options;
-    if (rules->options.resend_delay_ms == 0) {
-        rules->options.resend_delay_ms = DEFAULT_RESEND_MS;
-    }
+    rules->delivery.resend_delay_ms = DEFAULT_RESEND_MS;
     if (rules->options.resolved_retention_ms == 0) {
         rules->options.resolved_retention_ms = DEFAULT_RETENTION_MS;
     }
     return rules;
+}
+
+void rules_configure(struct rules *rules, const struct rules_delivery *delivery) {
+    rules->delivery = *delivery;
+    if (delivery->resend_delay_ms == 0) {
+        rules->delivery.resend_delay_ms = DEFAULT_RESEND_MS;
+    }
 }
 
 struct rules *rules_free(struct rules *rules) {

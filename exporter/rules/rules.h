@@ -20,11 +20,8 @@ struct rules;
 
 struct rules_options {
     struct store *store;
-    int64_t resend_delay_ms;       /* 0: 1 minute */
     int64_t resolved_retention_ms; /* 0: 15 minutes */
     struct str external_url;
-    const struct label *external_labels;
-    size_t n_external_labels;
     uint64_t (*now_usec)(void); /* for durations and deadlines; CLOCK_BOOTTIME */
 
     /* An event; called while the rules are evaluated, must not call back. */
@@ -43,6 +40,15 @@ struct rules *rules_new(const struct rules_options *options);
 /* Before the store goes. Alerts stay as they are: what is saved is read again. */
 struct rules *rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules, rules_free);
+
+/* How often an alert that fires is told again (0: 1 minute), and the external labels of templates,
+ * which are borrowed until the next call. */
+struct rules_delivery {
+    int64_t resend_delay_ms;
+    const struct label *external_labels;
+    size_t n_external_labels;
+};
+void rules_configure(struct rules *rules, const struct rules_delivery *delivery);
 
 /* Takes a new set over: groups that are in both as they were go on; alerts of rules with the same
  * name and labels are carried over; what is gone gets stale markers and resolves. Owned from here

@@ -343,9 +343,11 @@ static size_t run_test(const struct rule_test_file *file, const struct rule_test
         .store = run.tests.store,
         .now_usec = no_clock,
         .external_url = test->external_url,
-        .external_labels = test->external_labels.labels,
-        .n_external_labels = test->external_labels.n,
     });
+    rules_configure(run.rules, &(struct rules_delivery){
+                                   .external_labels = test->external_labels.labels,
+                                   .n_external_labels = test->external_labels.n,
+                               });
     run.n_given = mem_array(test->n_inputs + 1, sizeof(*run.n_given));
     rules_set(run.rules, set, test->start_ms);
     order_groups(&run);

@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
     CLEANUP(resolver_freep)
     struct resolver *resolver = resolver_new(loop, pool);
     const struct label external = {str_of("zone"), str_of("b")};
-    struct notifier_alertmanager alertmanagers[MOST_URLS] = {0};
+    struct http_options alertmanagers[MOST_URLS] = {0};
     size_t count = 0;
     bool with_ca = argc > 2 && strcmp(argv[1], "--ca") == 0;
     bool with_name = with_ca && argc > 4 && strcmp(argv[3], "--name") == 0;
@@ -56,14 +56,12 @@ int main(int argc, char **argv) {
         alertmanagers[count++].timeout_usec = 2 * USEC_PER_SEC;
     }
     CLEANUP(notifier_freep)
-    struct notifier *notifier =
-        notifier_new(&(struct notifier_options){.loop = loop,
-                                                .resolver = resolver,
-                                                .external_url = str_of("http://me:9719"),
-                                                .external_labels = &external,
-                                                .n_external_labels = 1,
-                                                .alertmanagers = alertmanagers,
-                                                .n_alertmanagers = count});
+    struct notifier *notifier = notifier_new(&(struct notifier_parts){
+        .loop = loop, .resolver = resolver, .external_url = str_of("http://me:9719")});
+    notifier_apply(
+        notifier,
+        &(struct notify_options){.alertmanagers = alertmanagers, .n_alertmanagers = count},
+        &external, 1);
     char verb[16], name[64];
     unsigned long id;
     while (scanf("%15s %lu %63s", verb, &id, name) == 3) {

@@ -52,11 +52,14 @@ static int tear_down(void **state) {
 }
 
 static void begin(struct alertmanager_options options) {
-    char url[64];
+    static char url[64];
+    static struct http_options http;
     (void)snprintf(url, sizeof(url), "http://me:pw@127.0.0.1:%u/am/", port);
     options.loop = loop;
     options.transfers = transfers;
-    options.url = url;
+    http = options.http != NULL ? *options.http : (struct http_options){0};
+    http.url = url;
+    options.http = &http;
     alertmanager = alertmanager_new(&options);
 }
 
@@ -250,7 +253,8 @@ static void one_bad_alert_does_not_take_others_with_it(void **state) {
 }
 
 static void waits_for_one_that_hangs_only_so_long(void **state) {
-    begin((struct alertmanager_options){.timeout_usec = 50 * USEC_PER_MSEC});
+    const struct http_options http = {.timeout_usec = 50 * USEC_PER_MSEC};
+    begin((struct alertmanager_options){.http = &http});
     notify(1, "A", 0);
     assert_int_equal(take_request(), 1);
     int hanging = fd;

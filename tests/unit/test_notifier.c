@@ -43,10 +43,16 @@ static void tell(struct notifier *notifier, uint64_t id) {
     notifier_event(notifier, &(struct alert_event){ALERT_EVENT_FIRING, 1, &alert});
 }
 
+static struct notifier *begin(const struct notify_options *options) {
+    struct notifier *notifier = notifier_new(&(struct notifier_parts){
+        .loop = loop, .resolver = resolver, .external_url = str_of("http://me")});
+    notifier_apply(notifier, options, NULL, 0);
+    return notifier;
+}
+
 static void nobody_to_tell_costs_nothing(void **state) {
     CLEANUP(notifier_freep)
-    struct notifier *notifier = notifier_new(
-        &(struct notifier_options){.loop = loop, .resolver = resolver, .external_url = str_of("")});
+    struct notifier *notifier = begin(&(struct notify_options){0});
     struct batch batch = {0};
     tell(notifier, 1);
     notifier_collect(notifier, &batch);
@@ -56,15 +62,11 @@ static void nobody_to_tell_costs_nothing(void **state) {
 }
 
 static void every_alertmanager_has_a_queue(void **state) {
-    const struct notifier_alertmanager alertmanagers[] = {{.url = "http://127.0.0.1:1"},
-                                                          {.url = "http://127.0.0.1:2"}};
+    struct http_options alertmanagers[] = {{.url = (char[]){"http://127.0.0.1:1"}},
+                                           {.url = (char[]){"http://127.0.0.1:2"}}};
     CLEANUP(notifier_freep)
     struct notifier *notifier =
-        notifier_new(&(struct notifier_options){.loop = loop,
-                                                .resolver = resolver,
-                                                .external_url = str_of("http://me"),
-                                                .alertmanagers = alertmanagers,
-                                                .n_alertmanagers = 2});
+        begin(&(struct notify_options){.alertmanagers = alertmanagers, .n_alertmanagers = 2});
     tell(notifier, 1);
     tell(notifier, 2);
     tell(notifier, 2); /* in the place of the one before */
@@ -73,10 +75,28 @@ static void every_alertmanager_has_a_queue(void **state) {
     assert_int_equal(notifier_queued(notifier), 4);
 }
 
+static void what_waits_outlives_a_new_configuration(void **state) {
+    struct http_options before[] = {{.url = (char[]){"http://127.0.0.1:1"}},
+                                    {.url = (char[]){"http://127.0.0.1:2"}}};
+    struct http_options after[] = {{.url = (char[]){"http://127.0.0.1:3"}},
+                                   {.url = (char[]){"http://127.0.0.1:2"}}};
+    CLEANUP(notifier_freep)
+    struct notifier *notifier =
+        begin(&(struct notify_options){.alertmanagers = before, .n_alertmanagers = 2});
+    tell(notifier, 1);
+    assert_int_equal(notifier_queued(notifier), 2);
+    notifier_apply(notifier, &(struct notify_options){.alertmanagers = after, .n_alertmanagers = 2},
+                   NULL, 0);
+    assert_int_equal(notifier_queued(notifier), 1);
+    notifier_apply(notifier, &(struct notify_options){0}, NULL, 0);
+    assert_int_equal(notifier_queued(notifier), 0);
+    tell(notifier, 2);
+}
+
 static void may_be_freed_with_requests_under_way(void **state) {
-    const struct notifier_alertmanager alertmanager = {.url = "http://localhost:1"};
-    struct notifier *notifier = notifier_new(&(struct notifier_options){
-        .loop = loop, .resolver = resolver, .alertmanagers = &alertmanager, .n_alertmanagers = 1});
+    struct http_options alertmanager = {.url = (char[]){"http://localhost:1"}};
+    struct notifier *notifier =
+        begin(&(struct notify_options){.alertmanagers = &alertmanager, .n_alertmanagers = 1});
     tell(notifier, 1);
     turn_until_quiet(loop);
     notifier = notifier_free(notifier);
@@ -89,6 +109,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(nobody_to_tell_costs_nothing),
         TEST(every_alertmanager_has_a_queue),
+        TEST(what_waits_outlives_a_new_configuration),
         TEST(may_be_freed_with_requests_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

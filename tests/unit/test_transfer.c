@@ -234,7 +234,7 @@ static void refuses_bad_requests_in_their_answers(void **state) {
     }
     const struct transfer_header split = {"X-A", "b\r\nX-C: d"};
     submit(seen, (struct transfer_request){.headers = &split, .n_headers = 1});
-    submit(seen, (struct transfer_request){.bearer = "a\nb"});
+    submit(seen, (struct transfer_request){.scheme = "Bearer", .credentials = "a\nb"});
     assert_true(turn_until(loop, &seen->failures, (int)ARRAY_LEN(urls) + 2));
     assert_int_equal(seen->failure.reason, REASON_LOCAL);
     assert_int_equal(seen->answers, 0);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Values as YAML, for `check-config`. */
+#pragma once
+
+#include "config/config.h"
+
+#define PRINTED_SECRET "<secret>"
+
+/* A scalar, quoted where it has to be; dollars are doubled, so that nothing is expanded. */
+void yaml_print_text(struct strbuf *out, struct str text);
+
+/* "key: 1m30s"; key may begin with what stands before it. */
+void yaml_print_duration(struct strbuf *out, const char *key, uint64_t usec);
+
+/* "key: {ca_file: ...}" and a line's end. */
+void yaml_print_tls(struct strbuf *out, const char *key, const struct tls_options *tls);
+
+/* The whole section `notify:`. */
+void print_notify(struct strbuf *out, const struct notify_options *notify);
