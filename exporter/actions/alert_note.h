@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "actions/relabel.h"
 #include "base/buffer.h"
 #include "base/str.h"
 #include "rules/event.h"
@@ -21,11 +22,14 @@ struct alert_note_options {
     struct str external_url;
     const struct label *external_labels; /* added where the alert has no such label */
     size_t n_external_labels;
+    const struct relabel_step *relabel; /* then */
+    size_t n_relabel;
 };
 
-/* Return: to be released with alert_note_deinit(). */
-struct alert_note alert_note_of(const struct alert_event *event,
-                                const struct alert_note_options *options, int64_t now_ms);
+/* Return: 1 and a note to be released with alert_note_deinit(); 0 when relabelling drops the alert
+ * or leaves it without labels; -E2BIG when a regular expression of it hit a limit. */
+int alert_note_of(const struct alert_event *event, const struct alert_note_options *options,
+                  int64_t now_ms, struct alert_note *ret);
 struct alert_note alert_note_ref(const struct alert_note *note);
 void alert_note_deinit(struct alert_note *note);
 

@@ -74,6 +74,8 @@ void notifier_apply(struct notifier *notifier, const struct notify_options *opti
                     const struct label *labels, size_t n_labels) {
     notifier->note.external_labels = labels;
     notifier->note.n_external_labels = n_labels;
+    notifier->note.relabel = options->relabel;
+    notifier->note.n_relabel = options->n_relabel;
     size_t count = options->n_alertmanagers;
     if (count > 0 && !can_transfer(notifier)) {
         count = 0;
@@ -94,8 +96,15 @@ void notifier_event(struct notifier *notifier, const struct alert_event *event) 
     if (notifier->n_alertmanagers == 0) {
         return;
     }
-    struct alert_note note =
-        alert_note_of(event, &notifier->note, loop_now_ms(notifier->parts.loop));
+    struct alert_note note;
+    int r = alert_note_of(event, &notifier->note, loop_now_ms(notifier->parts.loop), &note);
+    if (r < 0) {
+        log_error("an alert is not sent to Alertmanagers: a regular expression of "
+                  "alert_relabel_configs needs too much time for its labels");
+    }
+    if (r <= 0) {
+        return;
+    }
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         alertmanager_notify(notifier->alertmanagers[i], &note);
     }

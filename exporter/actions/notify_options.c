@@ -62,6 +62,10 @@ void notify_options_deinit(struct notify_options *options) {
         http_options_deinit(&options->alertmanagers[i]);
     }
     free(options->alertmanagers);
+    for (size_t i = 0; i < options->n_relabel; i++) {
+        relabel_step_deinit(&options->relabel[i]);
+    }
+    free(options->relabel);
     for (size_t i = 0; i < options->n_receivers; i++) {
         struct receiver_options *receiver = &options->receivers[i];
         free(receiver->name);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "actions/relabel.h"
 #include "io/tls_options.h"
 #include "store/matcher.h"
 
@@ -80,6 +81,8 @@ struct notify_options {
     uint64_t resend_delay_usec; /* how often a firing alert is told to Alertmanagers again */
     struct http_options *alertmanagers;
     size_t n_alertmanagers;
+    struct relabel_step *relabel; /* of alerts, before Alertmanagers see them */
+    size_t n_relabel;
     struct receiver_options *receivers;
     size_t n_receivers;
     struct route_options *routes;

@@ -103,6 +103,7 @@ extern const struct key_section key_section_collector;
 enum {
     NOTIFY_RESEND_DELAY,
     NOTIFY_ALERTMANAGERS,
+    NOTIFY_RELABEL,
     NOTIFY_RECEIVERS,
     NOTIFY_ROUTES,
     NOTIFY_KEY_COUNT
@@ -119,6 +120,18 @@ enum {
     ALERTMANAGER_KEY_COUNT
 };
 extern const struct key_section key_section_alertmanager;
+
+enum {
+    RELABEL_KEY_ACTION,
+    RELABEL_KEY_SOURCE_LABELS,
+    RELABEL_KEY_SEPARATOR,
+    RELABEL_KEY_REGEX,
+    RELABEL_KEY_TARGET_LABEL,
+    RELABEL_KEY_REPLACEMENT,
+    RELABEL_KEY_MODULUS,
+    RELABEL_KEY_COUNT
+};
+extern const struct key_section key_section_relabel;
 
 enum { BASIC_AUTH_USERNAME, BASIC_AUTH_PASSWORD, BASIC_AUTH_PASSWORD_FILE, BASIC_AUTH_KEY_COUNT };
 extern const struct key_section key_section_basic_auth;

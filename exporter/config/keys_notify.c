@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The keys below `notify:`. */
+#include "actions/relabel.h"
 #include "base/duration.h"
 #include "config/keys.h"
 
@@ -20,6 +21,9 @@ static const struct key notify_keys[NOTIFY_KEY_COUNT] = {
     [NOTIFY_ALERTMANAGERS] = {"alertmanagers", KEY_LIST,
                               .help = "All of these are told of all alerts, by their API v2; at "
                                       "most 16. The url alone will do for an entry."},
+    [NOTIFY_RELABEL] = {"alert_relabel_configs", KEY_LIST,
+                        .help = "Steps that rewrite the labels of alerts before Alertmanagers see "
+                                "them, or drop alerts; at most 64, as in Prometheus."},
     [NOTIFY_RECEIVERS] = {"receivers", KEY_LIST,
                           .help = "Who else can be told, without an Alertmanager: at most 64. "
                                   "Routes say who is told of what."},
@@ -40,6 +44,25 @@ static const struct key alertmanager_keys[ALERTMANAGER_KEY_COUNT] = {
     [ALERTMANAGER_KEY_AUTHORIZATION] = {"authorization", KEY_MAP,
                                         .help = "A token instead of user name and password."},
     [ALERTMANAGER_KEY_TLS] = {"tls_config", KEY_MAP, .help = "How https:// is checked."},
+};
+
+static const struct key relabel_keys[RELABEL_KEY_COUNT] = {
+    [RELABEL_KEY_ACTION] = {"action", KEY_CHOICE, .choices = relabel_action_names,
+                            .fallback = "replace", .help = "What the step does."},
+    [RELABEL_KEY_SOURCE_LABELS] = {"source_labels", KEY_LIST,
+                                   .help = "Labels whose values are joined and looked at."},
+    [RELABEL_KEY_SEPARATOR] = {"separator", KEY_TEXT, KEY_MAY_BE_EMPTY, .most = TEXT_MOST,
+                               .fallback = ";", .help = "What stands between those values."},
+    [RELABEL_KEY_REGEX] = {"regex", KEY_TEXT, KEY_MAY_BE_EMPTY, .most = URL_MOST,
+                           .fallback = "(.*)", .help = "What all of it, or a name, must match."},
+    [RELABEL_KEY_TARGET_LABEL] = {"target_label", KEY_TEXT, .most = 128,
+                                  .help = "The label that is set or compared."},
+    [RELABEL_KEY_REPLACEMENT] = {"replacement", KEY_TEXT, KEY_MAY_BE_EMPTY, .most = TEXT_MOST,
+                                 .fallback = "$1",
+                                 .help = "Its value, or the name of labelmap, with groups of the "
+                                         "regex. In this file a dollar before a brace is $$."},
+    [RELABEL_KEY_MODULUS] = {"modulus", KEY_UNSIGNED, .least = 1,
+                             .help = "Of hashmod: how many numbers there are."},
 };
 
 static const struct key basic_auth_keys[BASIC_AUTH_KEY_COUNT] = {
@@ -174,6 +197,8 @@ static const struct key route_keys[ROUTE_KEY_COUNT] = {
 const struct key_section key_section_notify = {"notify", notify_keys, NOTIFY_KEY_COUNT};
 const struct key_section key_section_alertmanager = {"notify.alertmanagers[]", alertmanager_keys,
                                                      ALERTMANAGER_KEY_COUNT};
+const struct key_section key_section_relabel = {"notify.alert_relabel_configs[]", relabel_keys,
+                                                RELABEL_KEY_COUNT};
 const struct key_section key_section_receiver = {"notify.receivers[]", receiver_keys,
                                                  RECEIVER_KEY_COUNT};
 const struct key_section key_section_webhook = {"notify.receivers[].webhook", webhook_keys,

@@ -280,6 +280,10 @@ int config_read_notify(struct reader *reader, const struct yaml_node *map,
     if (values[NOTIFY_ALERTMANAGERS].node != NULL) {
         r = read_alertmanagers(reader, values[NOTIFY_ALERTMANAGERS].node, ret);
     }
+    if (r == 0 && values[NOTIFY_RELABEL].node != NULL) {
+        r = notify_read_relabel(reader, values[NOTIFY_RELABEL].node, &ret->relabel,
+                                &ret->n_relabel);
+    }
     if (r == 0 && values[NOTIFY_RECEIVERS].node != NULL) {
         r = notify_read_receivers(reader, values[NOTIFY_RECEIVERS].node, ret);
     }

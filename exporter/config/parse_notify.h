@@ -22,5 +22,9 @@ int notify_check_url(struct reader *reader, const char *key, struct str url, str
 int notify_read_auth(struct reader *reader, const struct key_value *basic,
                      const struct key_value *authorization, struct http_options *ret);
 
+/* A list of relabelling steps; what was read is owned by the caller, also after an error. */
+int notify_read_relabel(struct reader *reader, const struct yaml_node *list,
+                        struct relabel_step **ret, size_t *count);
+
 int notify_read_receivers(struct reader *reader, const struct yaml_node *list,
                           struct notify_options *ret);

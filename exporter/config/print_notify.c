@@ -48,6 +48,21 @@ static void add_alertmanager(struct strbuf *out, const struct http_options *http
     yaml_print_tls(out, "      tls_config", &http->tls);
 }
 
+static void add_step(struct strbuf *out, const struct relabel_step *step) {
+    add_line(out, "    - action", relabel_action_names[step->action]);
+    if (step->n_source_labels > 0) {
+        add_texts(out, "      source_labels", step->source_labels, step->n_source_labels);
+    }
+    bool only_regex = step->action == RELABEL_LABELDROP || step->action == RELABEL_LABELKEEP;
+    add_line(out, "      separator", only_regex ? NULL : step->separator);
+    add_line(out, "      regex", step->pattern);
+    add_line(out, "      target_label", step->target_label);
+    add_line(out, "      replacement", only_regex ? NULL : step->replacement);
+    if (step->modulus > 0) {
+        strbuf_printf(out, "      modulus: %llu\n", (unsigned long long)step->modulus);
+    }
+}
+
 /* ---- channels ---- */
 
 static void add_webhook(struct strbuf *out, const struct channel_options *channel) {
@@ -157,6 +172,10 @@ void print_notify(struct strbuf *out, const struct notify_options *notify) {
     begin_list(out, "alertmanagers", notify->n_alertmanagers);
     for (size_t i = 0; i < notify->n_alertmanagers; i++) {
         add_alertmanager(out, &notify->alertmanagers[i]);
+    }
+    begin_list(out, "alert_relabel_configs", notify->n_relabel);
+    for (size_t i = 0; i < notify->n_relabel; i++) {
+        add_step(out, &notify->relabel[i]);
     }
     begin_list(out, "receivers", notify->n_receivers);
     for (size_t i = 0; i < notify->n_receivers; i++) {

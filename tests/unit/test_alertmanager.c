@@ -83,7 +83,9 @@ static struct alert_note make_note(uint64_t id, const char *name, int64_t resolv
                                      .valid_until_ms = FIRED_MS + 240000,
                                      .query = str_of("up == 0 + 1")};
     const struct alert_event event = {ALERT_EVENT_FIRING, 1, &alert};
-    return alert_note_of(&event, &options, FIRED_MS);
+    struct alert_note note;
+    assert_int_equal(alert_note_of(&event, &options, FIRED_MS, &note), 1);
+    return note;
 }
 
 static void notify(uint64_t id, const char *name, int64_t resolved_ms) {
