@@ -20,14 +20,6 @@
 /* The clock is asked after so many samples. */
 #define SAMPLES_PER_LOOK 100000
 
-double eval_missing(void) {
-    return series_stale_marker();
-}
-
-bool eval_is_missing(double value) {
-    return series_is_stale_value(value);
-}
-
 /* ---- errors, limits, annotations ---- */
 
 int eval_fail(struct eval *eval, const char *format, ...) {

@@ -68,5 +68,10 @@ int promql_eval(const struct parsed *parsed, const struct store *store,
 void eval_result_deinit(struct eval_result *result);
 
 /* The missing value, and whether a value is it. */
-double eval_missing(void);
-bool eval_is_missing(double value);
+static inline double eval_missing(void) {
+    return series_stale_marker();
+}
+
+static inline bool eval_is_missing(double value) {
+    return series_is_stale_value(value);
+}

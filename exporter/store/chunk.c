@@ -27,6 +27,8 @@
 #define MOST_BITS     (CHUNK_PAYLOAD_SIZE * 8 - RUN_BITS)
 #define MOST_NEW_SIZE 32 /* more than one sample with all that may stand in front of it */
 #define N_SCALES      4
+#define LOOK_BITS     57                 /* of a word from any bit on */
+#define NARROW_PREFIX 8                  /* what tells the class of a number, and a bit more */
 #define WHOLE_BELOW   9007199254740992.0 /* 2^53 */
 
 static const double powers[N_SCALES] = {1, 1e3, 1e6, 1e9};
@@ -46,8 +48,9 @@ static uint64_t bits_of(double value) {
     return bits;
 }
 
+/* Most numbers are whole: a division for each would cost more than all the rest of reading. */
 static uint64_t from_number(int64_t number, unsigned scale) {
-    return bits_of((double)number / powers[scale]);
+    return bits_of(scale == 0 ? (double)number : (double)number / powers[scale]);
 }
 
 /* Only of values that came from a number of this scale, or might; rounding is checked by others. */
@@ -298,11 +301,16 @@ void chunk_reader_init_open(struct chunk_reader *reader, const struct chunk_writ
     reader->run = writer->run;
 }
 
-/* Up to 57 bits from the place, without moving on. */
-static uint64_t peek(const struct chunk_reader *reader, unsigned width) {
+/* The bits from a place on, highest first; LOOK_BITS of them count. */
+static uint64_t word_at(const struct chunk_reader *reader, size_t at) {
     uint64_t word;
-    memcpy(&word, reader->data + reader->at / 8, sizeof(word));
-    return __builtin_bswap64(word) << reader->at % 8 >> (64 - width);
+    memcpy(&word, reader->data + at / 8, sizeof(word));
+    return __builtin_bswap64(word) << at % 8;
+}
+
+/* Up to LOOK_BITS from the place, without moving on. */
+static uint64_t peek(const struct chunk_reader *reader, unsigned width) {
+    return word_at(reader, reader->at) >> (64 - width);
 }
 
 static uint64_t get(struct chunk_reader *reader, unsigned width) {
@@ -388,7 +396,7 @@ static uint32_t get_run(struct chunk_reader *reader) {
 
 static void get_sample(struct chunk_reader *reader, struct chunk_run *ret) {
     uint32_t ticks = reader->step, offset = 0;
-    while (peek(reader, 5) == 0x1e) {
+    while (peek(reader, 5) == 0x1e) { /* hardly ever */
         const bool is_time = peek(reader, 6) == 0x3c;
         reader->at += 6;
         if (!is_time) {
@@ -409,6 +417,50 @@ static void get_sample(struct chunk_reader *reader, struct chunk_run *ret) {
     reader->tick += ticks;
     *ret = (struct chunk_run){
         .tick = reader->tick, .step = 1, .count = 1, .offset = offset, .bits = reader->bits};
+}
+
+/* Most of the time of reading passes here, in waiting for the length of one token to know where the
+ * next one begins; so bits are taken from a register while it has some. The widest class, for which
+ * it may have no room, is left to chunk_next(). */
+uint32_t chunk_next_numbers(struct chunk_reader *reader, struct chunk_numbers *ret) {
+    const double divisor = powers[reader->scale];
+    int64_t number = reader->number, delta = reader->delta;
+    uint64_t word = 0;
+    unsigned left = 0; /* bits of word */
+    size_t at = reader->at;
+    uint32_t n = 0;
+    while (reader->is_number && at < reader->n_bits && n < CHUNK_MOST_NUMBERS) {
+        if (left < NARROW_PREFIX) {
+            word = word_at(reader, at);
+            left = LOOK_BITS;
+        }
+        const unsigned class = (unsigned)__builtin_clzll(~(word << 2));
+        if (word >> 62 != 2 || class > ARRAY_LEN(class_widths) - 2) {
+            break;
+        }
+        const unsigned prefix = class + 3, width = class_widths[class];
+        if (prefix + width > left) {
+            word = word_at(reader, at);
+            left = LOOK_BITS;
+        }
+        delta += unzigzag(word << prefix >> (64 - width));
+        number += delta;
+        ret->values[n++] = reader->scale == 0 ? (double)number : (double)number / divisor;
+        word <<= prefix + width;
+        left -= prefix + width;
+        at += prefix + width;
+    }
+    if (n > 0) {
+        ret->tick = reader->tick + reader->step;
+        ret->step = reader->step;
+        ret->count = n;
+        reader->tick += reader->step * n;
+        reader->number = number;
+        reader->delta = delta;
+        reader->bits = bits_of(ret->values[n - 1]);
+        reader->at = at;
+    }
+    return n;
 }
 
 bool chunk_next(struct chunk_reader *reader, struct chunk_run *ret) {

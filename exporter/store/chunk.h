@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define CHUNK_PAYLOAD_SIZE 106
 #define CHUNK_TAIL_SIZE    26
@@ -67,6 +68,12 @@ struct chunk_run {
     uint8_t scale;
 };
 
+static inline double chunk_run_first(const struct chunk_run *run) {
+    double value;
+    memcpy(&value, &run->bits, sizeof(value));
+    return value;
+}
+
 /* The value of the run's sample at index. */
 double chunk_run_value(const struct chunk_run *run, uint32_t index);
 
@@ -87,6 +94,15 @@ void chunk_reader_init(struct chunk_reader *reader, uint32_t first_tick, const u
 /* What a writer holds, with its payload or NULL. */
 void chunk_reader_init_open(struct chunk_reader *reader, const struct chunk_writer *writer,
                             const uint8_t *payload);
+
+/* Of numbers that stand there one by one, a step apart, as many as come next. Return: how
+ * many; 0: the next one is none of these, chunk_next() tells. */
+#define CHUNK_MOST_NUMBERS 128
+struct chunk_numbers {
+    uint32_t tick, step, count;
+    double values[CHUNK_MOST_NUMBERS];
+};
+uint32_t chunk_next_numbers(struct chunk_reader *reader, struct chunk_numbers *ret);
 
 /* Return: false at the end. */
 bool chunk_next(struct chunk_reader *reader, struct chunk_run *ret);

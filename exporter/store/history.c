@@ -5,7 +5,11 @@
  * A block is open while its writer adds to it, then sealed. Sealed blocks of all series stand in
  * one queue by the time of sealing, so that expiry and the limit on bytes take from its beginning;
  * within a series that is always its first block. When a series is freed its sealed blocks lose
- * their owner and leave the queue when it is their turn. */
+ * their owner and leave the queue when it is their turn.
+ *
+ * A series' blocks are walked from both ends: expiry comes from the oldest, and most questions are
+ * about the newest. Each holds the numbers of its neighbours as one, by XOR; who comes from the one
+ * gets the other. */
 #include "store/history.h"
 
 #include <stdlib.h>
@@ -21,7 +25,10 @@
 
 struct history_block {
     struct series *owner; /* NULL: of a series that was freed */
-    uint32_t next;        /* of the series, or free ones of the slab */
+    union {
+        uint32_t link; /* of the series: the numbers of both neighbours, by XOR */
+        uint32_t next; /* of free ones of the slab */
+    };
     uint32_t next_sealed;
     uint32_t first_tick;
     uint16_t n_bits; /* when sealed */
@@ -110,9 +117,11 @@ static void pop_sealed(struct history *history) {
     history->oldest = block->next_sealed;
     if (block->owner != NULL) {
         struct series_writer *writer = series_writer(block->owner);
-        writer->first_block = block->next;
+        writer->first_block = block->link; /* it has one neighbour at most */
         if (writer->last_block == number) {
             writer->last_block = NO_BLOCK;
+        } else {
+            get_block(history, writer->first_block)->link ^= number;
         }
     }
     release_block(history, number);
@@ -137,7 +146,7 @@ static uint32_t take_block(struct history *history) {
     slab->first_free = block->next;
     slab->n_used++;
     history->n_blocks++;
-    *block = (struct history_block){.next = NO_BLOCK, .next_sealed = NO_BLOCK};
+    *block = (struct history_block){.link = NO_BLOCK, .next_sealed = NO_BLOCK};
     return number;
 }
 
@@ -158,7 +167,8 @@ static uint8_t *open_block(struct history *history, struct series *series) {
     block->owner = series;
     block->first_tick = writer->chunk.first_tick;
     if (writer->last_block != NO_BLOCK) {
-        get_block(history, writer->last_block)->next = number;
+        get_block(history, writer->last_block)->link ^= number;
+        block->link = writer->last_block;
     } else {
         writer->first_block = number;
     }
@@ -266,14 +276,15 @@ void history_forget(struct series *series) {
     }
     struct series_writer *writer = series_writer(series);
     const uint32_t open = has_open_block(writer) ? writer->last_block : NO_BLOCK;
-    for (uint32_t number = writer->first_block; number != NO_BLOCK;) {
+    for (uint32_t number = writer->first_block, before = NO_BLOCK; number != NO_BLOCK;) {
         struct history_block *block = get_block(history, number);
-        const uint32_t next = block->next;
+        const uint32_t next = block->link ^ before;
         if (number == open) {
             release_block(history, number);
         } else {
             block->owner = NULL;
         }
+        before = number;
         number = next;
     }
     *writer = (struct series_writer){0};
@@ -292,7 +303,7 @@ static bool is_expired(const struct history *history) {
         return true;
     }
     const struct series_writer *writer = series_writer(block->owner);
-    const uint32_t behind = block->next != NO_BLOCK ? get_block(history, block->next)->first_tick
+    const uint32_t behind = block->link != NO_BLOCK ? get_block(history, block->link)->first_tick
                                                     : writer->chunk.first_tick;
     return (int32_t)(behind - block->owner->source->log.first) <= 0;
 }
@@ -401,58 +412,107 @@ static void add_late(const struct window *window, const struct chunk_run *run) {
     }
 }
 
-static void add_run(const struct window *window, const struct chunk_run *run) {
-    struct sample_buffer *out = window->out;
-    uint32_t index = 0;
-    const int32_t early = (int32_t)(window->from - run->tick);
+/* Samples first to end - 1 of those in a row are wanted. */
+struct part {
+    uint32_t first, end;
+};
+
+static struct part wanted_part(const struct window *window, uint32_t tick, uint32_t step,
+                               uint32_t count) {
+    struct part part = {0, count};
+    const int32_t early = (int32_t)(window->from - tick);
     if (early > 0) {
-        index = ((uint32_t)early + run->step - 1) / run->step;
+        part.first = ((uint32_t)early + step - 1) / step;
     }
-    if (index >= run->count) {
-        return;
+    const int32_t room = (int32_t)(window->to - (tick + part.first * step));
+    if (part.first >= count || room <= 0) {
+        return (struct part){0};
     }
-    const int32_t room = (int32_t)(window->to - (run->tick + index * run->step));
-    if (room <= 0) {
-        return;
-    }
-    uint32_t n = run->count - index;
-    const uint32_t fitting = ((uint32_t)room + run->step - 1) / run->step;
-    n = n < fitting ? n : fitting;
-    reserve(out, n);
-    for (uint32_t i = index; i < index + n; i++) {
+    const uint32_t fitting = ((uint32_t)room + step - 1) / step;
+    part.end = count - part.first < fitting ? count : part.first + fitting;
+    return part;
+}
+
+static void add_run(const struct window *window, const struct chunk_run *run) {
+    const struct part part = wanted_part(window, run->tick, run->step, run->count);
+    struct sample_buffer *out = window->out;
+    reserve(out, part.end - part.first);
+    for (uint32_t i = part.first; i < part.end; i++) {
         out->t_ms[out->n] = time_log_time(window->log, run->tick + i * run->step);
         out->values[out->n++] = chunk_run_value(run, i);
     }
 }
 
+static void add_numbers(const struct window *window, const struct chunk_numbers *numbers) {
+    const struct part part = wanted_part(window, numbers->tick, numbers->step, numbers->count);
+    struct sample_buffer *out = window->out;
+    reserve(out, part.end - part.first);
+    for (uint32_t i = part.first; i < part.end; i++) {
+        out->t_ms[out->n] = time_log_time(window->log, numbers->tick + i * numbers->step);
+        out->values[out->n++] = numbers->values[i];
+    }
+}
+
 static void add_all(const struct window *window, struct chunk_reader *reader) {
+    struct chunk_numbers numbers;
     struct chunk_run run;
-    while (chunk_next(reader, &run)) {
+    for (;;) {
+        if (chunk_next_numbers(reader, &numbers) > 0) {
+            add_numbers(window, &numbers);
+        }
+        if (!chunk_next(reader, &run)) {
+            return;
+        }
         if (run.offset != 0) {
             add_late(window, &run);
-        } else {
+        } else if (run.count > 1) {
             add_run(window, &run);
+        } else if ((int32_t)(run.tick - window->from) >= 0 &&
+                   (int32_t)(run.tick - window->to) < 0) {
+            add_sample(window->out, time_log_time(window->log, run.tick), chunk_run_first(&run));
         }
     }
+}
+
+/* A place among the blocks of a series. */
+struct block_place {
+    uint32_t number, before; /* this one and the one before it; NO_BLOCK behind the last */
+};
+
+/* Whether all that is older is before the window. A block's last samples may stand behind the tick
+ * before the next block, so that tick decides. */
+static bool begins_before(uint32_t first_tick, const struct window *window) {
+    return (int32_t)(first_tick - window->from) < -1;
+}
+
+/* The oldest block that may hold samples of the window, looked for from the newest on. */
+static struct block_place find_first(const struct history *history,
+                                     const struct series_writer *writer,
+                                     const struct window *window) {
+    struct block_place place = {NO_BLOCK, writer->last_block};
+    uint32_t first_tick = writer->chunk.first_tick;
+    while (place.before != NO_BLOCK && !begins_before(first_tick, window)) {
+        const struct history_block *block = get_block(history, place.before);
+        const uint32_t older = block->link ^ place.number;
+        first_tick = block->first_tick;
+        place = (struct block_place){place.before, older};
+    }
+    return place;
 }
 
 static void read_blocks(const struct history *history, const struct series_writer *writer,
                         const struct window *window) {
     struct chunk_reader reader;
+    struct block_place place = find_first(history, writer, window);
     const uint32_t open = has_open_block(writer) ? writer->last_block : NO_BLOCK;
-    for (uint32_t number = writer->first_block; number != NO_BLOCK && number != open;) {
-        const struct history_block *block = get_block(history, number);
-        number = block->next;
-        const uint32_t behind =
-            number != NO_BLOCK ? get_block(history, number)->first_tick : writer->chunk.first_tick;
+    while (place.number != NO_BLOCK && place.number != open) {
+        const struct history_block *block = get_block(history, place.number);
         if ((int32_t)(block->first_tick - window->to) >= 0) {
             return;
         }
-        /* Its last samples may stand behind the tick before the window. */
-        if ((int32_t)(behind - window->from) >= -1) {
-            chunk_reader_init(&reader, block->first_tick, block->payload, block->n_bits);
-            add_all(window, &reader);
-        }
+        chunk_reader_init(&reader, block->first_tick, block->payload, block->n_bits);
+        add_all(window, &reader);
+        place = (struct block_place){block->link ^ place.before, place.number};
     }
     chunk_reader_init_open(&reader, &writer->chunk,
                            open != NO_BLOCK ? get_block(history, open)->payload : NULL);

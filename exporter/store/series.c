@@ -7,29 +7,16 @@
 
 #include "store/private.h"
 
-#define STALE_BITS UINT64_C(0x7ff0000000000002)
-
 static uint64_t bits_of(double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
     return bits;
 }
 
-double series_stale_marker(void) {
-    const uint64_t bits = STALE_BITS;
-    double marker;
-    memcpy(&marker, &bits, sizeof(marker));
-    return marker;
-}
-
-bool series_is_stale_value(double value) {
-    return bits_of(value) == STALE_BITS;
-}
-
 int series_append(struct series *series, int64_t t_ms, double value) {
     struct series_hot *hot = series->hot;
     uint64_t bits = bits_of(value);
-    if (bits == STALE_BITS && !series_is_live(series)) {
+    if (bits == SERIES_STALE_BITS && !series_is_live(series)) {
         return 0;
     }
     if (t_ms <= hot->t_ms) {

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "store/labels.h"
 #include "store/metric.h"
@@ -53,8 +54,20 @@ struct series {
 
 /* The bit pattern that Prometheus uses for "this series has ended" (a NaN with payload 2). Compare
  * bits, never values. */
-double series_stale_marker(void);
-bool series_is_stale_value(double value);
+#define SERIES_STALE_BITS UINT64_C(0x7ff0000000000002)
+
+static inline double series_stale_marker(void) {
+    const uint64_t bits = SERIES_STALE_BITS;
+    double marker;
+    memcpy(&marker, &bits, sizeof(marker));
+    return marker;
+}
+
+static inline bool series_is_stale_value(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits == SERIES_STALE_BITS;
+}
 
 static inline bool series_is_live(const struct series *series) {
     return series->hot->t_ms != INT64_MIN && !series_is_stale_value(series->hot->value);

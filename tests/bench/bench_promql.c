@@ -133,7 +133,8 @@ static size_t run(const struct prepared *list, size_t n, const struct store *sto
 }
 
 static void bench(size_t n_series) {
-    struct store *store = store_new(&(struct store_options){0});
+    struct store *store =
+        store_new(&(struct store_options){.max_series_per_source = N_NAMES * n_series});
     struct arena arena = {0};
     double all = 0;
     store_set_history(store, (int64_t)ROUNDS * ROUND_MS, MANY_BYTES);

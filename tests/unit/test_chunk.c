@@ -33,6 +33,7 @@ struct past {
     struct chunk_writer writer;
     uint8_t *open;
     uint64_t random;
+    size_t n_numbers; /* that came at once */
 };
 
 static uint64_t next_random(struct past *past) {
@@ -83,9 +84,31 @@ static void append(struct past *past, struct chunk_sample sample) {
     }
 }
 
-static size_t check_runs(struct past *past, struct chunk_reader *reader, size_t at) {
+static size_t check_numbers(struct past *past, struct chunk_reader *reader, size_t at) {
+    struct chunk_numbers numbers;
+    if (chunk_next_numbers(reader, &numbers) == 0) {
+        return at;
+    }
+    assert_true(numbers.count > 0 && numbers.count <= CHUNK_MOST_NUMBERS);
+    for (uint32_t i = 0; i < numbers.count; i++, at++) {
+        const struct chunk_sample *expected = &past->samples[at];
+        assert_true(at < past->n);
+        assert_int_equal(numbers.tick + i * numbers.step, expected->tick);
+        assert_int_equal(expected->offset, 0);
+        assert_memory_equal(&numbers.values[i], &expected->bits, sizeof(expected->bits));
+    }
+    past->n_numbers += numbers.count;
+    return at;
+}
+
+/* The same by both ways of reading: all by chunk_next(), or numbers in a row at once. */
+static size_t check_runs(struct past *past, struct chunk_reader *reader, bool at_once, size_t at) {
     struct chunk_run run;
-    while (chunk_next(reader, &run)) {
+    for (;;) {
+        at = at_once ? check_numbers(past, reader, at) : at;
+        if (!chunk_next(reader, &run)) {
+            return at;
+        }
         assert_true(run.count > 0 && (run.offset == 0 || run.count == 1));
         for (uint32_t i = 0; i < run.count; i++, at++) {
             const struct chunk_sample *expected = &past->samples[at];
@@ -96,19 +119,23 @@ static size_t check_runs(struct past *past, struct chunk_reader *reader, size_t 
             assert_memory_equal(&value, &expected->bits, sizeof(value));
         }
     }
-    return at;
 }
 
-static void check(struct past *past) {
+static void check_way(struct past *past, bool at_once) {
     struct chunk_reader reader;
     size_t at = 0;
     for (size_t i = 0; i < past->n_closed; i++) {
         chunk_reader_init(&reader, past->closed[i].first_tick, past->closed[i].payload,
                           past->closed[i].n_bits);
-        at = check_runs(past, &reader, at);
+        at = check_runs(past, &reader, at_once, at);
     }
     chunk_reader_init_open(&reader, &past->writer, past->open);
-    assert_int_equal(check_runs(past, &reader, at), past->n);
+    assert_int_equal(check_runs(past, &reader, at_once, at), past->n);
+}
+
+static void check(struct past *past) {
+    check_way(past, false);
+    check_way(past, true);
 }
 
 /* --- Kinds of series --- */
@@ -227,6 +254,9 @@ static void run_kind(const struct kind *kind, uint64_t seed, bool regular) {
         }
     }
     check(past);
+    if (kind->next == counter) {
+        assert_true(past->n_numbers > N_SAMPLES); /* in all checks together */
+    }
     if (regular) {
         double bits = (double)(past->n_closed * CHUNK_PAYLOAD_SIZE * 8 + past->writer.flushed * 8u +
                                past->writer.tail_bits) /
