@@ -31,8 +31,7 @@ struct regex {
     enum regex_mode mode;
     enum regex_kind kind;
     struct regex_syntax syntax;
-    pcre2_code *code; /* of KIND_PCRE, as the next two */
-    pcre2_match_data *data;
+    pcre2_code *code; /* of KIND_PCRE, as the next one */
     pcre2_match_context *context;
 };
 
@@ -73,9 +72,8 @@ static int make_matcher(struct regex *regex, struct error *err) {
     if (regex->code == NULL) {
         return -EINVAL;
     }
-    regex->data = pcre2_match_data_create_from_pattern(regex->code, NULL);
     regex->context = pcre2_match_context_create(NULL);
-    if (regex->data == NULL || regex->context == NULL) {
+    if (regex->context == NULL) {
         return error_say(err, -ENOMEM, "out of memory");
     }
     pcre2_set_match_limit(regex->context, MATCH_LIMIT);
@@ -119,7 +117,6 @@ int regex_new(struct str pattern, enum regex_mode mode, struct regex **ret, stru
 struct regex *regex_free(struct regex *regex) {
     if (regex != NULL) {
         pcre2_code_free(regex->code);
-        pcre2_match_data_free(regex->data);
         pcre2_match_context_free(regex->context);
         regex_syntax_deinit(&regex->syntax);
         free(regex);
@@ -158,10 +155,34 @@ static bool match_simply(const struct regex *regex, struct str text) {
     return (regex->kind == KIND_ANYTHING || text.len > 0) && str_is_utf8(text);
 }
 
-static int match_pcre(const struct regex *regex, struct str text, size_t from, uint32_t options) {
+static void take_groups(const char *text, pcre2_match_data *match, size_t n,
+                        struct regex_groups *ret) {
+    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(match);
+    ret->n_groups = n;
+    for (size_t i = 0; i < n; i++) {
+        if (ends[2 * i] != PCRE2_UNSET) {
+            ret->group[i] = (struct str){text + ends[2 * i], ends[2 * i + 1] - ends[2 * i]};
+        }
+    }
+}
+
+/* groups: NULL when nobody wants them. What a match works with has 20 KB and more, and is not kept:
+ * there may be hundreds of patterns. */
+static int match_pcre(const struct regex *regex, struct str text, size_t from, uint32_t options,
+                      struct regex_groups *groups) {
     const char *data = text.data != NULL ? text.data : "";
-    int r = pcre2_match(regex->code, (PCRE2_SPTR)data, text.len, from, options, regex->data,
-                        regex->context);
+    const size_t most = groups != NULL ? ARRAY_LEN(groups->group) : 1;
+    const size_t n = regex->syntax.n_groups < most ? regex->syntax.n_groups : most;
+    pcre2_match_data *match = pcre2_match_data_create((uint32_t)most, NULL);
+    if (match == NULL) {
+        return -E2BIG;
+    }
+    int r =
+        pcre2_match(regex->code, (PCRE2_SPTR)data, text.len, from, options, match, regex->context);
+    if (r >= 0 && groups != NULL) {
+        take_groups(data, match, n, groups);
+    }
+    pcre2_match_data_free(match);
     if (r >= 0) {
         return REGEX_YES;
     }
@@ -174,7 +195,7 @@ static int match_pcre(const struct regex *regex, struct str text, size_t from, u
 
 int regex_match(const struct regex *regex, struct str text) {
     if (regex->kind == KIND_PCRE) {
-        return match_pcre(regex, text, 0, 0);
+        return match_pcre(regex, text, 0, 0, NULL);
     }
     return match_simply(regex, text) ? REGEX_YES : REGEX_NO;
 }
@@ -194,19 +215,7 @@ static int find(const struct regex *regex, struct str text, size_t from, uint32_
         }
         return REGEX_YES;
     }
-    int r = match_pcre(regex, text, from, options);
-    if (r != REGEX_YES) {
-        return r;
-    }
-    const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(regex->data);
-    ret->n_groups = n;
-    for (size_t i = 0; i < n; i++) {
-        if (ends[2 * i] != PCRE2_UNSET) {
-            ret->group[i] = (struct str){(text.data != NULL ? text.data : "") + ends[2 * i],
-                                         ends[2 * i + 1] - ends[2 * i]};
-        }
-    }
-    return REGEX_YES;
+    return match_pcre(regex, text, from, options, ret);
 }
 
 int regex_find(const struct regex *regex, struct str text, size_t from,

@@ -81,15 +81,14 @@ struct template_definition {
 };
 
 struct template {
-    struct arena arena;
-    struct str text;
+    struct str text; /* borrowed */
     struct template_node *body;
     struct template_definition *definitions;
     bool is_volatile, is_constant;
 };
 
 /* Fills template->body from template->text. Return: 0 or -EINVAL with *err. */
-int template_parse(struct template *template, struct error *err);
+int template_parse(struct template *template, struct arena *arena, struct error *err);
 
 /* ---- values ---- */
 

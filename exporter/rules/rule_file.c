@@ -27,6 +27,7 @@ struct rule_reader {
     struct rule_set *set;
     const struct rule_options *options;
     struct error_list *errors;
+    struct arena yaml; /* the file's tree: what rules keep of it is copied */
     struct str file;
     const char *file_name; /* the same in the list of errors; NULL: there is none yet */
     size_t groups_capacity;
@@ -158,7 +159,7 @@ static int compare_rule_texts(const void *a, const void *b) {
 
 /* Labels or annotations; of two maps the keys of the first win. templates: texts are compiled. */
 struct text_list {
-    struct rule_text *texts;
+    struct rule_text texts[RULES_MOST_LABELS];
     size_t n;
 };
 
@@ -182,9 +183,12 @@ static bool add_text(struct rule_reader *reader, const struct yaml_pair *pair, b
         return fail(reader, pair->key->at, "invalid %s name '%.*s'", what, (int)name.len,
                     name.data);
     }
-    struct rule_text text = {name, yaml_is_null(pair->value) ? str_of("") : pair->value->scalar,
-                             NULL};
-    if (templates && template_new(text.text, &text.template, &err) < 0) {
+    struct arena *arena = &reader->set->arena;
+    struct rule_text text = {
+        .name = arena_dup(arena, name),
+        .text = yaml_is_null(pair->value) ? str_of("") : arena_dup(arena, pair->value->scalar),
+    };
+    if (templates && template_new(text.text, arena, &text.template, &err) < 0) {
         return fail(reader, pair->value->at, "%s '%.*s': template %u:%u: %s", what, (int)name.len,
                     name.data, err.at.line, err.at.column, err.text);
     }
@@ -314,32 +318,32 @@ static bool read_kind(struct rule_reader *reader, const struct yaml_node *map, s
         return fail(reader, map->at, "one of 'record' or 'alert' must be set");
     }
     rule->kind = record.len > 0 ? RULE_RECORD : RULE_ALERT;
-    rule->name = record.len > 0 ? record : alert;
+    rule->name = arena_dup(&reader->set->arena, record.len > 0 ? record : alert);
     return true;
+}
+
+static struct rule_text *keep_texts(struct rule_reader *reader, struct text_list *list) {
+    struct rule_text *kept = arena_array(&reader->set->arena, list->n, sizeof(*kept));
+    if (list->n > 0) {
+        qsort(list->texts, list->n, sizeof(*kept), compare_rule_texts);
+        memcpy(kept, list->texts, list->n * sizeof(*kept));
+    }
+    return kept;
 }
 
 static bool read_texts(struct rule_reader *reader, const struct yaml_node *group,
                        const struct yaml_node *map, struct rule *rule) {
-    struct arena *arena = &reader->set->arena;
     bool alert = rule->kind == RULE_ALERT;
-    struct text_list labels = {arena_array(arena, RULES_MOST_LABELS, sizeof(struct rule_text)), 0};
-    struct text_list annotations = {0};
+    struct text_list labels = {.n = 0}, annotations = {.n = 0};
     bool good = add_texts(reader, map, "labels", alert, "label", &labels);
     good &= add_texts(reader, group, "labels", alert, "label", &labels);
     if (alert) {
-        annotations.texts = arena_array(arena, RULES_MOST_LABELS, sizeof(struct rule_text));
         good &= add_texts(reader, map, "annotations", true, "annotation", &annotations);
     }
-    rule->labels = labels.texts;
+    rule->labels = keep_texts(reader, &labels);
     rule->n_labels = labels.n;
-    rule->annotations = annotations.texts;
+    rule->annotations = keep_texts(reader, &annotations);
     rule->n_annotations = annotations.n;
-    if (labels.n > 0) {
-        qsort(labels.texts, labels.n, sizeof(struct rule_text), compare_rule_texts);
-    }
-    if (annotations.n > 0) {
-        qsort(annotations.texts, annotations.n, sizeof(struct rule_text), compare_rule_texts);
-    }
     return good;
 }
 
@@ -455,7 +459,8 @@ static void read_group(struct rule_reader *reader, const struct yaml_node *map) 
         !check_group_name(reader, map, group.name)) {
         return;
     }
-    reader->group_name = arena_dup(&set->arena, group.name).data;
+    group.name = arena_dup(&set->arena, group.name);
+    reader->group_name = group.name.data;
     read_duration(reader, map, "interval", &group.interval_ms);
     read_duration(reader, map, "query_offset", &group.query_offset_ms);
     read_limit(reader, map, &group.limit);
@@ -484,7 +489,7 @@ static void read_file(struct rule_reader *reader, struct str name, struct str te
     reader->file = arena_dup(&reader->set->arena, name);
     reader->file_name = NULL;
     reader->first_group = reader->set->n_groups;
-    if (yaml_parse(text, reader->file.data, &limits, &reader->set->arena, &root, &err) < 0) {
+    if (yaml_parse(text, reader->file.data, &limits, &reader->yaml, &root, &err) < 0) {
         list_add(reader, &err);
         return;
     }
@@ -517,14 +522,9 @@ struct rule_set *rule_set_new(const struct str *names, const struct str *texts, 
     size_t before = errors->n + errors->more;
     for (size_t i = 0; i < n_files; i++) {
         read_file(&reader, names[i], texts[i]);
+        arena_deinit(&reader.yaml);
     }
     return errors->n + errors->more > before ? rule_set_free(reader.set) : reader.set;
-}
-
-static void free_templates(struct rule_text *texts, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        template_free(texts[i].template);
-    }
 }
 
 struct rule_set *rule_set_free(struct rule_set *set) {
@@ -533,10 +533,7 @@ struct rule_set *rule_set_free(struct rule_set *set) {
     }
     for (size_t i = 0; i < set->n_groups; i++) {
         for (size_t k = 0; k < set->groups[i].n_rules; k++) {
-            struct rule *rule = &set->groups[i].rules[k];
-            parsed_deinit(&rule->expr);
-            free_templates(rule->labels, rule->n_labels);
-            free_templates(rule->annotations, rule->n_annotations);
+            parsed_deinit(&set->groups[i].rules[k].expr);
         }
     }
     free(set->groups);

@@ -19,15 +19,14 @@ static enum flow run_nodes(struct template_run *run, const struct template_node 
 static int run_pipeline(struct template_run *run, const struct pipeline *pipeline,
                         const struct template_value *dot, struct template_value *ret);
 
-int template_new(struct str text, struct template **ret, struct error *err) {
+int template_new(struct str text, struct arena *arena, struct template **ret, struct error *err) {
     if (text.len > TEMPLATE_MOST_BYTES) {
         return error_say(err, -EINVAL, "a template of more than %zu bytes", TEMPLATE_MOST_BYTES);
     }
-    struct template *template = mem_alloc(sizeof(*template));
-    template->text = arena_dup(&template->arena, text);
-    int r = template_parse(template, err);
+    struct template *template = arena_alloc(arena, sizeof(*template));
+    template->text = text.data != NULL ? text : str_of("");
+    int r = template_parse(template, arena, err);
     if (r < 0) {
-        template_free(template);
         return r;
     }
     const struct template_node *body = template->body;
@@ -36,14 +35,6 @@ int template_new(struct str text, struct template **ret, struct error *err) {
                             body->text.len == template->text.len;
     *ret = template;
     return 0;
-}
-
-struct template *template_free(struct template *template) {
-    if (template != NULL) {
-        arena_deinit(&template->arena);
-        free(template);
-    }
-    return NULL;
 }
 
 struct str template_constant(const struct template *template) {

@@ -19,10 +19,9 @@
 
 struct template;
 
-/* Return: 0, or -EINVAL with *err: line and column in the text. */
-int template_new(struct str text, struct template **ret, struct error *err);
-struct template *template_free(struct template *template);
-DEFINE_CLEANUP(struct template, template_free);
+/* Compiles a text, which is borrowed. Everything lies in the arena and goes with it. Return: 0, or
+ * -EINVAL with *err: line and column in the text. */
+int template_new(struct str text, struct arena *arena, struct template **ret, struct error *err);
 
 /* Its text when nothing in it has to be expanded, else data is NULL. */
 struct str template_constant(const struct template *template);

@@ -40,6 +40,7 @@ struct token {
 
 struct template_parser {
     struct template *template;
+    struct arena *arena;
     struct str text;
     size_t at;
     bool in_action;
@@ -355,7 +356,7 @@ static bool parse_word_operand(struct template_parser *parser, struct operand *o
 
 static bool parse_quoted_operand(struct template_parser *parser, struct operand *operand) {
     struct str text;
-    if (!promql_unquote(parser->now.text, &parser->template->arena, &text)) {
+    if (!promql_unquote(parser->now.text, parser->arena, &text)) {
         fail(parser, parser->now.at, "bad quoted string");
         return false;
     }
@@ -407,7 +408,7 @@ static bool parse_operand_head(struct template_parser *parser, struct operand *o
 }
 
 static bool parse_operand(struct template_parser *parser, struct operand *operand) {
-    struct arena *arena = &parser->template->arena;
+    struct arena *arena = parser->arena;
     struct str fields[TEMPLATE_MOST_ARGS];
     size_t n = 0;
     if (parser->now.kind == T_FIELD) {
@@ -451,7 +452,7 @@ static bool parse_command(struct template_parser *parser, struct command *comman
         fail(parser, parser->now.at, "missing value for command");
         return false;
     }
-    command->operands = arena_array(&parser->template->arena, n, sizeof(*operands));
+    command->operands = arena_array(parser->arena, n, sizeof(*operands));
     memcpy(command->operands, operands, n * sizeof(*operands));
     command->n_operands = n;
     return true;
@@ -491,7 +492,7 @@ static bool parse_variables(struct template_parser *parser, struct pipeline *pip
 }
 
 static struct pipeline *parse_pipeline(struct template_parser *parser) {
-    struct arena *arena = &parser->template->arena;
+    struct arena *arena = parser->arena;
     struct command commands[TEMPLATE_MOST_ARGS] = {0};
     struct pipeline *pipeline = arena_alloc(arena, sizeof(*pipeline));
     if (++parser->depth > TEMPLATE_MOST_DEPTH) {
@@ -528,7 +529,7 @@ static enum block_end parse_nodes(struct template_parser *parser, struct templat
 
 static struct template_node *node_new(struct template_parser *parser,
                                       enum template_node_kind kind) {
-    struct template_node *node = arena_alloc(&parser->template->arena, sizeof(*node));
+    struct template_node *node = arena_alloc(parser->arena, sizeof(*node));
     node->kind = kind;
     return node;
 }
@@ -584,8 +585,7 @@ static struct template_node *parse_block(struct template_parser *parser,
 }
 
 static bool take_name(struct template_parser *parser, struct str *ret) {
-    if (parser->now.kind != T_STRING ||
-        !promql_unquote(parser->now.text, &parser->template->arena, ret)) {
+    if (parser->now.kind != T_STRING || !promql_unquote(parser->now.text, parser->arena, ret)) {
         fail(parser, parser->now.at, "expected a name in quotes");
         return false;
     }
@@ -595,8 +595,7 @@ static bool take_name(struct template_parser *parser, struct str *ret) {
 
 /* The body of define and block, with only the dot as variable. */
 static bool parse_definition(struct template_parser *parser, struct str name) {
-    struct template_definition *definition =
-        arena_alloc(&parser->template->arena, sizeof(*definition));
+    struct template_definition *definition = arena_alloc(parser->arena, sizeof(*definition));
     struct template_parser outside = *parser;
     struct str dollar[] = {str_of("$")};
     definition->name = name;
@@ -716,12 +715,13 @@ static enum block_end parse_nodes(struct template_parser *parser, struct templat
     return BLOCK_TEXT_END;
 }
 
-int template_parse(struct template *template, struct error *err) {
+int template_parse(struct template *template, struct arena *arena, struct error *err) {
     static const char *const given[] = {"$", "$labels", "$externalLabels", "$externalURL",
                                         "$value"};
     struct error ignored = {0};
     struct template_parser parser = {
         .template = template,
+        .arena = arena,
         .text = template->text,
         .err = err != NULL ? err : &ignored,
     };

@@ -535,12 +535,12 @@ static void runs_free(struct target *target) {
 }
 
 static void runs_new(struct target *target) {
-    size_t n = 0;
-    while (collector_list[n] != NULL) {
-        n++;
+    size_t n = 0, n_runs = 0;
+    for (; n < TARGET_MOST_COLLECTORS && collector_list[n] != NULL; n++) {
+        n_runs += collector_list[n]->kind == target->options.kind;
     }
-    target->runs = mem_array(n, sizeof(*target->runs));
-    for (size_t i = 0; i < n && i < TARGET_MOST_COLLECTORS; i++) {
+    target->runs = mem_array(n_runs, sizeof(*target->runs));
+    for (size_t i = 0; i < n; i++) {
         if (collector_list[i]->kind != target->options.kind) {
             continue;
         }

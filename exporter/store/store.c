@@ -127,8 +127,8 @@ static struct str make_head(const struct family *family) {
         strbuf_add_char(&head, '\n');
     }
     strbuf_printf(&head, "# TYPE %s %s\n", family->name, metric_type_names[family->type]);
-    struct str made = {.len = head.len};
-    made.data = strbuf_take(&head);
+    struct str made = {.data = mem_strndup(head.data, head.len), .len = head.len};
+    strbuf_deinit(&head);
     return made;
 }
 

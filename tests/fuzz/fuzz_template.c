@@ -52,14 +52,16 @@ static void expand(const struct template *template, double value) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const double values[] = {0, 12345678.9, -0.001, INFINITY, NAN, 1e300};
     struct template *template = NULL;
+    struct arena arena = {0};
     struct error err = {0};
-    if (template_new(fuzz_input(data, size), &template, &err) < 0) {
+    if (template_new(fuzz_input(data, size), &arena, &template, &err) < 0) {
         must(template == NULL && err.text[0] != '\0');
+        arena_deinit(&arena);
         return 0;
     }
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         expand(template, values[i]);
     }
-    template_free(template);
+    arena_deinit(&arena);
     return 0;
 }

@@ -63,15 +63,16 @@ static struct template_data data_of(double value) {
 /* The expansion, to be freed; *ret_r is its return. */
 static char *expand(const char *text, double value, int *ret_r) {
     struct template *template = NULL;
+    struct arena arena = {0};
     struct strbuf out = {0};
     struct error err = {0};
-    if (template_new(str_of(text), &template, &err) < 0) {
+    if (template_new(str_of(text), &arena, &template, &err) < 0) {
         print_error("%s: %u:%u: %s\n", text, err.at.line, err.at.column, err.text);
         fail();
     }
     struct template_data data = data_of(value);
     *ret_r = template_expand(template, &data, &out, &err);
-    template_free(template);
+    arena_deinit(&arena);
     strbuf_add_text(&out, "");
     return strbuf_take(&out);
 }
@@ -108,8 +109,10 @@ static void check_fails(const char *text, const char *expected) {
 
 static void check_refused(const char *text, unsigned line, unsigned column, const char *expected) {
     struct template *template = NULL;
+    struct arena arena = {0};
     struct error err = {0};
-    int r = template_new(str_of(text), &template, &err);
+    int r = template_new(str_of(text), &arena, &template, &err);
+    arena_deinit(&arena);
     if (r == 0 || strstr(err.text, expected) == NULL || err.at.line != line ||
         err.at.column != column) {
         print_error("%s: %u:%u: %s\n", text, err.at.line, err.at.column, err.text);
@@ -432,22 +435,24 @@ static void nothing_grows_beyond_its_limit(void **state) {
 
 static void refuses_what_is_too_long_or_too_deep(void **state) {
     struct template *template = NULL;
+    struct arena arena = {0};
     struct error err = {0};
     char *text = repeated("a", 65537);
-    assert_int_equal(template_new(str_of(text), &template, &err), -EINVAL);
+    assert_int_equal(template_new(str_of(text), &arena, &template, &err), -EINVAL);
     free(text);
     char *deep = repeated("{{ if true }}", 200);
     err = (struct error){0};
-    assert_int_equal(template_new(str_of(deep), &template, &err), -EINVAL);
+    assert_int_equal(template_new(str_of(deep), &arena, &template, &err), -EINVAL);
     assert_non_null(strstr(err.text, "nested more than 100 deep"));
     free(deep);
     char *parens = repeated("(", 200);
     text = mem_printf("{{ %s", parens);
     err = (struct error){0};
-    assert_int_equal(template_new(str_of(text), &template, &err), -EINVAL);
+    assert_int_equal(template_new(str_of(text), &arena, &template, &err), -EINVAL);
     assert_non_null(strstr(err.text, "nested more than 100 deep"));
     free(text);
     free(parens);
+    arena_deinit(&arena);
 }
 
 /* No cut of a text that works may do anything but parse or be refused. */
@@ -460,13 +465,14 @@ static void texts_cut_anywhere_do_no_harm(void **state) {
     size_t good = 0;
     for (size_t len = 0; len < sizeof(whole); len++) {
         struct template *template = NULL;
+        struct arena arena = {0};
         struct strbuf out = {0};
-        if (template_new((struct str){whole, len}, &template, NULL) == 0) {
+        if (template_new((struct str){whole, len}, &arena, &template, NULL) == 0) {
             struct template_data data = data_of(1);
             template_expand(template, &data, &out, NULL);
             good++;
         }
-        template_free(template);
+        arena_deinit(&arena);
         strbuf_deinit(&out);
     }
     assert_true(good > 5);
@@ -486,10 +492,11 @@ static void knows_what_is_constant_and_what_changes(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct template *template = NULL;
-        assert_int_equal(template_new(str_of(cases[i].text), &template, NULL), 0);
+        struct arena arena = {0};
+        assert_int_equal(template_new(str_of(cases[i].text), &arena, &template, NULL), 0);
         assert_int_equal(template_constant(template).data != NULL, cases[i].constant);
         assert_int_equal(template_is_volatile(template), cases[i].is_volatile);
-        template_free(template);
+        arena_deinit(&arena);
     }
 }
 
