@@ -75,6 +75,7 @@ static int evaluate(const void *input, int fd) {
         .start_ms = question->t_ms,
         .subquery_step_ms = question->subquery_step_ms,
     };
+    const uint64_t begin_usec = loop_cpu_usec();
     int r = promql_eval(&question->rule->expr, alerting->options.store, &options, &arena, &result,
                         &err);
     if (r != 0) {
@@ -82,12 +83,17 @@ static int evaluate(const void *input, int fd) {
         worker_write(fd, why, strlen(why));
         return 1;
     }
+    pack_u64(&out, result.n_samples);
+    pack_u64(&out, loop_cpu_usec() - begin_usec);
     pack_samples(samples, rules_samples_of(&result, &arena, &samples), &out);
     return worker_write(fd, out.data, out.len) < 0 ? 2 : 0;
 }
 
-static size_t unpack_samples(struct str answer, struct arena *arena, struct rule_sample **ret) {
+static size_t unpack_answer(struct str answer, struct arena *arena, struct rule_cost *ret_cost,
+                            struct rule_sample **ret) {
     struct unpacker in = {answer, false};
+    ret_cost->samples = unpack_u64(&in);
+    ret_cost->usec = unpack_u64(&in);
     size_t n = unpack_count(&in, LEAST_SAMPLE_BYTES);
     struct rule_sample *samples = arena_array(arena, n + 1, sizeof(*samples));
     for (size_t i = 0; i < n && !in.bad; i++) {
@@ -112,6 +118,7 @@ static void evaluated(void *userdata, const struct worker_result *result) {
     struct alerting *alerting = question->alerting;
     struct arena arena = {0};
     struct rule_sample *samples = NULL;
+    struct rule_cost cost;
     struct error err = {0};
     size_t n = 0;
     uint64_t ticket = question->ticket;
@@ -120,7 +127,7 @@ static void evaluated(void *userdata, const struct worker_result *result) {
         return;
     }
     if (result->status == WORKER_OK) {
-        n = unpack_samples(result->answer, &arena, &samples);
+        n = unpack_answer(result->answer, &arena, &cost, &samples);
     } else if (result->status == WORKER_FAILED && result->code == 1) {
         error_say(&err, -EINVAL, "%.*s", (int)result->answer.len, result->answer.data);
     } else {
@@ -131,7 +138,8 @@ static void evaluated(void *userdata, const struct worker_result *result) {
                                                       : "the evaluation ended early: it needs more "
                                                         "memory than it may have");
     }
-    rules_evaluated(alerting->rules, ticket, samples, n, error_is_set(&err) ? &err : NULL);
+    rules_evaluated(alerting->rules, ticket, samples, n, result->status == WORKER_OK ? &cost : NULL,
+                    error_is_set(&err) ? &err : NULL);
     arena_deinit(&arena);
     run_soon(alerting);
 }

@@ -12,6 +12,8 @@
 #define LOOP_MOST_SAMPLES   200000
 #define LOOP_DEADLINE_USEC  50000
 #define LOOP_EXPENSIVE_USEC 5000
+/* Back into the loop comes what took half of that at most so many times in a row. */
+#define CHEAP_TIMES 3
 
 static struct eval_options options_of(const struct group_state *group, bool in_loop) {
     const struct rules_options *options = &group->rules->options;
@@ -118,6 +120,16 @@ static void submit(struct group_state *group, struct rule_state *state) {
     group->ticket = ++rules->tickets;
     rules->options.submit(rules->options.userdata, state->rule,
                           group->t_ms - group->group->query_offset_ms, group->ticket);
+}
+
+void rule_cost_elsewhere(struct rule_state *state, const struct rule_cost *cost) {
+    const bool cheap = cost != NULL && cost->samples <= LOOP_MOST_SAMPLES / 2 &&
+                       cost->usec <= LOOP_EXPENSIVE_USEC / 2;
+    state->n_cheap = cheap ? state->n_cheap + 1 : 0;
+    if (state->n_cheap == CHEAP_TIMES) {
+        state->n_cheap = 0;
+        state->expensive = false;
+    }
 }
 
 /* Return: false when it is too much for the loop. */

@@ -18,7 +18,8 @@ struct rule_state {
     int64_t last_ms;
     double seconds;
     uint64_t evaluations, failures, samples;
-    bool expensive; /* its last evaluation took too long for the loop */
+    bool expensive;   /* took too long for the loop, and has not been cheap often enough since */
+    unsigned n_cheap; /* evaluations elsewhere in a row that the loop could have done */
 };
 
 struct group_state {
@@ -75,6 +76,9 @@ void group_rebase(struct group_state *group, const struct rule_group *same);
 
 /* Evaluates the rule that is next, or submits it. */
 void group_step(struct group_state *group, int64_t now_ms);
+
+/* What an evaluation elsewhere took; NULL: not known. */
+void rule_cost_elsewhere(struct rule_state *state, const struct rule_cost *cost);
 
 /* What an evaluation gave, wherever it ran. */
 void rule_take(struct group_state *group, struct rule_state *state,

@@ -141,7 +141,7 @@ void rules_start(struct rules *rules, int64_t now_ms) {
 }
 
 void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sample *samples,
-                     size_t n_samples, const struct error *err) {
+                     size_t n_samples, const struct rule_cost *cost, const struct error *err) {
     for (size_t i = 0; i < rules->n_groups; i++) {
         struct group_state *group = rules->groups[i];
         if (ticket == 0 || group->ticket != ticket) {
@@ -149,6 +149,7 @@ void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sam
         }
         struct rule_state *state = &group->states[group->at];
         group->ticket = 0;
+        rule_cost_elsewhere(state, cost);
         if (err != NULL && error_is_set(err)) {
             rule_fail(group, state, err->text);
         } else {

@@ -76,8 +76,15 @@ struct rule_sample {
  * from the result. Return: how many. */
 size_t rules_samples_of(const struct eval_result *result, struct arena *arena,
                         struct rule_sample **ret);
+/* What the evaluation took there: a rule that was cheap a few times in a row is evaluated in the
+ * loop again. */
+struct rule_cost {
+    uint64_t samples; /* that were read */
+    uint64_t usec;    /* of the processor */
+};
+/* cost: NULL when it is not known. */
 void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sample *samples,
-                     size_t n_samples, const struct error *err);
+                     size_t n_samples, const struct rule_cost *cost, const struct error *err);
 
 /* News of a source: the groups that may read its families are evaluated at once, at most 5 times a
  * second each; the last news is never lost. now_ms: that of the newest sample they brought, if that

@@ -33,10 +33,14 @@ static void begin(struct world *world) {
     world_run(world);
 }
 
-static void answer(struct world *world) {
+static void answer_at(struct world *world, const struct rule_cost *cost) {
     static const struct label labels[] = {{{"x", 1}, {"1", 1}}};
     const struct rule_sample sample = {labels, 1, 7};
-    rules_evaluated(world->rules, asked.ticket, &sample, 1, NULL);
+    rules_evaluated(world->rules, asked.ticket, &sample, 1, cost, NULL);
+}
+
+static void answer(struct world *world) {
+    answer_at(world, NULL);
 }
 
 static void what_is_too_large_for_the_loop_is_submitted(void **state) {
@@ -76,7 +80,7 @@ static void an_error_from_elsewhere_is_the_rules(void **state) {
     struct error err = {0};
     begin(&world);
     error_say(&err, -1, "no worker");
-    rules_evaluated(world.rules, asked.ticket, NULL, 0, &err);
+    rules_evaluated(world.rules, asked.ticket, NULL, 0, NULL, &err);
     world_run(&world);
     assert_int_equal(rules_rule(world.rules, 0, 1).health, RULE_ERROR);
     assert_string_equal(rules_rule(world.rules, 0, 1).error, "no worker");
@@ -90,8 +94,8 @@ static void an_answer_counts_once(void **state) {
     uint64_t ticket = asked.ticket;
     answer(&world);
     world_run(&world);
-    rules_evaluated(world.rules, ticket, NULL, 0, NULL);
-    rules_evaluated(world.rules, 0, NULL, 0, NULL);
+    rules_evaluated(world.rules, ticket, NULL, 0, NULL, NULL);
+    rules_evaluated(world.rules, 0, NULL, 0, NULL, NULL);
     assert_int_equal(rules_rule(world.rules, 0, 1).evaluations, 1);
     assert_int_equal(rules_rule(world.rules, 0, 1).n_alerts, 1);
     world_deinit(&world);
@@ -108,6 +112,52 @@ static void an_answer_after_a_reload_is_nobodys(void **state) {
     world_deinit(&world);
 }
 
+/* Answers the evaluation that runs, at this cost; the next slot begins another one. Return: whether
+ * that was submitted, too. */
+static bool next_is_submitted(struct world *world, const struct rule_cost *cost) {
+    const int before = asked.calls;
+    answer_at(world, cost);
+    int64_t next_ms = world_run(world);
+    if (next_ms != INT64_MAX) { /* else a slot had passed, and its evaluation runs */
+        world->now_ms = next_ms;
+        world_run(world);
+    }
+    return asked.calls > before;
+}
+
+/* Twelve series make a subquery too large for the loop, later there is one. */
+static void what_is_cheap_again_comes_back_into_the_loop(void **state) {
+    static const struct rule_cost cheap = {1000, 100}, dear = {1000, 4000}, large = {150000, 100};
+    const struct rule_cost *stays[] = {&cheap, &cheap, &dear,  &cheap, &cheap,
+                                       &large, &cheap, &cheap, NULL};
+    struct world world;
+    world_init(&world, &(struct rules_options){.submit = submit});
+    asked.calls = 0;
+    world_load(&world, GROUP("  - {record: r, expr: 'count_over_time(m[20000s:1s])'}\n"));
+    for (int i = 0; i < 12; i++) {
+        char name[20];
+        snprintf(name, sizeof(name), "m{i=\"%d\"}", i);
+        append(&world, name, T0, 1);
+    }
+    rules_start(world.rules, world.now_ms);
+    world.now_ms = world_run(&world);
+    world_run(&world);
+    assert_int_equal(asked.calls, 1);
+    world.now_ms += 30000 * SECOND;
+    append(&world, "m{i=\"1\"}", world.now_ms, 1);
+    for (size_t i = 0; i < ARRAY_LEN(stays); i++) {
+        assert_true(next_is_submitted(&world, stays[i]));
+    }
+    assert_true(next_is_submitted(&world, &cheap));
+    assert_true(next_is_submitted(&world, &cheap));
+    assert_false(next_is_submitted(&world, &cheap));
+    assert_series(&world, "r", 1);
+    const uint64_t evaluations = rules_rule(world.rules, 0, 0).evaluations;
+    world_slot(&world);
+    assert_int_equal(rules_rule(world.rules, 0, 0).evaluations, evaluations + 1);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_too_large_for_the_loop_is_submitted),
@@ -115,6 +165,7 @@ int main(void) {
         cmocka_unit_test(an_error_from_elsewhere_is_the_rules),
         cmocka_unit_test(an_answer_counts_once),
         cmocka_unit_test(an_answer_after_a_reload_is_nobodys),
+        cmocka_unit_test(what_is_cheap_again_comes_back_into_the_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
