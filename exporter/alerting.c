@@ -344,14 +344,47 @@ void alerting_apply_secrets(struct alerting *alerting, const struct config *conf
     apply_delivery(alerting, config);
 }
 
-void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config) {
-    uint64_t wanted = (uint64_t)(set->reach_ms > 0 ? set->reach_ms : 0) * USEC_PER_MSEC;
-    uint64_t kept = config->history_usec;
-    if (kept > 0 && wanted > kept) {
-        kept = wanted < config->history_max_usec ? wanted : config->history_max_usec;
+/* What rules of the set may look back, up to the most that may be kept. */
+static int64_t reach_of(const struct rule_set *set, int64_t most_ms) {
+    int64_t reach_ms = 0;
+    for (size_t i = 0; i < set->n_groups; i++) {
+        for (size_t k = 0; k < set->groups[i].n_rules; k++) {
+            const struct rule *rule = &set->groups[i].rules[k];
+            if (rule->reach_ms > reach_ms && rule->reach_ms <= most_ms) {
+                reach_ms = rule->reach_ms;
+            }
+        }
     }
-    store_set_history(alerting->options.store, (int64_t)(kept / USEC_PER_MSEC),
-                      config->history_bytes);
+    return reach_ms;
+}
+
+static void warn_beyond(const struct rule_set *set, int64_t history_ms) {
+    const struct rule *first = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < set->n_groups; i++) {
+        for (size_t k = 0; k < set->groups[i].n_rules; k++) {
+            const struct rule *rule = &set->groups[i].rules[k];
+            if (rule_needs_ms(rule) > history_ms) {
+                first = n++ == 0 ? rule : first;
+            }
+        }
+    }
+    if (n > 0) {
+        log_warn("rules: %zu of %zu look back further than history is kept and are not evaluated, "
+                 "first '%.*s'; history.max_retention says how much may be kept",
+                 n, set->n_rules, (int)first->name.len, first->name.data);
+    }
+}
+
+void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config) {
+    int64_t kept_ms = (int64_t)(config->history_usec / USEC_PER_MSEC);
+    if (kept_ms > 0) {
+        int64_t reach_ms = reach_of(set, (int64_t)(config->history_max_usec / USEC_PER_MSEC));
+        kept_ms = reach_ms > kept_ms ? reach_ms : kept_ms;
+    }
+    store_set_history(alerting->options.store, kept_ms, config->history_bytes);
+    rules_set_history(alerting->rules, kept_ms);
+    warn_beyond(set, kept_ms);
     scrape_series_apply(alerting->scrapes, config->targets, config->n_targets,
                         loop_now_ms(alerting->options.loop));
     apply_delivery(alerting, config);

@@ -84,11 +84,11 @@ static void warn_expression(const struct rule *rule, const struct expr *expr) {
 
 static void warn_rule(const struct rule *rule) {
     warn_expression(rule, rule->expr.root);
-    if (rule->reach_ms > MOST_HISTORY_MS) {
-        char reach[32], most[32], text[160];
+    if (rule_needs_ms(rule) > MOST_HISTORY_MS) {
+        char needed[32], most[32], text[160];
         snprintf(text, sizeof(text),
                  "it looks back %s, but history is kept for at most %s: it is not evaluated",
-                 duration_format((uint64_t)rule->reach_ms * USEC_PER_MSEC, reach),
+                 duration_format((uint64_t)rule_needs_ms(rule) * USEC_PER_MSEC, needed),
                  duration_format((uint64_t)MOST_HISTORY_MS * USEC_PER_MSEC, most));
         warn_at(rule, text);
     }

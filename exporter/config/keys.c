@@ -52,13 +52,13 @@ static const struct key global_keys[GLOBAL_KEY_COUNT] = {
 static const struct key history_keys[HISTORY_KEY_COUNT] = {
     [HISTORY_RETENTION] = {"retention", KEY_DURATION, KEY_MAY_BE_ZERO, 60 * USEC_PER_SEC,
                            RARELY_MOST, .fallback = "1h",
-                           .help = "How far back samples are kept; 0s keeps the newest alone, so "
-                                   "that windows are empty. Raised by itself to what the rules "
-                                   "look back, up to 'max_retention'."},
+                           .help = "How far back samples are kept; 0s keeps the newest alone, "
+                                   "and rules with windows are not evaluated. Raised by itself to "
+                                   "what the rules look back, up to 'max_retention'."},
     [HISTORY_MAX_RETENTION] = {"max_retention", KEY_DURATION, 0, 60 * USEC_PER_SEC, RARELY_MOST,
                                .fallback = "6h",
                                .help = "As much is kept for the rules at most: one that looks "
-                                       "further back sees no more than this."},
+                                       "further back is not evaluated."},
     [HISTORY_BYTES] = {"bytes", KEY_BYTES, 0, HISTORY_LEAST_BYTES, HISTORY_MOST_BYTES,
                        .fallback = "256MiB",
                        .help = "Memory for it at most: above that the oldest samples of all "

@@ -2,8 +2,10 @@
 
 /* One evaluation of one rule: here while it is cheap, elsewhere when it is not. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/duration.h"
 #include "base/mem.h"
 #include "promql/label_space.h"
 #include "rules/private.h"
@@ -157,11 +159,25 @@ static bool evaluate_here(struct group_state *group, struct rule_state *state) {
     return !too_much;
 }
 
+/* What it cannot see would be taken for what is not there. */
+static void refuse(struct group_state *group, struct rule_state *state) {
+    char needed[32], kept[32], text[160];
+    snprintf(text, sizeof(text),
+             "not evaluated: it looks back %s, but history is kept for %s (history.max_retention)",
+             duration_format((uint64_t)rule_needs_ms(state->rule) * USEC_PER_MSEC, needed),
+             duration_format((uint64_t)group->rules->history_ms * USEC_PER_MSEC, kept));
+    rule_fail(group, state, text);
+}
+
 void group_step(struct group_state *group, int64_t now_ms) {
     struct rule_state *state = &group->states[group->at];
     group->rule_begin_usec = group->rules->options.now_usec();
     if (group->group->n_rules == 0) {
         group->running = false;
+        return;
+    }
+    if (rule_needs_ms(state->rule) > group->rules->history_ms) {
+        refuse(group, state);
         return;
     }
     if (state->expensive || !evaluate_here(group, state)) {

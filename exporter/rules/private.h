@@ -54,6 +54,7 @@ struct rules {
     size_t turn; /* the group that is looked at first */
     bool started;
     int64_t start_ms;
+    int64_t history_ms; /* that rules may need */
     uint64_t tickets;
     struct arena arena; /* of one rule's evaluation */
 };

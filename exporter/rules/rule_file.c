@@ -427,7 +427,6 @@ static bool read_rules(struct rule_reader *reader, const struct yaml_node *map,
     for (size_t i = 0; i < list->n_items; i++) {
         group->rules[i].index = i;
         good &= read_rule(reader, map, list->items[i], &group->rules[i]);
-        set->reach_ms = most(set->reach_ms, group->rules[i].reach_ms);
     }
     return good;
 }

@@ -46,6 +46,11 @@ struct rule {
     size_t index;      /* within its group */
 };
 
+/* How much history its evaluation needs: none when the newest samples are enough. */
+static inline int64_t rule_needs_ms(const struct rule *rule) {
+    return rule->window_ms > 0 ? rule->reach_ms : 0;
+}
+
 struct rule_group {
     struct str file, name;
     int64_t interval_ms;
@@ -60,7 +65,6 @@ struct rule_set {
     struct arena arena; /* of everything */
     struct rule_group *groups;
     size_t n_groups, n_rules;
-    int64_t reach_ms;    /* the longest */
     int64_t interval_ms; /* of groups that name none; also the step of [5m:] */
 };
 

@@ -24,6 +24,7 @@ struct rules *rules_new(const struct rules_options *options) {
     struct rules *rules = mem_alloc(sizeof(*rules));
     rules->options = *options;
     rules->delivery.resend_delay_ms = DEFAULT_RESEND_MS;
+    rules->history_ms = INT64_MAX;
     if (rules->options.resolved_retention_ms == 0) {
         rules->options.resolved_retention_ms = DEFAULT_RETENTION_MS;
     }
@@ -35,6 +36,10 @@ void rules_configure(struct rules *rules, const struct rules_delivery *delivery)
     if (delivery->resend_delay_ms == 0) {
         rules->delivery.resend_delay_ms = DEFAULT_RESEND_MS;
     }
+}
+
+void rules_set_history(struct rules *rules, int64_t history_ms) {
+    rules->history_ms = history_ms;
 }
 
 struct rules *rules_free(struct rules *rules) {

@@ -55,6 +55,10 @@ void rules_configure(struct rules *rules, const struct rules_delivery *delivery)
  * on. */
 void rules_set(struct rules *rules, struct rule_set *set, int64_t now_ms);
 
+/* How much history there is (at first: whatever is needed). A rule that needs more is not
+ * evaluated: an error says so at each slot. */
+void rules_set_history(struct rules *rules, int64_t history_ms);
+
 /* Nothing is evaluated before this: every target has ended its first round. */
 void rules_start(struct rules *rules, int64_t now_ms);
 

@@ -569,6 +569,37 @@ static void a_raised_for_takes_firing_back(void **state) {
     world_deinit(&world);
 }
 
+/* Only of what a window is made of: the newest samples are always there. */
+static void what_needs_more_history_than_is_kept_is_not_evaluated(void **state) {
+    struct world world;
+    begin(&world, GROUP("  - {record: exact, expr: 'count_over_time(up[1h])'}\n"
+                        "  - {record: beyond, expr: 'count_over_time(up[1h] offset 1s)'}\n"
+                        "  - {alert: Gone, expr: 'absent_over_time(other[2h])'}\n"
+                        "  - {record: newest, expr: up}\n"));
+    append(&world, "up{target=\"a\"}", T0, 0);
+    rules_set_history(world.rules, 60 * MINUTE);
+    world_slot(&world);
+    assert_int_equal(rule_of(&world, 0).health, RULE_OK);
+    assert_int_equal(rule_of(&world, 1).health, RULE_ERROR);
+    assert_string_equal(rule_of(&world, 1).error,
+                        "not evaluated: it looks back 1h1s, but history is kept for 1h "
+                        "(history.max_retention)");
+    assert_int_equal(rule_of(&world, 2).health, RULE_ERROR);
+    assert_int_equal(rule_of(&world, 2).n_alerts, 0);
+    assert_int_equal(rule_of(&world, 3).health, RULE_OK);
+    assert_series(&world, "exact", 1);
+    assert_series(&world, "beyond", 0);
+    rules_set_history(world.rules, 0);
+    world_slot(&world);
+    assert_int_equal(rule_of(&world, 0).health, RULE_ERROR);
+    assert_int_equal(rule_of(&world, 3).health, RULE_OK);
+    rules_set_history(world.rules, 120 * MINUTE);
+    world_slot(&world);
+    assert_int_equal(rule_of(&world, 1).health, RULE_OK);
+    assert_int_equal(rule_of(&world, 2).n_alerts, 1);
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_runs_before_the_start),
@@ -607,6 +638,7 @@ int main(void) {
         cmocka_unit_test(what_is_removed_becomes_stale_and_resolves),
         cmocka_unit_test(a_removed_rule_leaves_its_neighbours_alone),
         cmocka_unit_test(a_raised_for_takes_firing_back),
+        cmocka_unit_test(what_needs_more_history_than_is_kept_is_not_evaluated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
