@@ -98,13 +98,21 @@ static struct buffer *join(struct store *store, size_t size, uint64_t now_usec) 
 void exposition_joined(struct store *store, bool gzip, uint64_t now_usec,
                        struct exposition_page *ret) {
     struct cached_page *page = &store->joined;
-    if (page->plain == NULL || page->generation != store->generation) {
+    if (page->generation != store->generation) {
+        cached_page_clear(page); /* before there is another one */
+    }
+    if (page->plain == NULL && !(gzip && page->gzip != NULL)) {
         size_t size = exposition_joined_size(store, now_usec);
-        cached_page_set(page, join(store, size, now_usec), store->generation);
+        page->plain = join(store, size, now_usec);
+        page->generation = store->generation;
     }
     answer(store, page, gzip, now_usec, ret);
-    if (page->plain->len > EXPOSITION_WHOLE_MOST_BYTES) {
-        cached_page_clear(page); /* its parts are kept; twice a large fleet's page is too much */
+    /* Its parts are kept, and make it again in a moment. Who asks for the compressed one does so
+     * always; and twice a large fleet's page is too much. */
+    if (ret->gzip) {
+        page->plain = buffer_unref(page->plain);
+    } else if (page->plain->len > EXPOSITION_WHOLE_MOST_BYTES) {
+        cached_page_clear(page);
     }
 }
 

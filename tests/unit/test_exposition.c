@@ -587,6 +587,29 @@ static void large_page_is_not_kept_twice(void **state) {
     buffer_unref(page.body);
 }
 
+static void of_a_page_that_went_out_compressed_only_that_is_kept(void **state) {
+    struct fixture *fixture = *state;
+    struct exposition_page plain, gzip, again;
+    say_many(&fixture->batch, 20, 20, 1);
+    publish_orders(fixture, 10);
+    exposition_joined(fixture->store, false, 0, &plain);
+    const size_t before = exposition_bytes(fixture->store);
+    exposition_joined(fixture->store, true, 0, &gzip);
+    assert_true(gzip.gzip);
+    assert_true(exposition_bytes(fixture->store) + plain.body->len / 2 < before);
+    exposition_joined(fixture->store, false, 0, &again);
+    assert_ptr_not_equal(again.body, plain.body);
+    assert_int_equal(again.body->len, plain.body->len);
+    assert_memory_equal(again.body->data, plain.body->data, plain.body->len);
+    assert_string_equal(again.etag, plain.etag);
+    buffer_unref(again.body);
+    exposition_joined(fixture->store, true, 0, &again);
+    assert_ptr_equal(again.body, gzip.body);
+    buffer_unref(again.body);
+    buffer_unref(plain.body);
+    buffer_unref(gzip.body);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -613,6 +636,7 @@ int main(void) {
         TEST(reader_keeps_its_generation),
         TEST(blocks_are_prepared_in_slices),
         TEST(large_page_is_not_kept_twice),
+        TEST(of_a_page_that_went_out_compressed_only_that_is_kept),
     };
     return cmocka_run_group_tests_name("exposition", tests, NULL, NULL);
 }
