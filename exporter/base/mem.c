@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static void *checked(void *memory) {
@@ -31,6 +32,26 @@ void *mem_aligned(size_t alignment, size_t size) {
         memory = NULL;
     }
     return memset(checked(memory), 0, size);
+}
+
+void *mem_large(void) {
+    /* Twice as much holds an aligned one. */
+    char *memory =
+        mmap(NULL, 2 * MEM_LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    checked(memory != MAP_FAILED ? memory : NULL);
+    const size_t before = (MEM_LARGE_BYTES - (uintptr_t)memory % MEM_LARGE_BYTES) % MEM_LARGE_BYTES;
+    if (before > 0) {
+        (void)munmap(memory, before);
+    }
+    (void)munmap(memory + before + MEM_LARGE_BYTES, MEM_LARGE_BYTES - before);
+    (void)madvise(memory + before, MEM_LARGE_BYTES, MADV_HUGEPAGE); /* where the kernel has them */
+    return memory + before;
+}
+
+void mem_large_free(void *memory) {
+    if (memory != NULL) {
+        (void)munmap(memory, MEM_LARGE_BYTES);
+    }
 }
 
 void *mem_resize(void *memory, size_t count, size_t size) {

@@ -19,6 +19,12 @@ void *mem_array(size_t count, size_t size) __attribute__((malloc, returns_nonnul
 /* Zeroed memory at a multiple of alignment (a power of two, at least a pointer's size); free(). */
 void *mem_aligned(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
 
+/* Zeroed memory of that size and alignment, in one page where the kernel has such large ones; only
+ * for what is mostly full and lives long. mem_large_free(NULL) is fine. */
+#define MEM_LARGE_BYTES ((size_t)2 * 1024 * 1024)
+void *mem_large(void) __attribute__((malloc, returns_nonnull));
+void mem_large_free(void *memory);
+
 /* Grows or shrinks; what is new is not zeroed. */
 void *mem_resize(void *memory, size_t count, size_t size) __attribute__((returns_nonnull));
 

@@ -22,6 +22,10 @@
 #define BLOCK_SIZE   128
 #define SLAB_BLOCKS  128
 #define LOG_OVERHEAD 32 /* of its allocation */
+/* Beyond the first 8 MiB slabs come from large pages: forking copies an entry for each page, which
+ * takes milliseconds with 256 MiB in small ones. */
+#define REGION_SLABS (MEM_LARGE_BYTES / (SLAB_BLOCKS * BLOCK_SIZE))
+#define SMALL_SLABS  (4 * REGION_SLABS)
 
 struct history_block {
     struct series *owner; /* NULL: of a series that was freed */
@@ -41,6 +45,12 @@ struct history_slab {
     uint32_t first_free, n_used;
 };
 
+/* Slabs that share a large page: a slab's place in it follows from its number. */
+struct history_region {
+    struct history_block *blocks; /* NULL while none is used */
+    uint32_t n_used;              /* slabs */
+};
+
 /* --- Blocks --- */
 
 static struct history_block *get_block(const struct history *history, uint32_t number) {
@@ -52,13 +62,43 @@ static size_t bytes_of(const struct history *history) {
            history->writer_bytes;
 }
 
+static struct history_block *take_memory(struct history *history, size_t at) {
+    if (at < SMALL_SLABS) {
+        return mem_aligned(64, SLAB_BLOCKS * BLOCK_SIZE);
+    }
+    const size_t number = (at - SMALL_SLABS) / REGION_SLABS;
+    while (number >= history->n_regions) {
+        history->regions = mem_grow(history->regions, history->n_regions,
+                                    &history->regions_capacity, sizeof(*history->regions));
+        history->regions[history->n_regions++] = (struct history_region){0};
+    }
+    struct history_region *region = &history->regions[number];
+    if (region->blocks == NULL) {
+        region->blocks = mem_large();
+    }
+    region->n_used++;
+    return region->blocks + at % REGION_SLABS * SLAB_BLOCKS;
+}
+
+static void give_memory(struct history *history, size_t at) {
+    if (at < SMALL_SLABS) {
+        free(history->slabs[at].blocks);
+        return;
+    }
+    struct history_region *region = &history->regions[(at - SMALL_SLABS) / REGION_SLABS];
+    if (--region->n_used == 0) {
+        mem_large_free(region->blocks);
+        region->blocks = NULL;
+    }
+}
+
 static void fill_slab(struct history *history, size_t at) {
     struct history_slab *slab = &history->slabs[at];
-    slab->blocks = mem_aligned(64, SLAB_BLOCKS * sizeof(*slab->blocks));
+    slab->blocks = take_memory(history, at);
     slab->first_free = (uint32_t)(at * SLAB_BLOCKS) + 1;
     slab->n_used = 0;
-    for (uint32_t i = 0; i + 1 < SLAB_BLOCKS; i++) {
-        slab->blocks[i].next = slab->first_free + i + 1;
+    for (uint32_t i = 0; i < SLAB_BLOCKS; i++) {
+        slab->blocks[i].next = i + 1 < SLAB_BLOCKS ? slab->first_free + i + 1 : NO_BLOCK;
     }
     history->n_slabs_used++;
 }
@@ -101,7 +141,7 @@ static void release_block(struct history *history, uint32_t number) {
     slab->first_free = number;
     history->n_blocks--;
     if (--slab->n_used == 0) {
-        free(slab->blocks);
+        give_memory(history, at);
         slab->blocks = NULL;
         history->n_slabs_used--;
     }
@@ -335,9 +375,12 @@ void history_expire(struct store *store, int64_t now_ms) {
 
 void history_deinit(struct history *history) {
     for (size_t i = 0; i < history->n_slabs; i++) {
-        free(history->slabs[i].blocks);
+        if (history->slabs[i].blocks != NULL) {
+            give_memory(history, i);
+        }
     }
     free(history->slabs);
+    free(history->regions);
     *history = (struct history){0};
 }
 

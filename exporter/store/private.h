@@ -87,6 +87,8 @@ struct history {
     size_t most_bytes;
     struct history_slab *slabs;
     size_t n_slabs, slabs_capacity;
+    struct history_region *regions; /* of the slabs that share memory */
+    size_t n_regions, regions_capacity;
     size_t free_slab;        /* none before it has a free block */
     uint32_t oldest, newest; /* sealed blocks */
     size_t n_slabs_used, n_blocks, log_bytes, writer_bytes;

@@ -5,6 +5,7 @@
  * each sample read; bytes for each sample kept, for an hour of rounds every 5 s.
  *
  * usage: bench_history                  on made-up series, 1000 and 10000 of them
+ *        bench_history --forks          what forking costs beside how much history
  *        bench_history --replay FILE    on series that tests/bench/history has seen */
 #include <stdint.h>
 #include <stdio.h>
@@ -198,6 +199,49 @@ static void bench(size_t n_series, int64_t retention_ms) {
     tear_down(&site);
 }
 
+/* --- Forks --- */
+
+/* Values that compress badly fill a history soon. */
+static void change_wildly(struct site *site) {
+    for (size_t i = 0; i < site->n_series; i++) {
+        site->batch.samples[i].value = (double)pick(site, UINT64_C(1) << 30) / 7;
+    }
+}
+
+/* Return: milliseconds of the parent for a child that ends at once. */
+static double fork_once(void) {
+    const double start = now_nsec();
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(0);
+    }
+    const double nsec = now_nsec() - start;
+    if (child > 0) {
+        waitpid(child, NULL, 0);
+    }
+    return nsec / 1e6;
+}
+
+static void bench_forks(size_t most_bytes) {
+    struct site site = {.n_series = 10000, .random = 42};
+    double times[TIMES], beside[TIMES];
+    set_up(&site, INT64_C(1000) * HOUR_ROUNDS * ROUND_MS);
+    while (most_bytes > 0 && store_history_numbers(site.store).bytes < most_bytes) {
+        commit_round(&site, change_wildly);
+    }
+    for (int i = 0; i < TIMES; i++) {
+        times[i] = fork_once();
+    }
+    for (int i = 0; i < TIMES; i++) {
+        beside[i] = commit_beside_child(&site, change_wildly);
+    }
+    const double middle = median(times, TIMES); /* sorts */
+    printf("fork with %4zu MiB of history %6.2f ms, worst %5.2f; a round beside a child %6.1f "
+           "ns/sample\n",
+           most_bytes >> 20, middle, times[TIMES - 1], median(beside, TIMES));
+    tear_down(&site);
+}
+
 /* --- Series that were seen --- */
 
 struct replay {
@@ -283,6 +327,12 @@ static int replay_file(const char *path) {
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "--replay") == 0) {
         return replay_file(argv[2]);
+    }
+    if (argc == 2 && strcmp(argv[1], "--forks") == 0) {
+        for (size_t mib = 0; mib <= 256; mib = mib == 0 ? 16 : mib * 4) {
+            bench_forks(mib << 20);
+        }
+        return 0;
     }
     for (size_t n = 1000; n <= 10000; n *= 10) {
         bench(n, 0);

@@ -507,6 +507,47 @@ static void it_is_its_newest_part_under_a_limit(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Beyond 8 MiB blocks come from large pages, which go when all of theirs have gone. */
+static void much_of_the_past_is_kept_and_forgotten(void **state) {
+    enum { SERIES = 500, ROUNDS = 2600, WINDOW = 50 };
+    struct fixture *f = *state;
+    batch_clear(&f->batch);
+    for (int i = 0; i < SERIES; i++) {
+        char labels[20];
+        snprintf(labels, sizeof(labels), "%d", i);
+        struct label label = {str_of("i"), str_of(labels)};
+        batch_add(&f->batch, (struct batch_metric){"m", "", METRIC_GAUGE, true},
+                  batch_add_labels(&f->batch, &label, 1), 0);
+    }
+    for (int again = 0; again < 2; again++) {
+        const int64_t begin_ms = again * 10 * HOUR_MS;
+        for (int round = 1; round <= ROUNDS; round++) {
+            for (int i = 0; i < SERIES; i++) {
+                f->batch.samples[i].value = (round * SERIES + i) / 7.0;
+            }
+            store_feed_commit(f->feed, &f->batch, begin_ms + round * 1000);
+        }
+        const size_t bytes = store_history_numbers(f->store).bytes;
+        assert_true(bytes > (size_t)9 * 1024 * 1024);
+        struct selection all = {0};
+        store_select(f->store, NULL, 0, &all);
+        assert_int_equal(all.n_series, SERIES);
+        for (size_t k = 0; k < all.n_series; k++) {
+            const int64_t to_ms = begin_ms + ROUNDS * 1000;
+            assert_int_equal(series_read(all.series[k], begin_ms, to_ms, &f->read), ROUNDS);
+            const double first = f->read.values[0], last = f->read.values[ROUNDS - 1];
+            assert_int_equal(series_read(all.series[k], begin_ms, begin_ms + 1000, &f->read), 1);
+            assert_true(f->read.values[0] == first);
+            assert_int_equal(series_read(all.series[k], to_ms - WINDOW * 1000, to_ms, &f->read),
+                             WINDOW);
+            assert_true(f->read.values[WINDOW - 1] == last && f->read.t_ms[0] == to_ms - 49000);
+        }
+        selection_deinit(&all);
+        store_expire(f->store, begin_ms + 5 * HOUR_MS);
+        assert_true(store_history_numbers(f->store).bytes < bytes / 8);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(reads_what_was_said_within_left_open_bounds),
@@ -524,6 +565,7 @@ int main(void) {
         TEST(memory_that_is_not_used_is_given_back),
         cmocka_unit_test(the_past_is_what_the_model_noted),
         cmocka_unit_test(it_is_its_newest_part_under_a_limit),
+        TEST(much_of_the_past_is_kept_and_forgotten),
     };
     return cmocka_run_group_tests_name("history", tests, NULL, NULL);
 }

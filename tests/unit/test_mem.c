@@ -116,6 +116,20 @@ static void resize_beyond_all_bounds(void) {
     free(mem_resize(NULL, most, 16));
 }
 
+static void a_large_page_is_zeroed_and_aligned(void **state) {
+    unsigned char *pages[3];
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        pages[i] = mem_large();
+        assert_int_equal((uintptr_t)pages[i] % MEM_LARGE_BYTES, 0);
+        assert_int_equal(pages[i][0] + pages[i][MEM_LARGE_BYTES - 1], 0);
+        memset(pages[i], 0xff, MEM_LARGE_BYTES);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        mem_large_free(pages[i]);
+    }
+    mem_large_free(NULL);
+}
+
 /* A product that does not fit must not become a small allocation. */
 static void an_overflow_ends_the_process_with_a_line(void **state) {
     char text[64];
@@ -135,6 +149,7 @@ int main(void) {
         cmocka_unit_test(an_array_grows_by_doubling_and_keeps_what_it_holds),
         cmocka_unit_test(copies_are_ours),
         cmocka_unit_test(a_secret_of_nobody_is_fine),
+        cmocka_unit_test(a_large_page_is_zeroed_and_aligned),
         cmocka_unit_test(an_overflow_ends_the_process_with_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
