@@ -16,8 +16,8 @@
 
 #define EXPOSITION_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* A few milliseconds of rendering. */
-#define SERIES_PER_TURN ((size_t)10000)
+/* A millisecond of rendering. */
+#define SERIES_PER_TURN ((size_t)4000)
 #define MOST_TURNS      200
 
 static uint64_t now_usec(const struct web *web) {
