@@ -8,64 +8,23 @@ status, type and text.  Then questions that are too heavy: they cost their asker
 """
 import concurrent.futures
 import json
-import os
-import shutil
 import socket
 import subprocess
-import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 
-from harness import DBVITALS, ROOT, Daemon, Sandbox, Skip, eventually, folder, run, run_tests
+from harness import (DBVITALS, Daemon, Prometheus, Sandbox, Skip, ask, eventually, find_peer, run,
+                     run_tests, scrapes)
 
 ASAN = "asan" in DBVITALS
 CONSTANT = 'pg_settings_max_connections{cluster="orders"}'
-
-
-def find_peer(name):
-    path = shutil.which(name)
-    if path:
-        return path
-    done = subprocess.run([os.path.join(ROOT, "tests", "support", "peers"), "path", name],
-                          capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        print(f"1..0 # SKIP no {name} here: {done.stderr.strip()}")
-        sys.exit(0)
-    return done.stdout.strip()
-
-
 PROMETHEUS, PROMTOOL = find_peer("prometheus"), find_peer("promtool")
 sandbox = Sandbox()
 with open(sandbox.config, encoding="utf-8") as file:
     daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s",
                                         "interval: 1s, timeout: 900ms"), level="info")
-home = folder()
-with open(os.path.join(home, "prometheus.yml"), "w", encoding="utf-8") as file:
-    file.write(f"""
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: databases
-    http_sd_configs: [{{url: "http://{daemon.address}/sd", refresh_interval: 1s}}]
-""")
-peer_address = f"127.0.0.1:{sandbox.spare_ports[0]}"
-prometheus = subprocess.Popen(
-    [PROMETHEUS, f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
-     f"--web.listen-address={peer_address}"],
-    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-    stderr=open(os.path.join(home, "log"), "wb"))
-
-
-def ask(address, path, form=None, timeout=60):
-    """(status, JSON or None)"""
-    request = urllib.request.Request(f"http://{address}/api/v1/{path}", data=form)
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        body = error.read()
-        return error.code, json.loads(body) if body.startswith(b"{") else None
+prometheus = Prometheus(PROMETHEUS, sandbox.spare_ports[0], scrapes(daemon, joined=False))
+peer_address = prometheus.address
 
 
 def both(path):
@@ -310,14 +269,6 @@ def a_worker_ends_when_its_client_hangs_up():
 def all_is_well_at_the_end():
     daemon.end(expected=0)
 
-
-def stop_prometheus():
-    prometheus.terminate()
-    prometheus.wait(15)
-
-
-import atexit  # noqa: E402
-atexit.register(stop_prometheus)
 
 run_tests([
     promtool_gets_the_same_from_both,

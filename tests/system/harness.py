@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 import traceback
+import urllib.error
+import urllib.request
 
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -300,6 +302,79 @@ def run(*words, environment=None, timeout=30):
     """A command of dbvitals that ends by itself."""
     return subprocess.run([DBVITALS, *words], capture_output=True, text=True, timeout=timeout,
                           env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL)
+
+
+def find_peer(name):
+    """The path of a program of others that tests need (prometheus, promtool, ...); skips all of them
+    where there is none."""
+    path = shutil.which(name)
+    if path:
+        return path
+    done = subprocess.run([os.path.join(ROOT, "tests", "support", "peers"), "path", name],
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        print(f"1..0 # SKIP no {name} here: {done.stderr.strip()}")
+        sys.exit(0)
+    return done.stdout.strip()
+
+
+def ask(address, path, form=None, timeout=60):
+    """(status, JSON or None) of the HTTP API, ours or Prometheus'; OSError while nobody listens."""
+    request = urllib.request.Request(f"http://{address}/api/v1/{path}", data=form)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        return error.code, json.loads(body) if body.startswith(b"{") else None
+
+
+def scrapes(daemon, joined=True):
+    """Configuration of a Prometheus that scrapes a daemon every second: by /sd, and as a joined
+    page."""
+    text = f"""
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: databases
+    http_sd_configs: [{{url: "http://{daemon.address}/sd", refresh_interval: 1s}}]
+"""
+    return text + (f"""
+  - job_name: joined
+    honor_labels: true
+    static_configs: [{{targets: ["{daemon.address}"]}}]
+""" if joined else "")
+
+
+class Prometheus:
+    """A real one, on one of the sandbox's spare ports; ended when the process ends."""
+
+    def __init__(self, program, port, config, flags=()):
+        self.folder = folder()
+        self.address = f"127.0.0.1:{port}"
+        self.log_path = os.path.join(self.folder, "log")
+        config_file = os.path.join(self.folder, "prometheus.yml")
+        with open(config_file, "w", encoding="utf-8") as file:
+            file.write(config)
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [program, f"--config.file={config_file}",
+                 f"--storage.tsdb.path={self.folder}/data",
+                 f"--web.listen-address={self.address}", *flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        _FOLDERS.callback(self.end)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
 class FakeServer:

@@ -9,14 +9,12 @@ with their thresholds taken away, so that each fires and its annotations are ren
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 
-from harness import ROOT, Daemon, Sandbox, eventually, folder, run_tests
+from harness import (ROOT, Daemon, Prometheus, Sandbox, ask, eventually, find_peer, folder, run_tests,
+                     scrapes)
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 import rulefiles  # noqa: E402
@@ -41,18 +39,6 @@ EITHER = {
 }
 
 
-def find_prometheus():
-    path = shutil.which("prometheus")
-    if path:
-        return path
-    done = subprocess.run([os.path.join(ROOT, "tests", "support", "peers"), "path", "prometheus"],
-                          capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        print(f"1..0 # SKIP no Prometheus here: {done.stderr.strip()}")
-        sys.exit(0)
-    return done.stdout.strip()
-
-
 def loose(rule):
     """The rule without thresholds; where it asks for an absence, it asks for the presence."""
     expr = rulefiles.loosened(rule.expr).replace("unless on", "and on")
@@ -60,7 +46,7 @@ def loose(rule):
             "annotations": rule.annotations}
 
 
-PROMETHEUS = find_prometheus()
+PROMETHEUS = find_peer("prometheus")
 RULES = rulefiles.all_rules()
 sandbox = Sandbox()
 with open(sandbox.config, encoding="utf-8") as file:
@@ -69,44 +55,29 @@ with open(sandbox.config, encoding="utf-8") as file:
                     .replace('/postgres"\n', '/shop"\n    collectors: {statements: {enabled: true, '
                              'interval: 1s}}\n', 1) + "  - {name: host-1, type: host, cluster: orders, "
                     "collectors: {filesystem: {interval: 1s}, netclass: {interval: 1s}}}\n")
-port = sandbox.spare_ports[0]
 home = folder()
 with open(os.path.join(home, "loose.yml"), "w", encoding="utf-8") as file:
     json.dump({"groups": [{"name": "loose", "interval": "1s",
                            "rules": [loose(rule) for rule in RULES]}]}, file)
-with open(os.path.join(home, "prometheus.yml"), "w", encoding="utf-8") as file:
-    file.write(f"""
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-rule_files: ["{ROOT}/alerts/*.yml", "{ROOT}/alerts/cluster/*.yml", "{home}/loose.yml"]
-scrape_configs:
-  - job_name: databases
-    http_sd_configs: [{{url: "http://{daemon.address}/sd", refresh_interval: 1s}}]
-  - job_name: joined
-    honor_labels: true
-    static_configs: [{{targets: ["{daemon.address}"]}}]
-""")
-prometheus = subprocess.Popen(
-    [PROMETHEUS, f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data",
-     f"--web.listen-address=127.0.0.1:{port}"],
-    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-    stderr=open(os.path.join(home, "log"), "wb"))
+prometheus = Prometheus(
+    PROMETHEUS, sandbox.spare_ports[0],
+    f'rule_files: ["{ROOT}/alerts/*.yml", "{ROOT}/alerts/cluster/*.yml", "{home}/loose.yml"]\n'
+    + scrapes(daemon))
 traffic = subprocess.Popen(
     [os.path.join(ROOT, "tests", "support", "traffic"), "--dir", sandbox.dir, "--seconds", "150"],
     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def ask(path, **parameters):
+def data_of(path, **parameters):
     """The API's data, or None while Prometheus is not there yet."""
-    url = f"http://127.0.0.1:{port}/api/v1/{path}?" + urllib.parse.urlencode(parameters)
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            return json.load(answer)["data"]
-    except urllib.error.HTTPError as problem:
-        if problem.code == 503:
-            return None
-        raise RuntimeError(f"{parameters}: {problem.read().decode()}") from None
+        status, answer = ask(prometheus.address, path + "?" + urllib.parse.urlencode(parameters))
     except OSError:
         return None
+    if status == 503:
+        return None
+    assert status == 200, f"{parameters}: {answer}"
+    return answer["data"]
 
 
 def nothing_left(problems, seconds):
@@ -123,7 +94,7 @@ def nothing_left(problems, seconds):
 
 
 def query(expression):
-    data = ask("query", query=expression)
+    data = data_of("query", query=expression)
     return data["result"] if data else []
 
 
@@ -139,7 +110,7 @@ def judged():
 
 
 def alerts(name):
-    data = ask("alerts")
+    data = data_of("alerts")
     return [a for a in data["alerts"] if a["labels"]["alertname"] == name] if data else []
 
 
@@ -186,7 +157,7 @@ def annotations_are_rendered():
 
 def prometheus_finds_no_fault_in_any_rule():
     def rules():
-        return [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+        return [rule for group in data_of("rules")["groups"] for rule in group["rules"]]
 
     def evaluated():
         return all(rule["health"] != "unknown" for rule in rules())
@@ -223,7 +194,7 @@ def every_variable_has_values():
             if variable["type"] != "query":
                 continue
             series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]).groups()
-            found = ask("series", **{"match[]": fill_in(series, ".*")})
+            found = data_of("series", **{"match[]": fill_in(series, ".*")})
             assert {s.get(label) for s in found} - {None}, (path, variable["name"])
         for annotation in dashboard["annotations"]["list"]:
             query(fill_in(annotation["expr"], ".*"))
@@ -258,11 +229,5 @@ try:
         a_stopped_redis_makes_its_alert_pending,
     ])
 finally:
-    for process in (traffic, prometheus):
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    traffic.terminate()
+    traffic.wait(20)
