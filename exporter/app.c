@@ -433,6 +433,7 @@ static int build_rules(struct app *app, struct error *err) {
         .resolver = app->resolver,
     });
     alerting_apply(app->alerting, rules, &app->config);
+    app->self_sources.rules = alerting_rules(app->alerting);
     return 0;
 }
 

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "self_rules.h"
 #include "store/exposition.h"
+#include "store/history.h"
 #include "version.h"
 
 enum {
@@ -26,6 +28,9 @@ enum {
     PAGE_BYTES,
     APPENDED,
     NOT_APPENDED,
+    HISTORY_BYTES,
+    HISTORY_SAMPLES,
+    HISTORY_EVICTED,
     LATENESS,
     LATENESS_MAX,
     CLOCK_STEPS,
@@ -62,6 +67,11 @@ static const struct column rows[] = {
                   "Samples taken over into the store."},
     [NOT_APPENDED] = {NULL, COUNTER, "dbvitals_store_samples_dropped_total",
                       "Samples not taken over, by the reason.", .group = 3},
+    [HISTORY_BYTES] = {NULL, GAUGE, "dbvitals_history_bytes", "Memory of the past of all series."},
+    [HISTORY_SAMPLES] = {NULL, COUNTER, "dbvitals_history_samples_total",
+                         "Samples taken over into the history."},
+    [HISTORY_EVICTED] = {NULL, COUNTER, "dbvitals_history_blocks_evicted_total",
+                         "Blocks of the history given up before their time, for history.bytes."},
     [LATENESS] = {NULL, HISTOGRAM, "dbvitals_loop_lateness_seconds",
                   "How late the timers of the event loop fired.", .group = 4},
     [LATENESS_MAX] = {NULL, GAUGE, "dbvitals_loop_lateness_max_seconds",
@@ -95,6 +105,7 @@ static const struct column rows[] = {
 const struct collector self_metrics_table = {
     .name = "dbvitals",
     .help = "The daemon itself, on the page of the target 'dbvitals'.",
+    .columns = self_rules_rows,
     .also = rows,
 };
 
@@ -141,6 +152,13 @@ static void add_store(const struct store *store, struct batch *batch) {
     add_labelled(batch, NOT_APPENDED, "reason", "out_of_order",
                  (double)numbers.samples_out_of_order);
     add_labelled(batch, NOT_APPENDED, "reason", "over_limit", (double)numbers.samples_over_limit);
+}
+
+static void add_history(const struct store *store, struct batch *batch) {
+    struct history_numbers numbers = store_history_numbers(store);
+    add(batch, HISTORY_BYTES, (double)numbers.bytes);
+    add(batch, HISTORY_SAMPLES, (double)numbers.samples);
+    add(batch, HISTORY_EVICTED, (double)numbers.evicted_blocks);
 }
 
 static void add_loop(struct loop *loop, struct batch *batch) {
@@ -245,11 +263,15 @@ void self_metrics_add(const struct self_sources *sources, struct batch *batch) {
     add(batch, CONFIG_TIME, (double)sources->reload_success_ms / 1000.0);
     add_targets(sources->sampler, batch);
     add_store(sources->store, batch);
+    add_history(sources->store, batch);
     add_loop(sources->loop, batch);
     add(batch, CLOCK_STEPS, (double)sources->clock_steps);
     add(batch, LOG_DROPPED, (double)(log_dropped_lines() + sources->log_lines_lost));
     if (sources->web != NULL) {
         add_web(sources->web, batch);
+    }
+    if (sources->rules != NULL) {
+        self_rules_add(sources->rules, batch);
     }
     add_process(batch);
 }

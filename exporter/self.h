@@ -9,6 +9,7 @@
 
 #include "collectors/collector.h"
 #include "io/loop.h"
+#include "rules/rules.h"
 #include "sampler/sampler.h"
 #include "store/store.h"
 #include "web/web.h"
@@ -17,7 +18,8 @@ struct self_sources {
     struct loop *loop;
     struct store *store;
     const struct sampler *sampler;
-    const struct web *web; /* may be NULL */
+    const struct web *web;     /* may be NULL */
+    const struct rules *rules; /* may be NULL */
     bool reload_successful;
     int64_t reload_success_ms; /* when the configuration was read last */
     uint64_t clock_steps;

@@ -81,6 +81,14 @@ int template_query(void *userdata, struct str expr, int64_t t_ms, struct arena *
 
 /* ---- the end of a rule ---- */
 
+static uint64_t samples_of(const struct group_state *group) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < group->group->n_rules; i++) {
+        sum += group->states[i].health == RULE_OK ? group->states[i].samples : 0;
+    }
+    return sum;
+}
+
 static void rule_done(struct group_state *group, struct rule_state *state, enum rule_health health,
                       const char *why) {
     uint64_t now = group->rules->options.now_usec();
@@ -91,11 +99,14 @@ static void rule_done(struct group_state *group, struct rule_state *state, enum 
     state->seconds = (double)(now - group->rule_begin_usec) / 1e6;
     state->evaluations++;
     state->failures += health == RULE_ERROR;
+    group->evaluations++;
+    group->failures += health == RULE_ERROR;
     group->at++;
     if (group->at == group->group->n_rules) {
         group->running = false;
         group->iterations++;
         group->last_ms = group->t_ms;
+        group->samples = samples_of(group);
         group->seconds = (double)(now - group->begin_usec) / 1e6;
     }
 }

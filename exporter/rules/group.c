@@ -111,6 +111,17 @@ static struct store_source *source_new(struct store *store, const struct rule_gr
     return source;
 }
 
+/* Counters go on, so that a reload hides no failure. */
+static void take_numbers(struct group_state *state, const struct group_state *old) {
+    state->last_ms = old->last_ms;
+    state->seconds = old->seconds;
+    state->iterations = old->iterations;
+    state->missed = old->missed;
+    state->evaluations = old->evaluations;
+    state->failures = old->failures;
+    state->samples = old->samples;
+}
+
 struct group_state *group_new(struct rules *rules, const struct rule_group *group,
                               struct group_state *old) {
     struct group_state *state = mem_alloc(sizeof(*state));
@@ -121,6 +132,7 @@ struct group_state *group_new(struct rules *rules, const struct rule_group *grou
     if (old != NULL) {
         state->news = old->news;
         state->news_at_ms = old->news_at_ms;
+        take_numbers(state, old);
         state->source = old->source;
         old->source = NULL;
     } else {

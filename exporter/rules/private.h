@@ -43,6 +43,8 @@ struct group_state {
     bool reads_anything; /* some selector names no metric */
     struct str *names;   /* that its selectors name; borrowed from the set */
     size_t n_names;
+    uint64_t evaluations, failures; /* of its rules */
+    uint64_t samples;               /* of its last evaluation */
 };
 
 struct rules {

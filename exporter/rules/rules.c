@@ -274,6 +274,9 @@ struct group_view rules_group(const struct rules *rules, size_t group) {
         .seconds = state->seconds,
         .iterations = state->iterations,
         .missed = state->missed,
+        .evaluations = state->evaluations,
+        .failures = state->failures,
+        .samples = state->samples,
     };
 }
 
@@ -295,4 +298,18 @@ struct rule_view rules_rule(const struct rules *rules, size_t group, size_t rule
 
 struct alert_view rules_alert(const struct rules *rules, size_t group, size_t rule, size_t alert) {
     return rules->groups[group]->states[rule].alerts.alerts[alert]->view;
+}
+
+struct alert_counts rules_count_alerts(const struct rules *rules) {
+    struct alert_counts counts = {0};
+    for (size_t i = 0; i < rules->n_groups; i++) {
+        const struct group_state *group = rules->groups[i];
+        for (size_t k = 0; k < group->group->n_rules; k++) {
+            const struct alert_list *list = &group->states[k].alerts;
+            for (size_t j = 0; j < list->n; j++) {
+                counts.by_state[list->alerts[j]->view.state]++;
+            }
+        }
+    }
+    return counts;
 }

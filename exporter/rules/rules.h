@@ -122,9 +122,17 @@ struct group_view {
     int64_t last_ms;
     double seconds;
     uint64_t iterations, missed;
+    uint64_t evaluations, failures; /* of its rules, those before a reload included */
+    uint64_t samples;               /* that its rules gave last */
 };
 
 size_t rules_groups(const struct rules *rules);
 struct group_view rules_group(const struct rules *rules, size_t group);
 struct rule_view rules_rule(const struct rules *rules, size_t group, size_t rule);
 struct alert_view rules_alert(const struct rules *rules, size_t group, size_t rule, size_t alert);
+
+/* How many alerts there are of each state; inactive are those that are over and still told. */
+struct alert_counts {
+    size_t by_state[ALERT_FIRING + 1];
+};
+struct alert_counts rules_count_alerts(const struct rules *rules);

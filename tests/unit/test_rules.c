@@ -215,6 +215,7 @@ static void alerts_become_series_and_events(void **state) {
     world_slot(&world);
     int64_t first_ms = world.now_ms;
     assert_series(&world, "ALERTS", 1);
+    assert_int_equal(rules_count_alerts(world.rules).by_state[ALERT_PENDING], 1);
     assert_value(&world,
                  "ALERTS{alertname=\"Down\", alertstate=\"pending\", severity=\"a!\", "
                  "target=\"a\"}",
@@ -234,6 +235,8 @@ static void alerts_become_series_and_events(void **state) {
     append(&world, "up{target=\"a\"}", world.now_ms + 1, 1);
     world_slot(&world);
     assert_series(&world, "{__name__=~\"ALERTS.*\"}", 0);
+    assert_int_equal(rules_count_alerts(world.rules).by_state[ALERT_PENDING], 0);
+    assert_int_equal(rules_count_alerts(world.rules).by_state[ALERT_FIRING], 0);
     assert_int_equal(world.n_told, 2);
     assert_int_equal(world.told[1].kind, ALERT_EVENT_RESOLVED);
     assert_int_equal(world.told[1].resolved_ms, world.now_ms);
@@ -540,6 +543,28 @@ static void what_is_removed_becomes_stale_and_resolves(void **state) {
     world_deinit(&world);
 }
 
+static void counters_of_a_group_outlive_a_reload(void **state) {
+    struct world world;
+    begin(&world, GROUP("  - {record: a, expr: 1}\n"
+                        "  - {record: b, expr: m, labels: {x: same}}\n"));
+    append(&world, "m{x=\"1\"}", T0, 1);
+    append(&world, "m{x=\"2\"}", T0, 1);
+    assert_int_equal(rules_group(world.rules, 0).failures, 0);
+    world_slot(&world);
+    struct group_view before = rules_group(world.rules, 0);
+    assert_int_equal(before.evaluations, 2);
+    assert_int_equal(before.failures, 1);
+    assert_int_equal(before.samples, 1);
+    world_load(&world, GROUP("  - {record: a, expr: 2}\n"));
+    struct group_view after = rules_group(world.rules, 0);
+    assert_int_equal(after.evaluations, 2);
+    assert_int_equal(after.failures, 1);
+    assert_int_equal(after.last_ms, before.last_ms);
+    world_slot(&world);
+    assert_int_equal(rules_group(world.rules, 0).evaluations, 3);
+    world_deinit(&world);
+}
+
 static void a_removed_rule_leaves_its_neighbours_alone(void **state) {
     struct world world;
     begin(&world, GROUP("  - {record: a, expr: 1}\n  - {record: b, expr: 2}\n"));
@@ -636,6 +661,7 @@ int main(void) {
         cmocka_unit_test(an_alert_that_ends_after_a_reload_resolves),
         cmocka_unit_test(the_nth_of_equal_rules_follows_the_nth),
         cmocka_unit_test(what_is_removed_becomes_stale_and_resolves),
+        cmocka_unit_test(counters_of_a_group_outlive_a_reload),
         cmocka_unit_test(a_removed_rule_leaves_its_neighbours_alone),
         cmocka_unit_test(a_raised_for_takes_firing_back),
         cmocka_unit_test(what_needs_more_history_than_is_kept_is_not_evaluated),
