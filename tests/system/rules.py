@@ -54,7 +54,8 @@ with open(sandbox.config, encoding="utf-8") as file:
     daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s", "interval: 1s, timeout: 900ms")
                     .replace('/postgres"\n', '/shop"\n    collectors: {statements: {enabled: true, '
                              'interval: 1s}}\n', 1) + "  - {name: host-1, type: host, cluster: orders, "
-                    "collectors: {filesystem: {interval: 1s}, netclass: {interval: 1s}}}\n")
+                    "collectors: {filesystem: {interval: 1s}, netclass: {interval: 1s}}}\n"
+                    f"rules: {{files: ['{ROOT}/alerts/*.yml']}}\n")
 home = folder()
 with open(os.path.join(home, "loose.yml"), "w", encoding="utf-8") as file:
     json.dump({"groups": [{"name": "loose", "interval": "1s",
