@@ -6,10 +6,12 @@
 
 #include <time.h>
 
-#include "base/duration.h"
 #include "base/mem.h"
 #include "io/loop.h"
+#include "web/html.h"
+#include "web/landing_rules.h"
 #include "web/server.h"
+#include "web_assets.h"
 
 static const char meta[] =
     "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -17,74 +19,13 @@ static const char meta[] =
     "<meta name=\"color-scheme\" content=\"light dark\">\n"
     "<meta http-equiv=\"refresh\" content=\"15\">\n";
 
-static const char style[] =
-    "<style>\n"
-    ":root{--ground:#f6f7f8;--card:#fff;--text:#1b2025;--soft:#5d6770;--line:#e2e5e8;"
-    "--link:#1a5fb4;--up:#1b7f4b;--down:#c01c28;--pending:#8a6100}\n"
-    "@media(prefers-color-scheme:dark){:root{--ground:#13161a;--card:#1c2126;--text:#e6e8ea;"
-    "--soft:#9aa3ab;--line:#30363c;--link:#86b7f5;--up:#5fd39a;--down:#ff8085;"
-    "--pending:#e5b454}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0;background:var(--ground);color:var(--text);"
-    "font:15px/1.5 system-ui,-apple-system,sans-serif}\n"
-    "main{max-width:70rem;margin:0 auto;padding:2rem 1.25rem}\n"
-    "header{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem 1rem;margin-bottom:1.25rem}\n"
-    "h1{font-size:1.5rem;line-height:1.2;margin:0}\n"
-    "header p{margin:0;padding:.15rem .8rem;border:1px solid;border-radius:1rem}\n"
-    "nav{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;margin-left:auto}\n"
-    "a{color:var(--link);text-decoration:none}\na:hover{text-decoration:underline}\n"
-    ".card{background:var(--card);border:1px solid var(--line);border-radius:.6rem;"
-    "overflow-x:auto}\n"
-    "table{border-collapse:collapse;width:100%}\n"
-    "th,td{text-align:left;padding:.55rem .9rem;border-top:1px solid var(--line);"
-    "vertical-align:top}\n"
-    "thead th{border-top:0;color:var(--soft);font-size:.8rem;font-weight:600;"
-    "white-space:nowrap}\n"
-    "tbody th{font-weight:600;overflow-wrap:anywhere;min-width:9.5rem}\n"
-    "td{white-space:nowrap;font-variant-numeric:tabular-nums}\n"
-    "td.health{white-space:normal;min-width:13rem}\n"
-    ".num{text-align:right}\n"
-    ".state{font-weight:600;white-space:nowrap}\n"
-    ".state::before{content:\"\";display:inline-block;width:.6em;height:.6em;"
-    "border-radius:50%;background:currentColor;margin-right:.5em}\n"
-    ".up{color:var(--up)}\n.down{color:var(--down)}\n.pending{color:var(--pending)}\n"
-    ".why{color:var(--soft);font-size:.85rem;overflow-wrap:anywhere}\n"
-    "footer{color:var(--soft);font-size:.85rem;margin-top:1rem}\n"
-    /* On a phone every target is a block of lines, each with its column's name. */
-    "@media(max-width:60rem){main{padding:1.25rem .75rem}nav{margin-left:0}"
-    "thead{display:none}tbody,tr,th,td{display:block}"
-    "tr{padding:.6rem .9rem;border-top:1px solid var(--line)}tr:first-child{border-top:0}"
-    "tbody th,td,td.health,td.num{border:0;padding:.1rem "
-    "0;white-space:normal;overflow-wrap:anywhere;"
-    "text-align:left}"
-    "td:empty{display:none}td[data-is]::before{content:attr(data-is);color:var(--soft);"
-    "font-size:.85rem;display:inline-block;width:6.5rem}}\n"
-    "</style>\n</head>\n";
-
-/* For text and for attributes in double quotes. */
-static void add_escaped(struct strbuf *out, struct str text) {
-    for (size_t i = 0; i < text.len;) {
-        size_t len = utf8_length(text.data + i, text.len - i);
-        char c = text.data[i];
-        if (len == 0) {
-            strbuf_add_text(out, "&#xfffd;");
-            len = 1;
-        } else if (c == '&' || c == '<' || c == '>' || c == '"' || c == '\'') {
-            strbuf_printf(out, "&#%d;", c);
-        } else {
-            strbuf_add(out, text.data + i, len);
-        }
-        i += len;
-    }
-}
-
 static void add_link(struct strbuf *out, const struct web *web, const char *path,
                      const char *label) {
     strbuf_add_text(out, "<a href=\"");
-    add_escaped(out, str_of(web->link_prefix));
-    add_escaped(out, str_of(path));
+    html_escape(out, str_of(web->link_prefix));
+    html_escape(out, str_of(path));
     strbuf_add_text(out, "\">");
-    add_escaped(out, str_of(label));
+    html_escape(out, str_of(label));
     strbuf_add_text(out, "</a>\n");
 }
 
@@ -99,7 +40,7 @@ static void add_target_link(struct strbuf *out, const struct web *web, const cha
 /* name: of the column, where the page is too narrow for a head. */
 static void add_cell(struct strbuf *out, const char *name, const char *text) {
     strbuf_printf(out, "<td data-is=\"%s\">", name);
-    add_escaped(out, str_of(text != NULL ? text : ""));
+    html_escape(out, str_of(text != NULL ? text : ""));
     strbuf_add_text(out, "</td>");
 }
 
@@ -107,18 +48,16 @@ static void add_cell(struct strbuf *out, const char *name, const char *text) {
 static void add_state(struct strbuf *out, const struct web *web, const struct target_view *target) {
     const char *health = target_health_names[target->health];
     int64_t age_ms = loop_now_ms(web->sources.loop) - target->health_since_ms;
-    strbuf_printf(out, "<td class=\"health\"><span class=\"state %s\">%s</span>", health, health);
+    strbuf_printf(out, "<td class=\"wide\" data-is=\"Health\"><span class=\"state %s\">%s</span>",
+                  health, health);
     if (target->health_since_ms > 0 && age_ms >= 0) {
-        char age[32];
-        uint64_t seconds = (uint64_t)age_ms / 1000;
-        /* Two units are enough for people. */
-        seconds -= seconds >= 86400 ? seconds % 3600 : seconds >= 3600 ? seconds % 60 : 0;
-        strbuf_printf(out, " <span class=\"why\">for %s</span>",
-                      duration_format(seconds * USEC_PER_SEC, age));
+        strbuf_add_text(out, " <span class=\"why\">for ");
+        html_age(out, age_ms);
+        strbuf_add_text(out, "</span>");
     }
     if (target->health == TARGET_DOWN && error_is_set(&target->last_failure.error)) {
         strbuf_add_text(out, "<div class=\"why\">");
-        add_escaped(out, str_of(target->last_failure.error.text));
+        html_escape(out, str_of(target->last_failure.error.text));
         strbuf_add_text(out, "</div>");
     } else if (page_breaker_is_open(target)) {
         strbuf_add_text(out, "<div class=\"why\">sampling is held back by its breaker</div>");
@@ -177,6 +116,7 @@ static size_t add_targets(struct strbuf *out, const struct web *web, bool down) 
 
 static void add_navigation(struct strbuf *out, const struct web *web) {
     strbuf_add_text(out, "<nav>\n");
+    add_link(out, web, "/query", "Query");
     add_link(out, web, web->telemetry_path, "All metrics");
     add_target_link(out, web, TARGET_SELF, "Metrics of dbvitals");
     add_link(out, web, "/metrics/json", "As JSON");
@@ -201,24 +141,58 @@ static void add_verdict(struct strbuf *out, const struct page_summary *summary) 
     }
 }
 
+static void add_alert_count(struct strbuf *out, const struct landing_alerts *alerts) {
+    bool fire = alerts->firing > 0;
+    size_t n = fire ? alerts->firing : alerts->pending;
+    strbuf_printf(out, "%zu alert%s %s", n, n == 1 ? "" : "s",
+                  !fire    ? "pending"
+                  : n == 1 ? "fires"
+                           : "fire");
+}
+
+/* Beside the verdict on the targets. */
+static void add_alert_verdict(struct strbuf *out, const struct landing_alerts *alerts) {
+    if (alerts->firing + alerts->pending > 0) {
+        bool red = alerts->critical;
+        strbuf_printf(out, "<p class=\"state %s\"><a href=\"#alerts\">", red ? "down" : "pending");
+        add_alert_count(out, alerts);
+        strbuf_add_text(out, "</a></p>\n");
+    }
+    if (alerts->failing_rules > 0) {
+        strbuf_printf(out, "<p class=\"state pending\"><a href=\"#rules\">%zu rule%s</a></p>\n",
+                      alerts->failing_rules, alerts->failing_rules == 1 ? " fails" : "s fail");
+    }
+}
+
 /* The title and the icon say it too, for a tab that nobody looks at. */
 static void add_head(struct strbuf *out, const struct web *web) {
     struct page_summary summary = page_sum_up(web);
+    struct landing_alerts alerts = landing_count_alerts(web);
     bool doubtful = summary.pending > 0 || summary.up == 0 || summary.failing_collectors;
     const char *state = summary.down > 0 ? "down" : doubtful ? "pending" : "up";
-    const char *colour = summary.down > 0 ? "c01c28" : doubtful ? "c88800" : "1b9f5b";
+    bool red = summary.down > 0 || alerts.critical;
+    bool amber = doubtful || alerts.firing > 0 || alerts.failing_rules > 0;
+    const char *colour = red ? "c01c28" : amber ? "c88800" : "1b9f5b";
     strbuf_add_text(out, meta);
     strbuf_add_text(out, "<title>");
     add_verdict(out, &summary);
+    if (alerts.firing > 0) {
+        strbuf_add_text(out, ", ");
+        add_alert_count(out, &alerts);
+    }
     strbuf_printf(out,
                   " - dbvitals</title>\n<link rel=\"icon\" href=\"data:image/svg+xml,%%3Csvg "
                   "xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%%3E%%3Ccircle cx='8' "
                   "cy='8' r='7' fill='%%23%s'/%%3E%%3C/svg%%3E\">\n",
                   colour);
-    strbuf_add_text(out, style);
-    strbuf_printf(out, "<body>\n<main>\n<header><h1>dbvitals</h1>\n<p class=\"state %s\">", state);
+    strbuf_add_text(out, "<style>");
+    strbuf_add(out, asset_status_style, sizeof(asset_status_style));
+    strbuf_printf(
+        out, "</style>\n</head>\n<body>\n<main>\n<header><h1>dbvitals</h1>\n<p class=\"state %s\">",
+        state);
     add_verdict(out, &summary);
     strbuf_add_text(out, "</p>\n");
+    add_alert_verdict(out, &alerts);
     add_navigation(out, web);
     strbuf_add_text(out, "</header>\n");
 }
@@ -233,15 +207,9 @@ static void add_footer(struct strbuf *out, const struct web *web) {
     }
 }
 
-void page_landing(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct strbuf *out = &ret->text;
-    ret->status = 200;
-    ret->content_type = "text/html; charset=utf-8";
-    web_answer_header(ret, "Content-Security-Policy",
-                      "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-                      "frame-ancestors 'none'");
-    add_head(out, web);
-    strbuf_add_text(out, "<div class=\"card\"><table>\n<thead><tr><th>Target</th><th>Health</th>"
+static void add_target_table(struct strbuf *out, const struct web *web) {
+    strbuf_add_text(out, "<h2 id=\"targets\">Targets</h2>\n<div "
+                         "class=\"card\"><table>\n<thead><tr><th>Target</th><th>Health</th>"
                          "<th>Server</th><th>Role</th><th>Cluster</th><th>Address</th>"
                          "<th class=\"num\">Last round</th></tr></thead>\n<tbody>\n");
     if (add_targets(out, web, true) + add_targets(out, web, false) == 0) {
@@ -250,6 +218,29 @@ void page_landing(struct web *web, const struct web_request *request, struct web
                              "<code>dbvitals check-config</code> prints which.</td></tr>\n");
     }
     strbuf_add_text(out, "</tbody>\n</table></div>\n");
+}
+
+void page_landing(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    struct strbuf *out = &ret->text;
+    ret->status = 200;
+    ret->content_type = "text/html; charset=utf-8";
+    web_answer_header(ret, "Content-Security-Policy", ASSET_STATUS_POLICY);
+    add_head(out, web);
+    landing_add_alerts(out, web);
+    add_target_table(out, web);
+    landing_add_rules(out, web);
     add_footer(out, web);
     strbuf_add_text(out, "</main>\n</body>\n</html>\n");
+}
+
+/* /alerts and /rules, where links in the field lead, are parts of the page. */
+void page_section(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    CLEANUP(mem_freep)
+    char *text =
+        mem_printf("%s#%.*s", web->landing_url, (int)request->path.len - 1, request->path.data + 1);
+    const char *url = arena_dup(request->arena, str_of(text)).data;
+    ret->status = 302;
+    ret->content_type = "text/plain; charset=utf-8";
+    strbuf_printf(&ret->text, "it is at %s\n", url);
+    web_answer_header(ret, "Location", url);
 }

@@ -359,6 +359,39 @@ static void the_landing_page_says_at_a_glance_how_all_are(void **state) {
                 strstr(web_fixture_body(f), ">orders-1<"));
 }
 
+static void the_page_that_asks_is_constant_and_runs_nothing_foreign(void **state) {
+    struct web_fixture *f = *state;
+    char body[64 * 1024], etag[64], headers[100];
+    assert_int_equal(web_fixture_get(f, "/graph?g0.expr=up&g0.tab=1", NULL), 200);
+    assert_string_equal(header(f, "Content-Type"), "text/html; charset=utf-8");
+    assert_string_equal(header(f, "Cache-Control"), "no-cache");
+    const char *policy = header(f, "Content-Security-Policy");
+    assert_non_null(strstr(policy, "default-src 'none'; style-src 'sha256-"));
+    assert_non_null(strstr(policy, "script-src 'sha256-"));
+    assert_non_null(strstr(policy, "connect-src 'self'"));
+    assert_null(strstr(policy, "unsafe"));
+    snprintf(body, sizeof(body), "%s", web_fixture_body(f));
+    snprintf(etag, sizeof(etag), "%s", header(f, "ETag"));
+    assert_int_equal(web_fixture_get(f, "/query?g0.expr=%3Cscript%3Ealert(1)%3C/script%3E", NULL),
+                     200);
+    assert_string_equal(web_fixture_body(f), body);
+    assert_null(strstr(body, "innerHTML"));
+    snprintf(headers, sizeof(headers), "If-None-Match: %s\r\n", etag);
+    assert_int_equal(web_fixture_get(f, "/query", headers), 304);
+    assert_int_equal(f->reply.body.len, 0);
+}
+
+static void links_of_the_field_lead_to_parts_of_the_page(void **state) {
+    struct web_fixture *f = *state;
+    f->options.external_url = "https://mon.example.org/db";
+    assert_int_equal(web_fixture_get(f, "/alerts?search=x%0d%0aX-Evil:%201", NULL), 302);
+    assert_string_equal(header(f, "Location"), "/db/#alerts");
+    assert_int_equal(web_fixture_get(f, "/rules", NULL), 302);
+    assert_string_equal(header(f, "Location"), "/db/#rules");
+    assert_int_equal(web_fixture_get(f, "/", NULL), 200);
+    assert_true(body_has(f, "id=\"alerts\"") && body_has(f, "id=\"rules\""));
+}
+
 static void the_landing_page_tells_of_an_open_breaker(void **state) {
     struct web_fixture *f = *state;
     f->sampler.targets[0].breaker.state = BREAKER_OPEN;
@@ -439,6 +472,8 @@ int main(void) {
         WITH_WEB(an_odd_host_is_not_repeated),
         WITH_WEB(the_landing_page_escapes_what_servers_say),
         WITH_WEB(the_landing_page_says_at_a_glance_how_all_are),
+        WITH_WEB(the_page_that_asks_is_constant_and_runs_nothing_foreign),
+        WITH_WEB(links_of_the_field_lead_to_parts_of_the_page),
         WITH_WEB(the_landing_page_tells_of_an_open_breaker),
         WITH_WEB(the_landing_page_without_targets_says_what_to_do),
         WITH_WEB(ids_are_taken_over_and_echoed),
