@@ -491,6 +491,12 @@ static void reload_state(void *userdata, bool *ret_ok, int64_t *ret_success_ms) 
     *ret_success_ms = app->self_sources.reload_success_ms;
 }
 
+static size_t external_labels(void *userdata, const struct target_label **ret) {
+    const struct app *app = userdata;
+    *ret = app->config.labels;
+    return app->config.n_labels;
+}
+
 static int build_web(struct app *app, struct error *err) {
     const struct flags *flags = app->flags;
     static const char *const default_address[] = {WEB_DEFAULT_ADDRESS};
@@ -517,6 +523,7 @@ static int build_web(struct app *app, struct error *err) {
                 .print_config = print_config,
                 .reload_state = reload_state,
                 .refresh_self = refresh_self,
+                .external_labels = external_labels,
                 .userdata = app,
             },
     };

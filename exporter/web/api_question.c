@@ -191,6 +191,11 @@ static void answer_was_sent(void *userdata) {
     free(held);
 }
 
+static const char *content_type_of(const struct api_question *question, unsigned status) {
+    bool other = status == 200 && question->content_type != NULL;
+    return other ? question->content_type : "application/json";
+}
+
 /* Return: false when the report makes no sense. */
 static bool take_file(struct task *task, struct str answer, struct web_answer *ret) {
     struct report report;
@@ -202,7 +207,7 @@ static bool take_file(struct task *task, struct str answer, struct web_answer *r
     *held = (struct held){task->api, report.size};
     task->api->held_bytes += report.size;
     ret->status = report.status;
-    ret->content_type = "application/json";
+    ret->content_type = content_type_of(task->question, report.status);
     ret->gzip = report.gzip != 0;
     ret->varies = true;
     ret->file = (struct web_file){
@@ -330,7 +335,7 @@ void api_answer_now(struct api_question *question, struct web_answer *ret) {
     struct api_out out = {.fd = -1, .status = 200};
     question->write(question, &out);
     ret->status = out.status;
-    ret->content_type = "application/json";
+    ret->content_type = content_type_of(question, out.status);
     ret->text = out.text;
     api_question_free(question);
 }

@@ -45,6 +45,7 @@ struct api_question {
     struct web *web;
     uint64_t deadline_usec; /* CLOCK_BOOTTIME */
     bool gzip;
+    const char *content_type; /* of an answer that is no error; NULL: JSON. Constant */
     /* Writes the whole answer; in a child or in the loop. */
     void (*write)(struct api_question *question, struct api_out *out);
     void (*deinit)(struct api_question *question); /* NULL: only the arena */

@@ -8,86 +8,16 @@
 
 #include "base/mem.h"
 #include "promql/label_space.h"
-#include "promql/parser.h"
-#include "store/history.h"
 #include "web/api_json.h"
-#include "web/api_question.h"
+#include "web/api_listing.h"
 
 #define VALUES_PREFIX API_PREFIX "label/"
 #define VALUES_SUFFIX "/values"
-/* What the parser says of it, in words that the API has others for. */
-#define NOTHING_SELECTED "must contain at least one non-empty matcher"
-#define ESCAPED          "U__" /* before names that are not words, as some clients send them */
-
-struct listing {
-    struct api_question question;
-    struct parsed *selectors; /* of match[]; any of them */
-    size_t n_selectors;
-    bool needs_selector;
-    bool bounded; /* start or end was given */
-    int64_t start_ms, end_ms;
-    uint64_t limit;  /* 0: none; of metadata UINT64_MAX */
-    struct str name; /* of the label, or of the metric; empty: all */
-};
-
-static struct listing *listing_of(struct api_question *question) {
-    return container_of(question, struct listing, question);
-}
+#define ESCAPED       "U__" /* before names that are not words, as some clients send them */
 
 static char truncated_text[] = "results truncated due to limit";
 static char *truncated_texts[] = {truncated_text};
 static const struct annotation_list truncated = {truncated_texts, 1, 1};
-
-/* ---- series that are meant ---- */
-
-/* Whether it has a sample in the time that was asked for. The newest one decides nearly always. */
-static bool is_meant(const struct listing *listing, const struct series *series,
-                     struct sample_buffer *buffer) {
-    int64_t newest_ms = series->hot->t_ms;
-    if (!listing->bounded) {
-        return newest_ms != INT64_MIN;
-    }
-    if (newest_ms < listing->start_ms) {
-        return false;
-    }
-    if (newest_ms <= listing->end_ms && !series_is_stale_value(series->hot->value)) {
-        return true;
-    }
-    series_read(series, listing->start_ms - 1, listing->end_ms, buffer);
-    for (size_t i = 0; i < buffer->n; i++) {
-        if (buffer->t_ms[i] >= listing->start_ms && !series_is_stale_value(buffer->values[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Visits the series of all selectors, some of them more than once. Return: 0 or -E2BIG. */
-static int visit(const struct listing *listing,
-                 void (*seen)(void *userdata, const struct series *series), void *userdata) {
-    const struct store *store = listing->question.web->sources.store;
-    struct sample_buffer buffer = {0};
-    int r = 0;
-    for (size_t i = 0; r == 0 && (i == 0 || i < listing->n_selectors); i++) {
-        struct selection selection = {0};
-        const struct expr *selector =
-            listing->n_selectors > 0 ? expr_unwrap(listing->selectors[i].root) : NULL;
-        r = store_select(store, selector != NULL ? selector->selector.matchers : NULL,
-                         selector != NULL ? selector->selector.n_matchers : 0, &selection);
-        for (size_t k = 0; r == 0 && k < selection.n_series; k++) {
-            if (is_meant(listing, selection.series[k], &buffer)) {
-                seen(userdata, selection.series[k]);
-            }
-        }
-        selection_deinit(&selection);
-    }
-    sample_buffer_deinit(&buffer);
-    return r;
-}
-
-static void say_regex(struct api_out *out) {
-    api_out_error(out, API_EXECUTION, "a regular expression takes too long on some value");
-}
 
 /* ---- series ---- */
 
@@ -141,12 +71,12 @@ static void write_sets(const struct listing *listing, const struct sets *sets,
 }
 
 static void write_series(struct api_question *question, struct api_out *out) {
-    struct listing *listing = listing_of(question);
+    struct listing *listing = api_listing_of(question);
     struct label_space space;
     struct sets sets = {0};
     label_space_init(&space, store_label_pool(question->web->sources.store), &question->arena);
-    if (visit(listing, add_set, &sets) < 0) {
-        say_regex(out);
+    if (api_listing_visit(listing, add_set, &sets) < 0) {
+        api_listing_say_regex(out);
     } else {
         sort_sets(&sets, &space);
         write_sets(listing, &sets, &space, out);
@@ -226,20 +156,21 @@ static void write_texts(const struct listing *listing, const struct ids *ids, st
 
 static void write_labels(struct api_question *question, struct api_out *out) {
     struct ids ids = {0};
-    if (visit(listing_of(question), add_names, &ids) < 0) {
-        say_regex(out);
+    if (api_listing_visit(api_listing_of(question), add_names, &ids) < 0) {
+        api_listing_say_regex(out);
     } else {
-        write_texts(listing_of(question), &ids, out);
+        write_texts(api_listing_of(question), &ids, out);
     }
     free(ids.bits);
 }
 
 static void write_label_values(struct api_question *question, struct api_out *out) {
-    struct listing *listing = listing_of(question);
+    struct listing *listing = api_listing_of(question);
     struct ids ids = {0};
     const struct label_pool *pool = store_label_pool(question->web->sources.store);
-    if (label_pool_find(pool, listing->name, &ids.name) && visit(listing, add_value, &ids) < 0) {
-        say_regex(out);
+    if (label_pool_find(pool, listing->name, &ids.name) &&
+        api_listing_visit(listing, add_value, &ids) < 0) {
+        api_listing_say_regex(out);
     } else {
         write_texts(listing, &ids, out);
     }
@@ -260,7 +191,7 @@ static void write_family(struct json_writer *json, const struct family *family) 
 }
 
 static void write_metadata(struct api_question *question, struct api_out *out) {
-    const struct listing *listing = listing_of(question);
+    const struct listing *listing = api_listing_of(question);
     struct store *store = question->web->sources.store;
     size_t n = store_numbers(store).families, shown = 0;
     struct json_writer json = {.out = &out->text};
@@ -283,98 +214,6 @@ static void write_metadata(struct api_question *question, struct api_out *out) {
 
 /* ---- in the loop ---- */
 
-static void listing_deinit(struct api_question *question) {
-    struct listing *listing = listing_of(question);
-    for (size_t i = 0; i < listing->n_selectors; i++) {
-        parsed_deinit(&listing->selectors[i]);
-    }
-}
-
-static bool selects_something(const struct expr *selector) {
-    for (size_t i = 0; i < selector->selector.n_matchers; i++) {
-        if (matcher_holds(&selector->selector.matchers[i], str_of("")) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Of series alone Prometheus says which parameter it was. */
-static int fail_selector(const struct listing *listing, const struct error *err,
-                         struct api_failure *failure) {
-    const char *prefix = listing->needs_selector ? "invalid parameter \"match[]\": " : "";
-    if (err == NULL || strstr(err->text, NOTHING_SELECTED) != NULL) {
-        return api_fail(failure, API_BAD_DATA,
-                        "%smatch[] must contain at least one non-empty matcher", prefix);
-    }
-    return api_fail(failure, API_BAD_DATA, "%s%u:%u: parse error: %s", prefix, err->at.line,
-                    err->at.column, err->text);
-}
-
-static int take_selector(struct listing *listing, struct str text, struct api_failure *failure) {
-    struct parsed *parsed = &listing->selectors[listing->n_selectors];
-    struct error err = {0};
-    if (promql_parse_selector(text, &listing->question.arena, parsed, &err) < 0) {
-        return fail_selector(listing, &err, failure);
-    }
-    listing->n_selectors++;
-    return selects_something(expr_unwrap(parsed->root)) ? 0 : fail_selector(listing, NULL, failure);
-}
-
-static int take_selectors(struct listing *listing, const struct web_request *request,
-                          struct api_failure *failure) {
-    listing->selectors =
-        arena_array(&listing->question.arena, WEB_MOST_PARAMETERS, sizeof(struct parsed));
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < request->n_parameters; i++) {
-        if (str_is(request->parameters[i].name, "match[]")) {
-            r = take_selector(listing, request->parameters[i].value, failure);
-        }
-    }
-    if (r == 0 && listing->needs_selector && listing->n_selectors == 0) {
-        return api_fail(failure, API_BAD_DATA, "no match[] parameter provided");
-    }
-    return r;
-}
-
-static int take_bounds(struct listing *listing, const struct web_request *request,
-                       struct api_failure *failure) {
-    listing->start_ms = API_LEAST_TIME_MS;
-    listing->end_ms = API_MOST_TIME_MS;
-    listing->bounded = web_request_parameter(request, "start").len > 0 ||
-                       web_request_parameter(request, "end").len > 0;
-    int r = api_time_parameter(request, "start", &listing->start_ms, failure);
-    return r < 0 ? r : api_time_parameter(request, "end", &listing->end_ms, failure);
-}
-
-/* Return: the question, or NULL: it is answered. */
-static struct listing *take_listing(struct web *web, const struct web_request *request,
-                                    bool needs_selector, struct web_answer *ret) {
-    struct api_failure failure = {0};
-    struct web_request with_form;
-    struct api_question *question = api_question_new(web, request, sizeof(struct listing));
-    struct listing *listing = listing_of(question);
-    question->deinit = listing_deinit;
-    listing->needs_selector = needs_selector;
-    int r = api_take_form(request, &with_form, &failure);
-    r = r < 0 ? r : api_limit_parameter(&with_form, "limit", &listing->limit, &failure);
-    r = r < 0 ? r : take_bounds(listing, &with_form, &failure);
-    r = r < 0 ? r : take_selectors(listing, &with_form, &failure);
-    if (r < 0) {
-        api_answer_failure(&failure, ret);
-        api_question_free(question);
-        return NULL;
-    }
-    return listing;
-}
-
-static void ask(struct listing *listing,
-                void (*write)(struct api_question *question, struct api_out *out),
-                const struct web_request *request, struct web_answer *ret) {
-    listing->question.write = write;
-    api_ask(&listing->question, request, ret);
-}
-
 static void refuse(struct listing *listing, const struct api_failure *failure,
                    struct web_answer *ret) {
     api_answer_failure(failure, ret);
@@ -382,16 +221,16 @@ static void refuse(struct listing *listing, const struct api_failure *failure,
 }
 
 void api_series(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct listing *listing = take_listing(web, request, true, ret);
+    struct listing *listing = api_listing_take(web, request, true, ret);
     if (listing != NULL) {
-        ask(listing, write_series, request, ret);
+        api_listing_ask(listing, write_series, request, ret);
     }
 }
 
 void api_labels(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct listing *listing = take_listing(web, request, false, ret);
+    struct listing *listing = api_listing_take(web, request, false, ret);
     if (listing != NULL) {
-        ask(listing, write_labels, request, ret);
+        api_listing_ask(listing, write_labels, request, ret);
     }
 }
 
@@ -410,7 +249,7 @@ static int take_number(const struct web_request *request, const char *name, uint
 void api_metadata(struct web *web, const struct web_request *request, struct web_answer *ret) {
     struct api_failure failure = {0};
     struct api_question *question = api_question_new(web, request, sizeof(struct listing));
-    struct listing *listing = listing_of(question);
+    struct listing *listing = api_listing_of(question);
     /* There is one entry per metric anyway: the first definition of a family stays. */
     uint64_t per_metric;
     listing->name = arena_dup(&question->arena, web_request_parameter(request, "metric"));
@@ -419,7 +258,7 @@ void api_metadata(struct web *web, const struct web_request *request, struct web
         refuse(listing, &failure, ret);
         return;
     }
-    ask(listing, write_metadata, request, ret);
+    api_listing_ask(listing, write_metadata, request, ret);
 }
 
 /* The name between "/api/v1/label/" and "/values". Return: false when the path is another. */
@@ -467,7 +306,7 @@ void api_label_values(struct web *web, const struct web_request *request, struct
         api_not_found(web, request, ret);
         return;
     }
-    struct listing *listing = take_listing(web, request, false, ret);
+    struct listing *listing = api_listing_take(web, request, false, ret);
     if (listing == NULL) {
         return;
     }
@@ -479,5 +318,5 @@ void api_label_values(struct web *web, const struct web_request *request, struct
         refuse(listing, &failure, ret);
         return;
     }
-    ask(listing, write_label_values, request, ret);
+    api_listing_ask(listing, write_label_values, request, ret);
 }

@@ -65,6 +65,9 @@ void page_health_detailed(struct web *web, const struct web_request *request,
 
 void page_service_discovery(struct web *web, const struct web_request *request,
                             struct web_answer *ret);
+/* The newest samples of selected series, for another Prometheus. */
+void page_federate(struct web *web, const struct web_request *request, struct web_answer *ret);
+
 void page_landing(struct web *web, const struct web_request *request, struct web_answer *ret);
 /* Leads to the part of that page that has the path's name. */
 void page_section(struct web *web, const struct web_request *request, struct web_answer *ret);

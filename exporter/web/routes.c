@@ -18,6 +18,7 @@ const struct route routes[] = {
     {"/health", ROUTE_GET, page_health},
     {"/health/detailed", ROUTE_GET, page_health_detailed},
     {"/sd", ROUTE_GET, page_service_discovery},
+    {"/federate", ROUTE_GET, page_federate},
     {"/", ROUTE_GET, page_landing},
     {"/alerts", ROUTE_GET, page_section},
     {"/rules", ROUTE_GET, page_section},

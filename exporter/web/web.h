@@ -47,6 +47,9 @@ struct web_actions {
     void (*reload_state)(void *userdata, bool *ret_ok, int64_t *ret_success_ms);
     /* Brings the daemon's own samples up to date if they are older than a second. */
     void (*refresh_self)(void *userdata);
+    /* The labels that tell this daemon from others (global.labels). NULL: it has none.
+     * Return: how many. */
+    size_t (*external_labels)(void *userdata, const struct target_label **ret);
     void *userdata;
 };
 

@@ -1,16 +1,30 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A real Prometheus finds the targets by /sd, scrapes them, and `instance` is the database."""
+"""A real Prometheus finds the targets by /sd, scrapes them, and `instance` is the database; what rules
+make, it gets by /federate."""
+import os
 import urllib.parse
 
-from harness import Daemon, Prometheus, Sandbox, ask, eventually, find_peer, run_tests, scrapes
+from harness import Daemon, Prometheus, Sandbox, ask, eventually, find_peer, folder, run_tests, scrapes
 
 PROMETHEUS = find_peer("prometheus")
 sandbox = Sandbox()
+home = folder()
+with open(os.path.join(home, "rules.yml"), "w", encoding="utf-8") as file:
+    file.write("""groups: [{name: g, interval: 1s, rules: [
+        {alert: ThereIsRedis, expr: redis_up == 1, labels: {severity: info}},
+        {record: "cluster:up:sum", expr: sum by (cluster) (up)}]}]""")
 with open(sandbox.config, encoding="utf-8") as file:
     daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s",
-                                        "interval: 1s, timeout: 900ms"))
-prometheus = Prometheus(PROMETHEUS, sandbox.spare_ports[0], scrapes(daemon))
+                                        "interval: 1s, timeout: 900ms, labels: {site: ams1}")
+                    + f"rules: {{files: ['{home}/rules.yml']}}\n")
+prometheus = Prometheus(PROMETHEUS, sandbox.spare_ports[0], scrapes(daemon) + f"""
+  - job_name: federate
+    honor_labels: true
+    metrics_path: /federate
+    params: {{"match[]": ['{{__name__=~"ALERTS|cluster:.*"}}', redis_up]}}
+    static_configs: [{{targets: ["{daemon.address}"]}}]
+""")
 
 
 def query(expression):
@@ -42,7 +56,17 @@ def instance_is_the_address_of_the_database():
 
 def both_ways_of_scraping_agree():
     eventually(lambda: len(query('redis_up{job="joined"} == 1')) == 3, 20)
-    assert len(query('redis_up{job!="joined"} == 1')) == 3
+    assert len(query('redis_up{job!="joined", site=""} == 1')) == 3
+
+
+def what_rules_made_comes_by_federation():
+    found = eventually(lambda: query('ALERTS{alertname="ThereIsRedis", target="cache-1"}'), 20)
+    assert found[0]["metric"]["alertstate"] == "firing", found
+    assert found[0]["metric"]["job"] == "redis", found
+    assert found[0]["metric"]["site"] == "ams1", found
+    found = eventually(lambda: query('{"cluster:up:sum", cluster="cache"} == 3'), 20)
+    assert "instance" not in found[0]["metric"], found
+    assert len(query('redis_up{site="ams1"} == 1')) == 3
 
 
 def no_scrape_was_refused():
@@ -62,6 +86,7 @@ run_tests([
     all_targets_are_up,
     instance_is_the_address_of_the_database,
     both_ways_of_scraping_agree,
+    what_rules_made_comes_by_federation,
     no_scrape_was_refused,
     it_stops_cleanly,
 ])
