@@ -14,6 +14,7 @@
 #include "actions/notify_options.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "rules/parameters.h"
 #include "sampler/target_options.h"
 
 #define CONFIG_DEFAULT_FILE    "/etc/dbvitals/dbvitals.yml"
@@ -25,6 +26,7 @@
 #define CONFIG_MOST_PATH       ((size_t)4096)
 #define CONFIG_MOST_PATTERNS   100 /* of rule files */
 #define CONFIG_MOST_RULE_FILES 1000
+#define CONFIG_MOST_PARAMETERS 200 /* of one map */
 #define CONFIG_MOST_RULE_BYTES ((size_t)16 * 1024 * 1024) /* of all of them */
 #define CONFIG_MOST_PACKED                                                                         \
     (CONFIG_MOST_RULE_BYTES + CONFIG_MOST_RULE_FILES * (CONFIG_MOST_PATH + 8) +                    \
@@ -45,6 +47,8 @@ struct config {
     struct config_rule_file *rule_files; /* what they matched, sorted; of config_parse() */
     size_t n_rule_files;
     struct notify_options notify;
+    struct parameter_setting *parameters; /* of the rules, for all targets and for single ones */
+    size_t n_parameters, parameters_capacity;
 };
 
 struct config_rule_file {

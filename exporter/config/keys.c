@@ -74,6 +74,10 @@ static const struct key rules_keys[RULES_KEY_COUNT] = {
                         .fallback = "5s",
                         .help = "How often groups are evaluated that name no interval, and the "
                                 "step of subqueries that name none."},
+    [RULES_PARAMETERS] = {"parameters", KEY_MAP, .inherits = "as the rules need",
+                          .help = "Thresholds of the rules for all targets, by name: "
+                                  "replication_lag_seconds: 10. docs/rules.md lists those of the "
+                                  "bundled rules; other names are for rules of your own."},
 };
 
 static const struct key target_keys[TARGET_KEY_COUNT] = {
@@ -133,6 +137,9 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                               .help = "Which databases of a postgres target are visited for what "
                                       "can only be seen from inside (tables, indexes). Without "
                                       "this key only that of the dsn is."},
+    [TARGET_KEY_PARAMETERS] = {"parameters", KEY_MAP, .inherits = "rules.parameters",
+                               .help = "Thresholds of the rules for this target, as in "
+                                       "'rules.parameters'."},
 };
 
 static const struct key databases_keys[DATABASES_KEY_COUNT] = {

@@ -57,7 +57,7 @@ extern const struct key_section key_section_global;
 enum { HISTORY_RETENTION, HISTORY_MAX_RETENTION, HISTORY_BYTES, HISTORY_KEY_COUNT };
 extern const struct key_section key_section_history;
 
-enum { RULES_FILES, RULES_INTERVAL, RULES_KEY_COUNT };
+enum { RULES_FILES, RULES_INTERVAL, RULES_PARAMETERS, RULES_KEY_COUNT };
 extern const struct key_section key_section_rules;
 
 enum {
@@ -79,6 +79,7 @@ enum {
     TARGET_KEY_REQUIRED,
     TARGET_KEY_COLLECTORS,
     TARGET_KEY_DATABASES,
+    TARGET_KEY_PARAMETERS,
     TARGET_KEY_COUNT
 };
 extern const struct key_section key_section_target;

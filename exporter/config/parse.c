@@ -42,6 +42,11 @@ void config_deinit(struct config *config) {
     }
     free(config->rule_files);
     notify_options_deinit(&config->notify);
+    for (size_t i = 0; i < config->n_parameters; i++) {
+        free(config->parameters[i].name);
+        free(config->parameters[i].target);
+    }
+    free(config->parameters);
     config_init(config);
 }
 
@@ -92,6 +97,10 @@ static int read_rules(struct reader *reader, const struct yaml_node *map, struct
         return r;
     }
     ret->rules_interval_usec = values[RULES_INTERVAL].number;
+    r = config_read_parameters(reader, values[RULES_PARAMETERS].node, NULL, NULL, ret);
+    if (r < 0) {
+        return r;
+    }
     if (values[RULES_FILES].given) {
         return values[RULES_FILES].node != NULL
                    ? read_patterns(reader, values[RULES_FILES].node, ret)
@@ -149,6 +158,10 @@ static int read_targets(struct reader *reader, const struct yaml_node *list, str
         ret->n_targets++;
         const struct yaml_node *name = yaml_map_find(item, "name");
         r = add_name(reader, names, i, target->name, name->at);
+        if (r == 0) {
+            r = config_read_parameters(reader, yaml_map_find(item, "parameters"), target->name,
+                                       target_kind_names[target->kind], ret);
+        }
         if (r < 0) {
             return r;
         }

@@ -139,6 +139,26 @@ static void add_patterns(struct strbuf *out, const struct database_patterns *pat
     }
 }
 
+static bool is_for(const struct parameter_setting *setting, const char *target) {
+    const char *own = setting->target != NULL ? setting->target : "";
+    return strcmp(own, target != NULL ? target : "") == 0;
+}
+
+/* What was given, for a target or for all (NULL). */
+static void add_parameters(struct strbuf *out, const char *indent, const struct config *config,
+                           const char *target) {
+    bool any = false;
+    for (size_t i = 0; i < config->n_parameters; i++) {
+        const struct parameter_setting *setting = &config->parameters[i];
+        if (is_for(setting, target)) {
+            strbuf_printf(out, "%s%s: ", any ? ", " : indent, setting->name);
+            parameter_format(str_of(setting->name), setting->value, out);
+            any = true;
+        }
+    }
+    strbuf_add_text(out, any ? "}\n" : "");
+}
+
 static void add_databases(struct strbuf *out, const struct database_options *databases) {
     if (databases->given) {
         strbuf_add_text(out, "    databases: {include: [");
@@ -149,7 +169,8 @@ static void add_databases(struct strbuf *out, const struct database_options *dat
     }
 }
 
-static void add_target(struct strbuf *out, const struct target_options *target) {
+static void add_target(struct strbuf *out, const struct config *config,
+                       const struct target_options *target) {
     bool pg = target->kind == KIND_POSTGRES || target->kind == KIND_PGBOUNCER;
     strbuf_add_text(out, "  - name: ");
     yaml_print_text(out, str_of(target->name));
@@ -173,6 +194,7 @@ static void add_target(struct strbuf *out, const struct target_options *target) 
     yaml_print_duration(out, "\n    timeout", target->timeout_usec);
     strbuf_printf(out, "\n    required: %s\n", target->required ? "true" : "false");
     add_databases(out, &target->databases);
+    add_parameters(out, "    parameters: {", config, target->name);
     add_collectors(out, target);
 }
 
@@ -192,9 +214,10 @@ void config_print(const struct config *config, struct strbuf *out) {
     }
     yaml_print_duration(out, "]\n  interval", config->rules_interval_usec);
     strbuf_add_char(out, '\n');
+    add_parameters(out, "  parameters: {", config, NULL);
     print_notify(out, &config->notify);
     strbuf_add_text(out, config->n_targets != 0 ? "targets:\n" : "targets: []\n");
     for (size_t i = 0; i < config->n_targets; i++) {
-        add_target(out, &config->targets[i]);
+        add_target(out, config, &config->targets[i]);
     }
 }

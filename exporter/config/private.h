@@ -56,6 +56,11 @@ int config_read_collectors(struct reader *reader, const struct yaml_node *map,
 int config_read_labels(struct reader *reader, const struct yaml_node *map,
                        struct target_label *labels, size_t *count);
 
+/* A map of parameters and their values for a target and its type, or for all when both are NULL;
+ * map may be NULL. What was read is in the configuration also after an error. */
+int config_read_parameters(struct reader *reader, const struct yaml_node *map, const char *target,
+                           const char *type, struct config *config);
+
 /* What `rules:` means when it does not say which files. */
 void config_default_rules(struct config *config);
 
