@@ -41,6 +41,24 @@ static void restrict_protocols(CURL *curl) {
 #endif
 }
 
+/* Return: a list of headers to be freed after the request. */
+static struct curl_slist *set_up_body(CURL *curl, const struct fetch_options *options) {
+    struct curl_slist *headers = NULL;
+    if (options->form != NULL) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, options->form);
+    }
+    if (options->json != NULL) {
+        headers = curl_slist_append(NULL, "Content-Type: application/json");
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, options->json);
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PUT");
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    }
+    if (options->method != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, options->method);
+    }
+    return headers;
+}
+
 static void set_up(CURL *curl, const struct fetch_options *options, struct receiver *receiver,
                    char *why) {
     long timeout = (long)(options->timeout_usec / USEC_PER_MSEC);
@@ -54,9 +72,19 @@ static void set_up(CURL *curl, const struct fetch_options *options, struct recei
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, receiver);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "dbvitals");
-    if (options->form != NULL) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, options->form);
+    if (options->socket_path != NULL) {
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, options->socket_path);
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     }
+}
+
+/* What the system said to the attempt to connect. */
+static int connect_errno(CURL *curl, CURLcode code) {
+    long number = 0;
+    if (code == CURLE_COULDNT_CONNECT) {
+        curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
+    }
+    return number > 0 ? -(int)number : -EIO;
 }
 
 int fetch_url(const struct fetch_options *options, struct fetch_reply *ret, struct error *err) {
@@ -68,18 +96,21 @@ int fetch_url(const struct fetch_options *options, struct fetch_reply *ret, stru
         return error_say(err, -EIO, "the HTTP client cannot be set up");
     }
     set_up(curl, options, &receiver, why);
+    struct curl_slist *headers = set_up_body(curl, options);
     CURLcode code = curl_easy_perform(curl);
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    int r = receiver.too_long ? -EMSGSIZE : connect_errno(curl, code);
     curl_easy_cleanup(curl);
+    curl_slist_free_all(headers);
     if (receiver.too_long) {
-        error_say(err, -EMSGSIZE, "the answer has more than %zu bytes", options->most_bytes);
+        error_say(err, r, "the answer has more than %zu bytes", options->most_bytes);
     } else if (code != CURLE_OK) {
-        error_say(err, -EIO, "%s", why[0] != '\0' ? why : curl_easy_strerror(code));
+        error_say(err, r, "%s", why[0] != '\0' ? why : curl_easy_strerror(code));
     }
     if (receiver.too_long || code != CURLE_OK) {
         fetch_reply_deinit(&reply);
-        return receiver.too_long ? -EMSGSIZE : -EIO;
+        return r;
     }
     reply.status = (unsigned)status;
     *ret = reply;

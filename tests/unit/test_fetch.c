@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,7 +34,8 @@ static void serve(int listener, const char *answer) {
     char request[4096] = "";
     size_t len = 0;
     while (strstr(request, "\r\n\r\n") == NULL ||
-           (strncmp(request, "POST", 4) == 0 && strstr(request, "end=1") == NULL)) {
+           (strncmp(request, "POST", 4) == 0 && strstr(request, "end=1") == NULL) ||
+           (strncmp(request, "PUT", 3) == 0 && strchr(request, '}') == NULL)) {
         ssize_t n = read(fd, request + len, sizeof(request) - len - 1);
         if (n <= 0) {
             break;
@@ -105,6 +107,60 @@ static void posts_a_form(void **state) {
     strbuf_deinit(&form);
 }
 
+static void puts_json_and_takes_other_methods(void **state) {
+    struct fetch_reply reply = {0};
+    struct error err = {0};
+    struct fetch_options options = {
+        .url = url, .json = "{\"a\":1}", .timeout_usec = 5 * USEC_PER_SEC, .most_bytes = 4096};
+    start("HTTP/1.1 200 OK\r\n\r\nECHO:");
+    assert_int_equal(fetch_url(&options, &reply, &err), 0);
+    assert_non_null(strstr(reply.body.data, "PUT /path HTTP/1.1"));
+    assert_non_null(strstr(reply.body.data, "Content-Type: application/json"));
+    assert_non_null(strstr(reply.body.data, "{\"a\":1}"));
+    fetch_reply_deinit(&reply);
+    tear_down(state);
+    options.json = NULL;
+    options.method = "DELETE";
+    start("HTTP/1.1 200 OK\r\n\r\nECHO:");
+    assert_int_equal(fetch_url(&options, &reply, &err), 0);
+    assert_non_null(strstr(reply.body.data, "DELETE /path HTTP/1.1"));
+    fetch_reply_deinit(&reply);
+}
+
+/* The URL's host is a name only, and nobody's proxy is asked. */
+static void asks_over_a_unix_socket(void **state) {
+    struct fetch_reply reply = {0};
+    struct error err = {0};
+    char path[] = "/tmp/dbvitals-fetch-XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(path));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", path);
+    const struct fetch_options options = {.url = "http://nowhere.invalid/path",
+                                          .socket_path = address.sun_path,
+                                          .timeout_usec = 5 * USEC_PER_SEC,
+                                          .most_bytes = 4096};
+    assert_int_equal(fetch_url(&options, &reply, &err), -ENOENT);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(fetch_url(&options, &reply, &err), -ECONNREFUSED);
+    assert_int_equal(listen(listener, 1), 0);
+    server = fork();
+    if (server == 0) {
+        serve(listener, "HTTP/1.1 200 OK\r\n\r\nECHO:");
+        _exit(0);
+    }
+    close(listener);
+    setenv("http_proxy", "http://127.0.0.1:1/", 1);
+    setenv("no_proxy", "", 1);
+    assert_int_equal(fetch_url(&options, &reply, &err), 0);
+    assert_non_null(strstr(reply.body.data, "GET /path HTTP/1.1"));
+    unsetenv("http_proxy");
+    setenv("no_proxy", "*", 1);
+    fetch_reply_deinit(&reply);
+    unlink(address.sun_path);
+    rmdir(path);
+}
+
 static void does_not_follow_redirections(void **state) {
     struct fetch_reply reply = {0};
     struct error err = {0};
@@ -135,7 +191,7 @@ static void says_why_there_is_no_answer(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         err = (struct error){0};
         snprintf(url, sizeof(url), "%s", urls[i]);
-        assert_int_equal(fetch(NULL, &reply, &err), -EIO);
+        assert_int_equal(fetch(NULL, &reply, &err), i == 1 ? -ECONNREFUSED : -EIO);
         assert_true(err.text[0] != '\0');
     }
 }
@@ -146,7 +202,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(gives_status_and_body),        TEST(posts_a_form),
         TEST(does_not_follow_redirections), TEST(an_answer_has_a_limit),
-        TEST(says_why_there_is_no_answer),
+        TEST(says_why_there_is_no_answer),  TEST(puts_json_and_takes_other_methods),
+        TEST(asks_over_a_unix_socket),
     };
     /* Nobody's proxy stands between us and loopback. */
     setenv("no_proxy", "*", 1);
