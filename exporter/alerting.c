@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/pack.h"
 #include "io/durable.h"
+#include "rules/parameter_use.h"
 #include "scrape_series.h"
 #include "store/history.h"
 
@@ -257,9 +258,11 @@ static void rules_event(void *userdata, const struct alert_event *event) {
     notifier_event(alerting->notifier, event);
 }
 
+/* Every target has thresholds, and a target's news never changes them. */
 static bool has_metric(void *userdata, const char *target, struct str metric) {
     const struct alerting *alerting = userdata;
-    return store_has_metric(alerting->options.store, target, metric);
+    return !str_is(metric, PARAMETER_METRIC) &&
+           store_has_metric(alerting->options.store, target, metric);
 }
 
 /* ---- the clock ---- */

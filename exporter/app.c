@@ -16,10 +16,12 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "io/descriptors.h"
+#include "io/lock_file.h"
 #include "io/log_writer.h"
 #include "self.h"
 #include "store/exposition.h"
 #include "store/history.h"
+#include "thresholds.h"
 #include "version.h"
 #include "web/web.h"
 
@@ -50,11 +52,14 @@ struct app {
     uint64_t self_usec; /* when the daemon's own samples were made */
     int64_t self_ms;    /* their time: increasing, whatever the wall clock does */
     struct sampler *sampler;
-    struct alerting *alerting; /* NULL: one round only */
+    struct alerting *alerting;     /* NULL: one round only */
+    struct thresholds *thresholds; /* likewise */
     struct web *web;
     struct config config;
     char *config_path;  /* NULL: no file, targets are guessed */
     char *storage_path; /* NULL: memory only */
+    int storage_lock;   /* held until the end; 0: not */
+    char *control_path; /* of the socket in it; NULL: there is none */
     struct loop_timer *housekeeping;
     struct loop_signal *signals[5];
     struct log_writer *log_writer; /* NULL: the log goes to stderr alone */
@@ -122,6 +127,7 @@ static void reload_take(struct app *app, struct config *config, struct rule_set 
     app->config = *config;
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
     alerting_apply(app->alerting, rules, &app->config);
+    thresholds_apply(app->thresholds, &app->config, rules);
     config_deinit(&old);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
@@ -389,25 +395,53 @@ static int storage_usable(const char *path) {
     return access(path, W_OK | X_OK) < 0 ? -errno : 0;
 }
 
+/* Two daemons that write the same files would take each other's state away.
+ * Return: 0, or -EBUSY with a sentence. */
+static int storage_lock(struct app *app, const char *path, struct error *err) {
+    pid_t holder;
+    char *name = mem_printf("%s/lock", path);
+    int r = lock_file_take(name, &holder);
+    if (r == -EBUSY && holder > 0) {
+        error_say(err, r, "another dbvitals (process %d) uses it", (int)holder);
+    } else if (r == -EBUSY) {
+        error_say(err, r, "another dbvitals uses it");
+    } else if (r < 0) {
+        log_warn("'%s' cannot be locked: %s; nobody else may use the folder, ignoring", name,
+                 strerrordesc_np(-r));
+    } else {
+        app->storage_lock = r;
+    }
+    free(name);
+    return r == -EBUSY ? r : 0;
+}
+
+static int storage_take(struct app *app, const char *path, struct error *err) {
+    int r = storage_usable(path);
+    return r < 0 ? error_say(err, r, "%s", strerrordesc_np(-r)) : storage_lock(app, path, err);
+}
+
 static int storage_open(struct app *app, struct error *err) {
     const char *given = app->flags->storage_path;
     const char *path = given != NULL ? given : DEFAULT_STORAGE;
     if (given != NULL && strcmp(given, MEMORY_STORAGE) == 0) {
         return 0;
     }
-    int r = storage_usable(path);
+    struct error why = {0};
+    int r = storage_take(app, path, &why);
     if (r < 0 && given != NULL) {
         return error_say(err, r,
                          "storage folder '%s' cannot be used: %s (choose another with "
                          "--storage.path, or ':memory:')",
-                         path, strerrordesc_np(-r));
+                         path, why.text);
     }
     if (r < 0) {
-        log_warn("storage folder '%s' cannot be used: %s; state is kept in memory only", path,
-                 strerrordesc_np(-r));
+        log_warn("storage folder '%s' cannot be used: %s; state is kept in memory only, and "
+                 "nothing can be changed at run time",
+                 path, why.text);
         return 0;
     }
     app->storage_path = mem_strdup(path);
+    app->control_path = mem_printf("%s/" WEB_CONTROL_SOCKET, path);
     return 0;
 }
 
@@ -417,6 +451,13 @@ static void round_ended(void *userdata, const struct target_view *target) {
     struct app *app = userdata;
     if (app->alerting != NULL) {
         alerting_round_ended(app->alerting, target, sampler_is_ready(app->sampler));
+    }
+}
+
+static void add_samples(void *userdata, const struct target_view *target, struct batch *batch) {
+    const struct app *app = userdata;
+    if (app->thresholds != NULL) {
+        thresholds_add(app->thresholds, target, batch);
     }
 }
 
@@ -432,8 +473,10 @@ static int build_rules(struct app *app, struct error *err) {
         .external_url = app->flags->external_url,
         .resolver = app->resolver,
     });
+    app->thresholds = thresholds_new(app->loop, app->storage_path);
     alerting_apply(app->alerting, rules, &app->config);
     app->self_sources.rules = alerting_rules(app->alerting);
+    thresholds_apply(app->thresholds, &app->config, rules);
     return 0;
 }
 
@@ -497,6 +540,19 @@ static size_t external_labels(void *userdata, const struct target_label **ret) {
     return app->config.n_labels;
 }
 
+static bool knows_parameter(void *userdata, struct str name) {
+    const struct app *app = userdata;
+    return thresholds_know(app->thresholds, name);
+}
+
+static void change_parameter(void *userdata, const struct web_parameter_change *change,
+                             void (*done)(void *done_userdata,
+                                          const struct web_parameter_result *result),
+                             void *done_userdata) {
+    struct app *app = userdata;
+    thresholds_change(app->thresholds, change, done, done_userdata);
+}
+
 static int build_web(struct app *app, struct error *err) {
     const struct flags *flags = app->flags;
     static const char *const default_address[] = {WEB_DEFAULT_ADDRESS};
@@ -507,6 +563,7 @@ static int build_web(struct app *app, struct error *err) {
         .telemetry_path = flags->telemetry_path,
         .external_url = flags->external_url,
         .route_prefix = flags->route_prefix,
+        .control_path = app->control_path,
         .enable_lifecycle = flags->enable_lifecycle,
         .version = DBVITALS_VERSION,
         .revision = DBVITALS_REVISION,
@@ -516,12 +573,16 @@ static int build_web(struct app *app, struct error *err) {
         .store = app->store,
         .sampler = app->sampler,
         .rules = alerting_rules(app->alerting),
+        .parameters = thresholds_parameters(app->thresholds),
+        .keeps_parameters = app->storage_path != NULL,
         .self = app->self,
         .actions =
             {
                 .reload = reload_asked,
                 .print_config = print_config,
                 .reload_state = reload_state,
+                .knows_parameter = knows_parameter,
+                .change_parameter = change_parameter,
                 .refresh_self = refresh_self,
                 .external_labels = external_labels,
                 .userdata = app,
@@ -563,6 +624,7 @@ static int build(struct app *app, struct error *err) {
                                &(struct sampler_options){
                                    .service_names = !app->flags->no_service_names,
                                    .round_ended = round_ended,
+                                   .add_samples = add_samples,
                                    .userdata = app,
                                });
     build_self(app);
@@ -603,6 +665,7 @@ struct app *app_free(struct app *app) {
     reload_answer(app, false, "the daemon is stopping");
     sampler_free(app->sampler);
     alerting_free(app->alerting);
+    thresholds_free(app->thresholds);
     loop_timer_free(app->housekeeping);
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
         loop_signal_free(app->signals[i]);
@@ -616,6 +679,10 @@ struct app *app_free(struct app *app) {
     config_deinit(&app->config);
     free(app->config_path);
     free(app->storage_path);
+    free(app->control_path);
+    if (app->storage_lock > 0) {
+        close(app->storage_lock);
+    }
     log_writer_free(app->log_writer);
     free(app);
     return NULL;

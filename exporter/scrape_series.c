@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "self.h"
+#include "thresholds.h"
 
 enum { UP, DURATION, SAMPLES, SAMPLES_AFTER, ADDED };
 
@@ -145,7 +146,7 @@ static bool table_has(const struct collector *table, const char *name) {
 bool metric_is_builtin(struct str text) {
     CLEANUP(mem_freep)
     char *name = mem_strndup(text.data, text.len);
-    bool found = table_has(&self_metrics_table, name);
+    bool found = table_has(&self_metrics_table, name) || table_has(&threshold_metrics_table, name);
     for (size_t i = 0; !found && i < ARRAY_LEN(metrics); i++) {
         found = strcmp(name, metrics[i].name) == 0;
     }

@@ -11,6 +11,7 @@
 #include "collectors/collector.h"
 #include "sampler/sampler.h"
 #include "self.h"
+#include "thresholds.h"
 
 static const char *const format_names[] = {"text", "markdown", NULL};
 
@@ -228,6 +229,7 @@ void cli_metrics_render(enum cli_metrics_format format, struct strbuf *out) {
     for (size_t i = 0; sampler_metric_tables[i] != NULL; i++) {
         add_collector(format, "every target", sampler_metric_tables[i], out);
     }
+    add_collector(format, "every target", &threshold_metrics_table, out);
     add_section(format, "the daemon", out);
     add_collector(format, "the daemon", &self_metrics_table, out);
 }

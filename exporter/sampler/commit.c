@@ -255,6 +255,10 @@ void target_commit(struct target *target) {
     }
     batch_clear(&target->self_batch);
     target_metrics_add(target, &target->self_batch);
+    if (target->sampler->options.add_samples != NULL) {
+        target->sampler->options.add_samples(target->sampler->options.userdata, &target->view,
+                                             &target->self_batch);
+    }
     store_feed_commit(target->self_feed, &target->self_batch, t_ms);
     target->last_commit_ms = t_ms;
     store_publish(target->view.source);

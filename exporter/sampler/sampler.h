@@ -56,10 +56,12 @@ struct sampler_options {
     bool service_names; /* expose db_pool_usage_percent and its siblings */
     /* Called after each round, health change included; NULL is fine. */
     void (*round_ended)(void *userdata, const struct target_view *target);
+    /* Adds what others know of a target to the samples of each of its rounds; NULL is fine. */
+    void (*add_samples)(void *userdata, const struct target_view *target, struct batch *batch);
     /* Makes a client of the target; NULL: the one of its kind. */
     struct client *(*make_client)(void *userdata, const struct target_options *target,
                                   const struct client_events *events);
-    void *userdata;               /* of both */
+    void *userdata;               /* of all of them */
     uint64_t connection_age_usec; /* a connection is renewed after it; 0: half an hour */
 };
 

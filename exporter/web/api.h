@@ -28,6 +28,10 @@ void api_alerts(struct web *web, const struct web_request *request, struct web_a
 void api_rules(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_alertmanagers(struct web *web, const struct web_request *request, struct web_answer *ret);
 
+/* The parameters of the rules, all or one; and changes of one. */
+void api_parameters(struct web *web, const struct web_request *request, struct web_answer *ret);
+void api_parameter(struct web *web, const struct web_request *request, struct web_answer *ret);
+
 void api_targets(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_buildinfo(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_runtimeinfo(struct web *web, const struct web_request *request, struct web_answer *ret);

@@ -167,19 +167,16 @@ static bool remove_stale_socket(const struct sockaddr_un *address) {
     return stale && unlink(address->sun_path) == 0;
 }
 
-static int bind_unix(int fd, const struct sockaddr_un *address) {
+static int bind_unix(int fd, const struct sockaddr_un *address, mode_t mode) {
     /* Made without rights for others, so that there is no moment in which anybody may connect. */
-    mode_t before = umask(0117);
+    mode_t before = umask(~mode & 0777);
     int r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
     umask(before);
     return r;
 }
 
-static int unix_open(const char *path, struct listener *ret, struct error *err) {
+static int unix_open(const char *path, mode_t mode, struct listener *ret, struct error *err) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (path[0] != '/') {
-        return error_say(err, -EINVAL, "'unix:%.100s': the path must be absolute", path);
-    }
     if (strlen(path) >= sizeof(address.sun_path)) {
         return error_say(err, -ENAMETOOLONG, "'unix:%.120s': a socket's path has at most %zu bytes",
                          path, sizeof(address.sun_path) - 1);
@@ -190,9 +187,9 @@ static int unix_open(const char *path, struct listener *ret, struct error *err) 
         return error_say(err, -errno, "cannot listen on 'unix:%s': %s", path,
                          strerrordesc_np(errno));
     }
-    int r = bind_unix(fd, &address);
+    int r = bind_unix(fd, &address, mode);
     if (r == -EADDRINUSE && remove_stale_socket(&address)) {
-        r = bind_unix(fd, &address);
+        r = bind_unix(fd, &address, mode);
     }
     if (r == 0 && listen(fd, BACKLOG) < 0) {
         r = -errno;
@@ -215,10 +212,18 @@ static int unix_open(const char *path, struct listener *ret, struct error *err) 
 }
 
 int listener_open(const char *address, struct listener *ret, struct error *err) {
-    if (str_starts_with(str_of(address), "unix:")) {
-        return unix_open(address + strlen("unix:"), ret, err);
+    if (!str_starts_with(str_of(address), "unix:")) {
+        return tcp_open(address, ret, err);
     }
-    return tcp_open(address, ret, err);
+    const char *path = address + strlen("unix:");
+    if (path[0] != '/') {
+        return error_say(err, -EINVAL, "'%.100s': the path must be absolute", address);
+    }
+    return unix_open(path, 0660, ret, err);
+}
+
+int listener_open_control(const char *path, struct listener *ret, struct error *err) {
+    return unix_open(path, 0600, ret, err);
 }
 
 void listener_close(struct listener *listener) {

@@ -21,5 +21,8 @@ struct listener {
  * Return: 0 or negative errno with a sentence. */
 int listener_open(const char *address, struct listener *ret, struct error *err);
 
+/* The same for the socket that takes changes: mode 0600, for the daemon's own user and root. */
+int listener_open_control(const char *path, struct listener *ret, struct error *err);
+
 /* Closes; a zeroed one with fd -1 is fine. */
 void listener_close(struct listener *listener);

@@ -21,6 +21,7 @@ struct web {
     char *link_prefix;     /* what links begin with: external_url's path or the prefix */
     char *landing_url;     /* link_prefix and "/" */
     char *version, *revision;
+    char *control_path; /* NULL: there is none */
     bool enable_lifecycle;
     int64_t start_ms;
     unsigned max_connections, idle_seconds;

@@ -24,6 +24,13 @@ struct web_pair {
     struct str name, value;
 };
 
+/* Who sent a request, where the kernel says so: on the control socket. */
+struct web_caller {
+    bool trusted; /* root or the daemon's own user: may change what the daemon does */
+    unsigned uid;
+    int pid;
+};
+
 /* Everything is borrowed from the connection or lies in the arena, and ends with the request. */
 struct web_request {
     struct arena *arena;
@@ -34,6 +41,7 @@ struct web_request {
     const struct web_pair *headers;
     size_t n_headers;
     struct str body;
+    struct web_caller caller;
     uint64_t peer;                    /* hash of the client's address, without its port */
     char id[WEB_ID_SIZE];             /* X-Request-ID */
     char correlation_id[WEB_ID_SIZE]; /* empty: none */

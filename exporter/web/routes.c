@@ -25,8 +25,8 @@ const struct route routes[] = {
     {"/targets", ROUTE_GET, page_section},
     {"/query", ROUTE_GET, page_query},
     {"/graph", ROUTE_GET, page_query},
-    {"/-/reload", ROUTE_POST, page_reload, ROUTE_LIFECYCLE},
-    {"/-/log-level", ROUTE_POST, page_log_level, ROUTE_LIFECYCLE},
+    {"/-/reload", ROUTE_POST, page_reload, ROUTE_LIFECYCLE, .changes = ROUTE_POST},
+    {"/-/log-level", ROUTE_POST, page_log_level, ROUTE_LIFECYCLE, .changes = ROUTE_POST},
     {"/api/v1/query", ROUTE_GET | ROUTE_POST, api_query},
     {"/api/v1/query_range", ROUTE_GET | ROUTE_POST, api_query_range},
     {"/api/v1/query_exemplars", ROUTE_GET | ROUTE_POST, api_empty_list},
@@ -40,6 +40,9 @@ const struct route routes[] = {
     {"/api/v1/alertmanagers", ROUTE_GET, api_alertmanagers},
     {"/api/v1/targets", ROUTE_GET, api_targets},
     {"/api/v1/targets/metadata", ROUTE_GET, api_empty_list},
+    {"/api/v1/parameters", ROUTE_GET, api_parameters},
+    {"/api/v1/parameters/", ROUTE_GET | ROUTE_PUT | ROUTE_DELETE, api_parameter, ROUTE_BELOW,
+     .changes = ROUTE_PUT | ROUTE_DELETE, .command = "set"},
     {"/api/v1/status/buildinfo", ROUTE_GET, api_buildinfo},
     {"/api/v1/status/runtimeinfo", ROUTE_GET, api_runtimeinfo},
     {"/api/v1/status/flags", ROUTE_GET, api_flags},
@@ -70,11 +73,20 @@ static const struct route *find(const struct web *web, struct str path) {
     return NULL;
 }
 
-static bool method_fits(const struct route *route, struct str method) {
-    if (str_is(method, "GET") || str_is(method, "HEAD")) {
-        return (route->methods & ROUTE_GET) != 0;
+unsigned route_method_of(struct str method) {
+    static const struct {
+        const char *name;
+        unsigned method;
+    } methods[] = {
+        {"GET", ROUTE_GET}, {"HEAD", ROUTE_GET},      {"POST", ROUTE_POST},
+        {"PUT", ROUTE_PUT}, {"DELETE", ROUTE_DELETE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        if (str_is(method, methods[i].name)) {
+            return methods[i].method;
+        }
     }
-    return str_is(method, "POST") && (route->methods & ROUTE_POST) != 0;
+    return 0;
 }
 
 /* "/db/metrics" becomes "/metrics", "/db" becomes "". Return: false when the prefix is missing. */
@@ -105,6 +117,7 @@ static const char *const allowed_methods[] = {
     [ROUTE_GET] = "GET, HEAD",
     [ROUTE_POST] = "POST",
     [ROUTE_GET | ROUTE_POST] = "GET, HEAD, POST",
+    [ROUTE_GET | ROUTE_PUT | ROUTE_DELETE] = "GET, HEAD, PUT, DELETE",
 };
 
 static void answer_not_found(const struct web_request *request, struct str path,
@@ -119,9 +132,43 @@ static void answer_not_found(const struct web_request *request, struct str path,
     }
 }
 
+static void answer_wrong_method(const struct web_request *request, const struct route *route,
+                                struct web_answer *ret) {
+    struct str shown = web_request_show(request, request->method);
+    const char *allowed = allowed_methods[route->methods];
+    web_answer_error(ret, 405, "'%.*s' is not possible here, only %s", (int)shown.len, shown.data,
+                     allowed);
+    web_answer_header(ret, "Allow", allowed);
+}
+
+static bool may_ask(const struct web *web, const struct web_request *request,
+                    const struct route *route) {
+    bool changes = (route->changes & route_method_of(request->method)) != 0;
+    bool open_to_all = (route->flags & ROUTE_LIFECYCLE) != 0 && web->enable_lifecycle;
+    return !changes || open_to_all || request->caller.trusted;
+}
+
+static void answer_forbidden(const struct web *web, const struct route *route,
+                             struct web_answer *ret) {
+    if ((route->flags & ROUTE_LIFECYCLE) != 0) {
+        web_answer_error(ret, 403, "'%s' is switched off: start with --web.enable-lifecycle",
+                         route->path);
+    } else if (web->control_path != NULL) {
+        web_answer_error(ret, 403,
+                         "changes are not accepted here: use 'dbvitals %s' on the daemon's host, "
+                         "or the socket '%s'",
+                         route->command, web->control_path);
+    } else {
+        web_answer_error(ret, 403,
+                         "changes are not accepted here, and the daemon has no storage folder "
+                         "with a socket for 'dbvitals %s': start it with --storage.path",
+                         route->command);
+    }
+}
+
 void routes_answer(struct web *web, struct web_request *request, struct web_answer *ret) {
     struct str whole = request->path;
-    bool has_prefix = take_prefix_off(web, &request->path);
+    bool has_prefix = take_prefix_off(web, &request->path) || request->caller.trusted;
     if ((has_prefix && request->path.len == 0) || (!has_prefix && str_is(whole, "/"))) {
         redirect_to_landing(web, ret);
         return;
@@ -129,15 +176,10 @@ void routes_answer(struct web *web, struct web_request *request, struct web_answ
     const struct route *route = has_prefix ? find(web, request->path) : NULL;
     if (route == NULL) {
         answer_not_found(request, whole, ret);
-    } else if (!method_fits(route, request->method)) {
-        struct str shown = web_request_show(request, request->method);
-        const char *allowed = allowed_methods[route->methods];
-        web_answer_error(ret, 405, "'%.*s' is not possible here, only %s", (int)shown.len,
-                         shown.data, allowed);
-        web_answer_header(ret, "Allow", allowed);
-    } else if ((route->flags & ROUTE_LIFECYCLE) != 0 && !web->enable_lifecycle) {
-        web_answer_error(ret, 403, "'%s' is switched off: start with --web.enable-lifecycle",
-                         route->path);
+    } else if ((route->methods & route_method_of(request->method)) == 0) {
+        answer_wrong_method(request, route, ret);
+    } else if (!may_ask(web, request, route)) {
+        answer_forbidden(web, route, ret);
     } else {
         route->handle(web, request, ret);
     }

@@ -44,6 +44,7 @@ struct client {
     struct exchange *exchange; /* NULL while idle */
     int fd;
     uint64_t peer;
+    struct web_caller caller;
 };
 
 /* One request, from its line to the last byte of its answer. */
@@ -85,7 +86,7 @@ struct server {
     size_t held_bytes;   /* of the bodies of open requests */
     uint64_t timer_usec; /* when daemon_timer fires */
     int spare_fd;        /* given up to refuse a connection when descriptors have run out */
-    bool said_refused;
+    bool said_refused, said_stranger;
 };
 
 static void run(struct server *server);
@@ -211,6 +212,20 @@ static void sweep(void *userdata) {
     }
 }
 
+/* Whose connection it is, where that is asked for. */
+static struct web_caller find_caller(const struct server *server, int fd) {
+    struct ucred who;
+    socklen_t size = sizeof(who);
+    if (!server->options.control || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) {
+        return (struct web_caller){0};
+    }
+    return (struct web_caller){
+        .trusted = who.uid == 0 || who.uid == geteuid(),
+        .uid = who.uid,
+        .pid = who.pid,
+    };
+}
+
 static uint64_t hash_peer(const struct sockaddr *address) {
     if (address != NULL && address->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
@@ -231,6 +246,7 @@ static void connection_changed(void *userdata, struct MHD_Connection *mhd, void 
         client->server = server;
         client->mhd = mhd;
         client->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        client->caller = find_caller(server, client->fd);
         client->peer = hash_peer(
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         connection_list_add(&server->connections, &client->connection,
@@ -246,26 +262,49 @@ static void connection_changed(void *userdata, struct MHD_Connection *mhd, void 
 
 /* Accepting. */
 
-static void refuse(struct server *server, int fd, const char *why) {
-    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                 "Content-Type: application/json\r\n"
-                                 "Content-Length: 37\r\n"
-                                 "Retry-After: 1\r\n"
-                                 "Connection: close\r\n\r\n"
-                                 "{\"error\":\"too many open connections\"}";
+static void send_refusal(struct server *server, int fd, const char *answer) {
     char unread[1024];
     server->numbers.refused++;
-    if (!server->said_refused) {
-        server->said_refused = true;
-        log_warn("web: '%s': %s, refusing connections with 503", server->listener.text, why);
-    }
     /* What is unread at close() would make the kernel throw the answer away. */
     while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) == (ssize_t)sizeof(unread)) {}
-    if (send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    if (send(fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         log_debug("web: cannot send a refusal, ignoring");
     }
     shutdown(fd, SHUT_WR);
     close(fd);
+}
+
+static void refuse(struct server *server, int fd, const char *why) {
+    if (!server->said_refused) {
+        server->said_refused = true;
+        log_warn("web: '%s': %s, refusing connections with 503", server->listener.text, why);
+    }
+    send_refusal(server, fd,
+                 "HTTP/1.1 503 Service Unavailable\r\n"
+                 "Content-Type: application/json\r\n"
+                 "Content-Length: 37\r\n"
+                 "Retry-After: 1\r\n"
+                 "Connection: close\r\n\r\n"
+                 "{\"error\":\"too many open connections\"}");
+}
+
+/* The mode of the file keeps others away already, unless somebody changed it. */
+static bool is_let_in(struct server *server, int fd) {
+    struct web_caller caller = find_caller(server, fd);
+    if (!server->options.control || caller.trusted) {
+        return true;
+    }
+    log_line(server->said_stranger ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+             "web: '%s': refusing user %u (process %d)", server->listener.text, caller.uid,
+             caller.pid);
+    server->said_stranger = true;
+    send_refusal(server, fd,
+                 "HTTP/1.1 403 Forbidden\r\n"
+                 "Content-Type: application/json\r\n"
+                 "Content-Length: 55\r\n"
+                 "Connection: close\r\n\r\n"
+                 "{\"error\":\"only root and the daemon's own user may ask\"}");
+    return false;
 }
 
 /* Whether one more fits, after another one had to go if need be: slow clients must not keep a
@@ -286,6 +325,9 @@ static bool has_room(struct server *server) {
 
 static void take_connection(struct server *server, int fd, const struct sockaddr *address,
                             socklen_t size) {
+    if (!is_let_in(server, fd)) {
+        return;
+    }
     if (!has_room(server)) {
         refuse(server, fd, "all connections that the limit allows are busy");
         return;
@@ -388,6 +430,7 @@ static void *begin_exchange(void *userdata, const char *target, struct MHD_Conne
     exchange->request.arena = &exchange->arena;
     exchange->request.exchange = exchange;
     exchange->request.peer = client->peer;
+    exchange->request.caller = client->caller;
     client->exchange = exchange;
     enter(client, CONNECTION_READING);
     return exchange;

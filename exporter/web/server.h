@@ -32,6 +32,7 @@ struct server_options {
     struct loop *loop;
     unsigned max_connections;
     unsigned idle_seconds;
+    bool control; /* a unix socket for root and our own user alone: others get 403 */
     /* Fills the answer; request and answer end when it is sent. */
     void (*answer)(void *userdata, struct web_request *request, struct web_answer *ret);
     /* How long a body may be that is sent to this target ("/path?..."), up to WEB_MOST_FORM_BYTES.

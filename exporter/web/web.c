@@ -83,25 +83,47 @@ static size_t most_body_bytes(void *userdata, struct str target) {
     return routes_most_body_bytes(userdata, target);
 }
 
-static int open_address(struct web *web, const char *address, struct error *err) {
+/* Takes the listener over. */
+static int add_server(struct web *web, struct listener *listener, bool control, struct error *err) {
     const struct server_options options = {
         .loop = web->sources.loop,
         .max_connections = web->max_connections,
         .idle_seconds = web->idle_seconds,
+        .control = control,
         .answer = answer,
         .most_body_bytes = most_body_bytes,
         .userdata = web,
     };
-    struct listener listener;
-    int r = listener_open(address, &listener, err);
-    if (r < 0) {
-        return r;
-    }
-    r = server_new(&options, &listener, &web->servers[web->n_servers], err);
+    int r = server_new(&options, listener, &web->servers[web->n_servers], err);
     if (r == 0) {
         web->n_servers++;
     }
     return r;
+}
+
+static int open_address(struct web *web, const char *address, struct error *err) {
+    struct listener listener;
+    int r = listener_open(address, &listener, err);
+    return r < 0 ? r : add_server(web, &listener, false, err);
+}
+
+/* A daemon without it still watches, which is what it is for. */
+static int open_control(struct web *web, const char *path, struct error *err) {
+    struct listener listener;
+    struct error why = {0};
+    int r = listener_open_control(path, &listener, &why);
+    if (r == -EADDRINUSE) {
+        return error_say(err, r,
+                         "'%.150s' is there and not left over: another daemon uses the same "
+                         "storage folder, or it is no socket",
+                         path);
+    }
+    if (r < 0) {
+        log_warn("web: %s; nothing can be changed at run time", why.text);
+        return 0;
+    }
+    web->control_path = mem_strdup(path);
+    return add_server(web, &listener, true, err);
 }
 
 int web_new(const struct web_options *options, const struct web_sources *sources, struct web **ret,
@@ -116,13 +138,16 @@ int web_new(const struct web_options *options, const struct web_sources *sources
     CLEANUP(web_freep)
     struct web *web = mem_alloc(sizeof(*web));
     web->sources = *sources;
-    web->servers = mem_array(n_addresses, sizeof(struct server *));
+    web->servers = mem_array(n_addresses + 1, sizeof(struct server *));
     web->start_ms = loop_now_ms(sources->loop);
     web->api = api_new(sources->loop);
     web->prepare = loop_deferred_new(sources->loop, metrics_prepare, web);
     int r = take_options(web, options, err);
     for (size_t i = 0; r == 0 && i < n_addresses; i++) {
         r = open_address(web, addresses[i], err);
+    }
+    if (r == 0 && options->control_path != NULL) {
+        r = open_control(web, options->control_path, err);
     }
     if (r < 0) {
         return r;
@@ -149,6 +174,7 @@ struct web *web_free(struct web *web) {
     free(web->link_prefix);
     free(web->landing_url);
     free(web->telemetry_path);
+    free(web->control_path);
     free(web->route_prefix);
     free(web);
     return NULL;

@@ -10,11 +10,13 @@
 
 #include "base/error.h"
 #include "io/loop.h"
+#include "rules/parameters.h"
 #include "rules/rules.h"
 #include "sampler/sampler.h"
 #include "store/store.h"
 
 #define WEB_DEFAULT_ADDRESS ":9719"
+#define WEB_CONTROL_SOCKET  "control.sock" /* its name in the storage folder */
 
 struct web_options {
     const char *const *listen_addresses; /* "host:port", ":port", "[v6]:port", "unix:/path" */
@@ -22,6 +24,7 @@ struct web_options {
     const char *telemetry_path; /* "/metrics" */
     const char *external_url;   /* NULL: what the client's Host header says */
     const char *route_prefix;   /* "" or "/db": stands before every path */
+    const char *control_path;   /* of the socket that takes changes; NULL: none is made */
     bool enable_lifecycle;      /* POST /-/reload and /-/log-level */
     const char *version;        /* of the daemon; NULL: "unknown" */
     const char *revision;
@@ -35,6 +38,19 @@ struct web_reload_result {
     const char *text;
 };
 
+/* A parameter of the rules that is to have another value, and who says so. */
+struct web_parameter_change {
+    struct parameter_change change;
+    unsigned uid;
+    int pid;
+};
+
+struct web_parameter_result {
+    bool refused;    /* nothing has changed; reason says why */
+    bool persistent; /* on the disk; if it is not, reason says why */
+    const char *reason;
+};
+
 /* What only app can do. */
 struct web_actions {
     /* Begins a reload; done() is called exactly once, maybe before this returns. */
@@ -45,6 +61,13 @@ struct web_actions {
     void (*print_config)(void *userdata, struct strbuf *out);
     /* Whether the last reload succeeded, and when one did last. */
     void (*reload_state)(void *userdata, bool *ret_ok, int64_t *ret_success_ms);
+    /* Whether a parameter may be changed: it is bundled, configured, or a rule reads it. */
+    bool (*knows_parameter)(void *userdata, struct str name);
+    /* Makes a change; done() is called exactly once, maybe before this returns. */
+    void (*change_parameter)(void *userdata, const struct web_parameter_change *change,
+                             void (*done)(void *done_userdata,
+                                          const struct web_parameter_result *result),
+                             void *done_userdata);
     /* Brings the daemon's own samples up to date if they are older than a second. */
     void (*refresh_self)(void *userdata);
     /* The labels that tell this daemon from others (global.labels). NULL: it has none.
@@ -58,6 +81,8 @@ struct web_sources {
     struct store *store;
     const struct sampler *sampler;
     const struct rules *rules; /* NULL: there are none */
+    const struct parameters *parameters;
+    bool keeps_parameters;     /* over a restart */
     struct store_source *self; /* the daemon's own series, target "dbvitals" */
     struct web_actions actions;
 };

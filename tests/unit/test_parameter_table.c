@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/macros.h"
 #include "rules/parameter_table.h"
@@ -127,6 +129,27 @@ static void writes_values_as_people_do(void **state) {
     assert_writes("my_number", -2.5, "-2.5");
 }
 
+static void documentation_has_every_parameter_with_its_default(void **state) {
+    const char *path = getenv("DBVITALS_RULES_DOC");
+    static char text[128 * 1024];
+    assert_non_null(path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t length = fread(text, 1, sizeof(text) - 1, file);
+    (void)fclose(file);
+    assert_in_range(length, 1, sizeof(text) - 2);
+    for (const struct parameter *one = parameter_table; one->name != NULL; one++) {
+        struct strbuf row = {0};
+        strbuf_printf(&row, "\n| `%s` | %s | ", one->name, one->type != NULL ? one->type : "all");
+        parameter_format(str_of(one->name), one->fallback, &row);
+        strbuf_printf(&row, " | %s |\n", one->help);
+        if (strstr(text, row.data) == NULL) {
+            fail_msg("no row '%s' in %s", row.data, path);
+        }
+        strbuf_deinit(&row);
+    }
+}
+
 static void knows_the_type_of_its_targets(void **state) {
     const struct parameter *lag = parameter_find(str_of("replication_lag_seconds"));
     assert_true(parameter_fits(lag, "postgres"));
@@ -142,6 +165,7 @@ int main(void) {
         cmocka_unit_test(reads_numbers_durations_and_sizes_where_they_belong),
         cmocka_unit_test(refuses_what_cannot_be_meant),
         cmocka_unit_test(writes_values_as_people_do),
+        cmocka_unit_test(documentation_has_every_parameter_with_its_default),
         cmocka_unit_test(knows_the_type_of_its_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,7 +168,8 @@ static void shows_foreign_text_cut(void **state) {
 static void the_table_has_each_path_once(void **state) {
     for (const struct route *route = routes; route->path != NULL; route++) {
         assert_int_equal(route->path[0], '/');
-        assert_in_range(route->methods, ROUTE_GET, ROUTE_GET | ROUTE_POST);
+        assert_in_range(route->methods, ROUTE_GET,
+                        ROUTE_GET | ROUTE_POST | ROUTE_PUT | ROUTE_DELETE);
         assert_non_null(route->handle);
         for (const struct route *other = route + 1; other->path != NULL; other++) {
             assert_string_not_equal(route->path, other->path);
@@ -208,6 +209,57 @@ static void what_changes_something_needs_its_flag(void **state) {
     assert_int_equal(f->answer.status, 403);
     assert_non_null(strstr(ask(f, "POST", "/-/log-level?level=debug"), "--web.enable-lifecycle"));
     assert_int_equal(f->answer.status, 403);
+}
+
+/* The right to change something is the table's: no handler has to think of it. */
+static void every_method_of_every_route_reads_or_needs_the_control_socket(void **state) {
+    struct fixture *f = *state;
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE"};
+    size_t n_changes = 0;
+    for (const struct route *route = routes; route->path != NULL; route++) {
+        assert_int_equal(route->changes & ~route->methods, 0);
+        assert_int_equal(route->changes & ROUTE_GET, 0);
+        bool form =
+            str_starts_with(str_of(route->path), "/api/v1/") && (route->methods & ROUTE_GET) != 0;
+        for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+            unsigned method = route_method_of(str_of(methods[i]));
+            if ((route->methods & method) == 0) {
+                ask(f, methods[i], route->path);
+                assert_in_range(f->answer.status, 404, 405);
+                continue;
+            }
+            /* What does not read alone changes; a POST that reads is a long GET. */
+            if (method != ROUTE_GET && !(method == ROUTE_POST && form)) {
+                assert_int_equal(route->changes & method, method);
+            }
+            if ((route->changes & method) != 0) {
+                struct strbuf path = {0};
+                strbuf_printf(&path, "%s%s", route->path,
+                              (route->flags & ROUTE_BELOW) != 0 ? "x" : "");
+                ask(f, methods[i], path.data);
+                strbuf_deinit(&path);
+                assert_int_equal(f->answer.status, 403);
+                assert_true(route->command != NULL || (route->flags & ROUTE_LIFECYCLE) != 0);
+                n_changes++;
+            }
+        }
+    }
+    assert_true(n_changes >= 4);
+}
+
+static void the_control_socket_may_change_and_needs_no_prefix(void **state) {
+    struct fixture *f = *state;
+    static char prefix[] = "/db", socket_path[] = "/s/control.sock";
+    f->web.control_path = socket_path;
+    assert_non_null(strstr(ask(f, "PUT", "/api/v1/parameters/x"),
+                           "'dbvitals set' on the daemon's host, or the socket "
+                           "'/s/control.sock'"));
+    f->web.route_prefix = prefix;
+    f->request.caller.trusted = true;
+    assert_string_equal(ask(f, "GET", "/healthz"), "ok\n");
+    assert_string_equal(ask(f, "GET", "/db/healthz"), "ok\n");
+    ask(f, "POST", "/-/log-level?level=none"); /* its own word, not that of the table */
+    assert_int_equal(f->answer.status, 400);
 }
 
 static void the_prefix_stands_before_every_path(void **state) {
@@ -253,6 +305,10 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(other_methods_are_told_what_is_allowed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_changes_something_needs_its_flag, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            every_method_of_every_route_reads_or_needs_the_control_socket, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_control_socket_may_change_and_needs_no_prefix, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_prefix_stands_before_every_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_telemetry_path_moves, set_up, tear_down),
     };
