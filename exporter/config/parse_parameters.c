@@ -23,7 +23,7 @@ static int check_name(struct reader *reader, const struct yaml_node *key, const 
     if (parameter != NULL && type != NULL && !parameter_fits(parameter, type)) {
         return error_set(reader->err, -EINVAL, key->at,
                          "a %s target has no parameter %s: it is one of %s targets", type, quoted,
-                         parameter->type);
+                         parameter->types);
     }
     return 0;
 }

@@ -18,6 +18,7 @@
 #define PGBOUNCER "pgbouncer"
 #define REDIS     "redis"
 #define HOST      "host"
+#define ANY_REDIS "redis, sentinel"
 
 const char *const parameter_unit_names[] = {
     [PARAMETER_NUMBER] = "number",
@@ -83,13 +84,14 @@ const struct parameter parameter_table[] = {
      "How long ago a table with many dead rows may have been vacuumed."},
     {"redis_command_seconds", REDIS, PARAMETER_SECONDS, 0.1,
      "Average time of a command, above which Redis is slow."},
-    {"redis_connections_ratio", REDIS, PARAMETER_RATIO, 0.8,
+    {"redis_connections_ratio", ANY_REDIS, PARAMETER_RATIO, 0.8,
      "Share of maxclients that may be connected."},
     {"redis_error_ratio", REDIS, PARAMETER_RATIO, 0.05,
      "Share of commands that may be answered with an error."},
-    {"redis_evictions_per_second", REDIS, PARAMETER_NUMBER, 10,
+    {"redis_evictions_per_second", ANY_REDIS, PARAMETER_NUMBER, 10,
      "Keys that may be thrown away in a second."},
-    {"redis_hit_ratio", REDIS, PARAMETER_RATIO, 0.7, "Share of look-ups that must find their key."},
+    {"redis_hit_ratio", ANY_REDIS, PARAMETER_RATIO, 0.7,
+     "Share of look-ups that must find their key."},
     {"redis_memory_ratio", REDIS, PARAMETER_RATIO, 0.9, "Share of maxmemory that may be in use."},
     {"redis_replica_lag_seconds", REDIS, PARAMETER_SECONDS, 5,
      "How long a master may not have heard of a replica."},
@@ -159,7 +161,13 @@ enum parameter_unit parameter_unit_of(struct str name) {
 }
 
 bool parameter_fits(const struct parameter *parameter, const char *type) {
-    return parameter->type == NULL || strcmp(parameter->type, type) == 0;
+    struct str types = str_of(parameter->types != NULL ? parameter->types : type);
+    while (types.len > 0) {
+        if (str_is(str_trim(str_cut(&types, ',')), type)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int parameter_check(struct str name, double value, struct error *err) {

@@ -17,7 +17,7 @@ extern const char *const parameter_unit_names[];
 
 struct parameter {
     const char *name;
-    const char *type; /* of the targets that have it; NULL: all */
+    const char *types; /* of the targets that have it, "redis, sentinel"; NULL: all */
     enum parameter_unit unit;
     double fallback;
     const char *help;

@@ -85,7 +85,7 @@ static void write_parameter(struct json_writer *json, const struct parameters_qu
     json_object_begin(json, NULL);
     json_text(json, "name", one.name);
     json_text(json, "unit", parameter_unit_names[parameter_unit_of(name)]);
-    json_text(json, "type", one.row != NULL ? one.row->type : NULL);
+    json_text(json, "types", one.row != NULL ? one.row->types : NULL);
     json_text(json, "help", one.row != NULL ? one.row->help : NULL);
     if (one.row != NULL) {
         json_double(json, "default", one.row->fallback);
@@ -248,7 +248,7 @@ static int check_type(struct str name, const struct target_view *target,
     }
     return api_fail(failure, API_BAD_DATA,
                     "a %s target has no parameter '%s': it is one of %s targets", type,
-                    parameter->name, parameter->type);
+                    parameter->name, parameter->types);
 }
 
 /* A target that has gone may have left a value behind. */

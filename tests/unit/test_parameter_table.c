@@ -140,7 +140,7 @@ static void documentation_has_every_parameter_with_its_default(void **state) {
     assert_in_range(length, 1, sizeof(text) - 2);
     for (const struct parameter *one = parameter_table; one->name != NULL; one++) {
         struct strbuf row = {0};
-        strbuf_printf(&row, "\n| `%s` | %s | ", one->name, one->type != NULL ? one->type : "all");
+        strbuf_printf(&row, "\n| `%s` | %s | ", one->name, one->types != NULL ? one->types : "all");
         parameter_format(str_of(one->name), one->fallback, &row);
         strbuf_printf(&row, " | %s |\n", one->help);
         if (strstr(text, row.data) == NULL) {
@@ -155,6 +155,9 @@ static void knows_the_type_of_its_targets(void **state) {
     assert_true(parameter_fits(lag, "postgres"));
     assert_false(parameter_fits(lag, "redis"));
     assert_true(parameter_fits(parameter_find(str_of("round_seconds")), "sentinel"));
+    const struct parameter *hits = parameter_find(str_of("redis_hit_ratio"));
+    assert_true(parameter_fits(hits, "redis") && parameter_fits(hits, "sentinel"));
+    assert_false(parameter_fits(hits, "host") || parameter_fits(hits, "sent"));
 }
 
 int main(void) {
