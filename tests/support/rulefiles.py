@@ -21,7 +21,14 @@ SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{([^{}]*)\}")
 MATCHER = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*")')
 RANGE = re.compile(r"\[([^\[\]]*)\]")
 IDENTIFIER = re.compile(r"(?<![\w.$])[a-zA-Z_:][a-zA-Z0-9_:]*(?!\s*\()(?![\w:])")
-COMPARED = re.compile(r"([<>]=?|==|!=)\s*(-?\d[\d.e]*)\b")
+THRESHOLD = r"on \(instance, target\) group_left \(\)\s+dbvitals_threshold\{name=\"(\w+)\"\}"
+COMPARED = re.compile(r"([<>]=?|==|!=)\s*(?:(-?\d[\d.e]*)\b|" + THRESHOLD + ")")
+
+
+PARAMETER = re.compile(r'\{"(\w+)", (\w+), PARAMETER_\w+, ([^,]+),')
+JOINED = re.compile(r'dbvitals_threshold\{name="(\w+)"\}')
+TYPES = re.compile(r'#define ([A-Z_]+) +"([a-z, ]+)"')
+SIZES = {"MIB": 2**20, "GIB": 2**30}
 
 
 class Rule:
@@ -148,8 +155,30 @@ def label_names(expr):
     return found - {"__name__"}
 
 
+def parameters(root=ROOT):
+    """Name to (types, default) of the parameters that the program knows; no types: all."""
+    with open(os.path.join(root, "exporter", "rules", "parameter_table.c"),
+              encoding="utf-8") as file:
+        text = file.read()
+    types = dict(TYPES.findall(text))
+    found = {}
+    for name, kind, value in PARAMETER.findall(text):
+        product = 1.0
+        for factor in value.split("*"):
+            product *= SIZES.get(factor.strip()) or float(factor)
+        found[name] = ([word.strip() for word in types.get(kind, "").split(",") if word], product)
+    return found
+
+
+def limits(expr):
+    """(operator, number) of each comparison with a number, or with a parameter's default."""
+    known = parameters()
+    return [(operator, float(number) if number else known[name][1])
+            for operator, number, name in COMPARED.findall(expr)]
+
+
 def loosened(expr):
-    """The expression with every comparison with a number made true for any number."""
+    """The expression with every comparison with a number or parameter made true for any number."""
     return COMPARED.sub("> -Inf", expr)
 
 

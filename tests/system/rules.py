@@ -23,6 +23,7 @@ import rulefiles  # noqa: E402
 SILENT = {
     "ExporterAbsent": "the daemon is there",
     "PostgresConfigChanged": "it looks at settings five minutes ago",
+    "ReplicationLagUnusual": "it looks at the last hour",
     "ReplicationSlotLost": "no slot has lost its WAL",
 }
 # Rules of whole clusters have no job.
