@@ -179,7 +179,7 @@ static int run_case(const struct relabel_case *row, struct strbuf *after) {
 static void steps_do_what_they_say(void **state) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct strbuf after = {0};
-        print_message("%s\n", cases[i].what);
+        print_message("# %s\n", cases[i].what);
         assert_int_equal(run_case(&cases[i], &after), cases[i].after != NULL);
         if (cases[i].after != NULL) {
             assert_string_equal(after.data != NULL ? after.data : "", cases[i].after);
