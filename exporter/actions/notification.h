@@ -14,6 +14,7 @@
 #include "store/batch.h"
 
 #define NOTIFICATION_MOST_ALERTS 256
+#define NOTIFICATION_MOST_LABELS 128 /* of an alert: more cannot be told and is left out */
 
 struct notification_alert {
     uint64_t id, generation; /* as in struct alert_view and struct alert_event */
@@ -27,7 +28,7 @@ struct notification_alert {
 
 struct notification {
     struct arena arena; /* of everything below */
-    uint64_t id;        /* of receiver, group and what is told: the same when it is made again */
+    uint64_t id;        /* of channel, group and what is told: the same when it is made again */
     struct str receiver;
     struct str group_key; /* of route and group labels: the same after a restart */
     struct label *group_labels;
@@ -51,6 +52,18 @@ size_t notification_firing(const struct notification *notification);
 size_t notification_common(const struct notification *notification, bool annotations,
                            struct arena *arena, struct label **ret);
 
-/* For the state file. Return of unpacking: NULL when it is not one. */
+/* Puts firing alerts first, then the older ones; of more than NOTIFICATION_MOST_ALERTS the last
+ * ones are left out and counted. */
+void notification_order(struct notification *notification);
+
+/* For the state file. Return of unpacking: NULL, and in->bad, when it is not one. */
 void notification_pack(const struct notification *notification, struct strbuf *out);
 struct notification *notification_unpack(struct unpacker *in);
+
+/* The parts of an alert that are texts, and labels, alone: unpacked texts lie in the arena.
+ * Return of unpacking: false, and in->bad, when they are not that. */
+void notification_pack_texts(const struct notification_alert *alert, struct strbuf *out);
+bool notification_unpack_texts(struct unpacker *in, struct arena *arena,
+                               struct notification_alert *ret);
+void notification_pack_labels(const struct label *labels, size_t count, struct strbuf *out);
+size_t notification_unpack_labels(struct unpacker *in, struct arena *arena, struct label **ret);
