@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actions/delivery.h"
 #include "base/duration.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -359,39 +360,19 @@ struct alertmanager_stats alertmanager_stats(const struct alertmanager *am) {
     return stats;
 }
 
-static void add(struct batch *batch, enum metric_type type, const char *name, const char *help,
-                struct batch_labels labels, double value) {
-    batch_add(batch, (struct batch_metric){name, help, type, true}, labels, value);
-}
-
-static struct batch_labels labels_of(const struct alertmanager *am, struct batch *batch,
-                                     const char *reason) {
-    const struct label labels[] = {{str_of("alertmanager"), str_of(am->shown)},
-                                   {str_of("reason"), str_of(reason)}};
-    return batch_add_labels(batch, labels, reason[0] != '\0' ? 2 : 1);
-}
-
 void alertmanager_collect(const struct alertmanager *am, struct batch *batch) {
-    static const char dropped[] = "dbvitals_notifications_dropped_total";
-    static const char dropped_help[] =
-        "Alerts that were never delivered: the queue was full, or they were refused.";
+    const struct label label = {str_of("alertmanager"), str_of(am->shown)};
     struct alertmanager_stats stats = alertmanager_stats(am);
-    struct batch_labels labels = labels_of(am, batch, "");
-    add(batch, METRIC_COUNTER, "dbvitals_notifications_sent_total", "Alerts that were accepted.",
-        labels, (double)stats.sent);
-    add(batch, METRIC_COUNTER, "dbvitals_notifications_requests_total",
-        "Requests that were made to deliver alerts.", labels, (double)stats.requests);
-    add(batch, METRIC_COUNTER, "dbvitals_notifications_errors_total",
-        "Requests that failed or were refused.", labels, (double)stats.errors);
-    add(batch, METRIC_COUNTER, "dbvitals_notifications_seconds_total",
-        "Time until requests were answered or given up, all together.", labels, stats.seconds);
-    add(batch, METRIC_GAUGE, "dbvitals_notifications_queue_length",
-        "Alerts that wait or are under way.", labels, (double)stats.queued);
-    add(batch, METRIC_GAUGE, "dbvitals_notifications_breaker_state",
-        "The breaker of the way there: 0 closed, 1 open, 2 half open.", labels,
-        breaker_metric_state(stats.breaker));
-    add(batch, METRIC_COUNTER, dropped, dropped_help, labels_of(am, batch, "queue_full"),
-        (double)stats.dropped_full);
-    add(batch, METRIC_COUNTER, dropped, dropped_help, labels_of(am, batch, "refused"),
-        (double)stats.dropped_refused);
+    delivery_collect(
+        &(struct delivery_stats){
+            .sent = stats.sent,
+            .dropped =
+                {[DELIVERY_FULL] = stats.dropped_full, [DELIVERY_REFUSED] = stats.dropped_refused},
+            .requests = stats.requests,
+            .errors = stats.errors,
+            .seconds = stats.seconds,
+            .queued = stats.queued,
+            .breaker = stats.breaker,
+        },
+        &label, 1, DELIVERY_REFUSED + 1, batch);
 }
