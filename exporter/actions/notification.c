@@ -80,30 +80,6 @@ size_t notification_common(const struct notification *notification, bool annotat
     return common;
 }
 
-/* ---- order ---- */
-
-static int compare_alerts(const void *a, const void *b) {
-    const struct notification_alert *first = a, *second = b;
-    if (first->resolved != second->resolved) {
-        return first->resolved ? 1 : -1;
-    }
-    if (first->starts_ms != second->starts_ms) {
-        return first->starts_ms < second->starts_ms ? -1 : 1;
-    }
-    return first->id < second->id ? -1 : first->id > second->id;
-}
-
-void notification_order(struct notification *notification) {
-    if (notification->n_alerts > 1) {
-        qsort(notification->alerts, notification->n_alerts, sizeof(notification->alerts[0]),
-              compare_alerts);
-    }
-    if (notification->n_alerts > NOTIFICATION_MOST_ALERTS) {
-        notification->left_out += notification->n_alerts - NOTIFICATION_MOST_ALERTS;
-        notification->n_alerts = NOTIFICATION_MOST_ALERTS;
-    }
-}
-
 /* ---- state file ---- */
 
 void notification_pack_labels(const struct label *labels, size_t count, struct strbuf *out) {

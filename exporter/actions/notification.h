@@ -52,10 +52,6 @@ size_t notification_firing(const struct notification *notification);
 size_t notification_common(const struct notification *notification, bool annotations,
                            struct arena *arena, struct label **ret);
 
-/* Puts firing alerts first, then the older ones; of more than NOTIFICATION_MOST_ALERTS the last
- * ones are left out and counted. */
-void notification_order(struct notification *notification);
-
 /* For the state file. Return of unpacking: NULL, and in->bad, when it is not one. */
 void notification_pack(const struct notification *notification, struct strbuf *out);
 struct notification *notification_unpack(struct unpacker *in);

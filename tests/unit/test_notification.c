@@ -77,26 +77,6 @@ static void finds_what_all_have_in_common(void **state) {
     arena_deinit(&arena);
 }
 
-static void firing_and_older_ones_come_first(void **state) {
-    CLEANUP(notification_freep)
-    struct notification *notification = make(4);
-    resolve(notification, 3); /* the oldest */
-    notification_order(notification);
-    const uint64_t expected[] = {3, 2, 1, 4};
-    for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(notification->alerts[i].id, expected[i]);
-    }
-}
-
-static void counts_what_is_left_out(void **state) {
-    CLEANUP(notification_freep)
-    struct notification *notification = make(NOTIFICATION_MOST_ALERTS + 3);
-    notification_order(notification);
-    assert_int_equal(notification->n_alerts, NOTIFICATION_MOST_ALERTS);
-    assert_int_equal(notification->left_out, 3);
-    assert_int_equal(notification->alerts[0].id, NOTIFICATION_MOST_ALERTS + 3);
-}
-
 static void comes_back_from_bytes_as_it_was(void **state) {
     CLEANUP(notification_freep)
     struct notification *before = make(2);
@@ -167,8 +147,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_whether_all_is_over),
         cmocka_unit_test(finds_what_all_have_in_common),
-        cmocka_unit_test(firing_and_older_ones_come_first),
-        cmocka_unit_test(counts_what_is_left_out),
         cmocka_unit_test(comes_back_from_bytes_as_it_was),
         cmocka_unit_test(hostile_bytes_are_refused_or_harmless),
         cmocka_unit_test(counts_that_cannot_be_true_allocate_nothing),
