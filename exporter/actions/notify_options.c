@@ -3,6 +3,7 @@
 #include "actions/notify_options.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -33,7 +34,7 @@ void http_options_deinit(struct http_options *options) {
     *options = (struct http_options){0};
 }
 
-static void channel_options_deinit(struct channel_options *channel) {
+void channel_options_deinit(struct channel_options *channel) {
     http_options_deinit(&channel->http);
     mem_free_secret(channel->routing_key);
     free(channel->slack_channel);
@@ -45,7 +46,102 @@ static void channel_options_deinit(struct channel_options *channel) {
         words++;
     }
     free_texts(channel->command, words);
+    *channel = (struct channel_options){0};
 }
+
+/* ---- copies ---- */
+
+static char *copy_text(const char *text) {
+    return text != NULL ? mem_strdup(text) : NULL;
+}
+
+static bool same_text(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static size_t count_words(char *const *words) {
+    size_t n = 0;
+    while (words != NULL && words[n] != NULL) {
+        n++;
+    }
+    return n;
+}
+
+/* With a NULL behind. */
+static char **copy_texts(char *const *texts, size_t count) {
+    char **copy = mem_array(count + 1, sizeof(char *));
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = mem_strdup(texts[i]);
+    }
+    return copy;
+}
+
+static bool same_texts(char *const *a, size_t n_a, char *const *b, size_t n_b) {
+    bool same = n_a == n_b;
+    for (size_t i = 0; same && i < n_a; i++) {
+        same = strcmp(a[i], b[i]) == 0;
+    }
+    return same;
+}
+
+static void copy_http(const struct http_options *from, struct http_options *ret) {
+    *ret = (struct http_options){
+        .url = copy_text(from->url),
+        .user = copy_text(from->user),
+        .password = copy_text(from->password),
+        .scheme = copy_text(from->scheme),
+        .credentials = copy_text(from->credentials),
+        .headers = mem_array(from->n_headers + 1, sizeof(*from->headers)),
+        .n_headers = from->n_headers,
+        .timeout_usec = from->timeout_usec,
+    };
+    tls_options_copy(&from->tls, &ret->tls);
+    for (size_t i = 0; i < from->n_headers; i++) {
+        ret->headers[i].name = mem_strdup(from->headers[i].name);
+        ret->headers[i].value = mem_strdup(from->headers[i].value);
+    }
+}
+
+static bool same_http(const struct http_options *a, const struct http_options *b) {
+    bool same = same_text(a->url, b->url) && same_text(a->user, b->user) &&
+                same_text(a->password, b->password) && same_text(a->scheme, b->scheme) &&
+                same_text(a->credentials, b->credentials) && a->n_headers == b->n_headers &&
+                a->timeout_usec == b->timeout_usec && tls_options_equal(&a->tls, &b->tls);
+    for (size_t i = 0; same && i < a->n_headers; i++) {
+        same = same_text(a->headers[i].name, b->headers[i].name) &&
+               same_text(a->headers[i].value, b->headers[i].value);
+    }
+    return same;
+}
+
+void channel_options_copy(const struct channel_options *from, struct channel_options *ret) {
+    *ret = (struct channel_options){
+        .kind = from->kind,
+        .send_resolved = from->send_resolved,
+        .routing_key = copy_text(from->routing_key),
+        .slack_channel = copy_text(from->slack_channel),
+        .slack_username = copy_text(from->slack_username),
+        .to = from->to != NULL ? copy_texts(from->to, from->n_to) : NULL,
+        .n_to = from->n_to,
+        .from = copy_text(from->from),
+        .require_tls = from->require_tls,
+        .command =
+            from->command != NULL ? copy_texts(from->command, count_words(from->command)) : NULL,
+    };
+    copy_http(&from->http, &ret->http);
+}
+
+bool channel_options_equal(const struct channel_options *a, const struct channel_options *b) {
+    return a->kind == b->kind && a->send_resolved == b->send_resolved &&
+           same_http(&a->http, &b->http) && same_text(a->routing_key, b->routing_key) &&
+           same_text(a->slack_channel, b->slack_channel) &&
+           same_text(a->slack_username, b->slack_username) &&
+           same_texts(a->to, a->n_to, b->to, b->n_to) && same_text(a->from, b->from) &&
+           a->require_tls == b->require_tls &&
+           same_texts(a->command, count_words(a->command), b->command, count_words(b->command));
+}
+
+/* ---- all of it ---- */
 
 static void route_options_deinit(struct route_options *route) {
     for (size_t i = 0; i < route->n_matchers; i++) {

@@ -58,6 +58,10 @@ struct channel_options {
     char **command;   /* exec: NULL-terminated; the first is a path */
 };
 
+void channel_options_deinit(struct channel_options *options);
+void channel_options_copy(const struct channel_options *from, struct channel_options *ret);
+bool channel_options_equal(const struct channel_options *a, const struct channel_options *b);
+
 struct receiver_options {
     char *name;
     struct channel_options *channels;
