@@ -428,6 +428,7 @@ struct alerting *alerting_new(const struct alerting_options *options) {
         .loop = options->loop,
         .resolver = options->resolver,
         .external_url = str_of(options->external_url != NULL ? options->external_url : ""),
+        .storage_path = options->storage_path,
     });
     alerting->scrapes = scrape_series_new(options->store);
     alerting->next = loop_timer_new(options->loop, run, alerting);

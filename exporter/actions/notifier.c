@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actions/alertmanager.h"
+#include "actions/receivers.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -15,12 +16,21 @@ struct notifier {
     struct alert_note_options note;
     struct alertmanager **alertmanagers;
     size_t n_alertmanagers;
+    struct receivers *receivers; /* NULL: there are no ways to them */
 };
 
 struct notifier *notifier_new(const struct notifier_parts *parts) {
     struct notifier *notifier = mem_alloc(sizeof(*notifier));
     notifier->parts = *parts;
     notifier->note.external_url = parts->external_url;
+    if (parts->connect != NULL) {
+        notifier->receivers = receivers_new(&(struct receivers_parts){
+            .loop = parts->loop,
+            .storage_path = parts->storage_path,
+            .connect = parts->connect,
+            .userdata = parts->userdata,
+        });
+    }
     return notifier;
 }
 
@@ -32,6 +42,7 @@ struct notifier *notifier_free(struct notifier *notifier) {
         (void)alertmanager_free(notifier->alertmanagers[i]);
     }
     free(notifier->alertmanagers);
+    (void)receivers_free(notifier->receivers);
     (void)transfers_free(notifier->transfers);
     free(notifier);
     return NULL;
@@ -90,9 +101,12 @@ void notifier_apply(struct notifier *notifier, const struct notify_options *opti
     free(notifier->alertmanagers);
     notifier->alertmanagers = alertmanagers;
     notifier->n_alertmanagers = count;
+    if (notifier->receivers != NULL) {
+        receivers_apply(notifier->receivers, options);
+    }
 }
 
-void notifier_event(struct notifier *notifier, const struct alert_event *event) {
+static void tell_alertmanagers(struct notifier *notifier, const struct alert_event *event) {
     if (notifier->n_alertmanagers == 0) {
         return;
     }
@@ -111,8 +125,16 @@ void notifier_event(struct notifier *notifier, const struct alert_event *event) 
     alert_note_deinit(&note);
 }
 
+void notifier_event(struct notifier *notifier, const struct alert_event *event) {
+    if (notifier->receivers != NULL) {
+        receivers_event(notifier->receivers, event, notifier->note.external_labels,
+                        notifier->note.n_external_labels);
+    }
+    tell_alertmanagers(notifier, event);
+}
+
 size_t notifier_queued(const struct notifier *notifier) {
-    size_t queued = 0;
+    size_t queued = notifier->receivers != NULL ? receivers_queued(notifier->receivers) : 0;
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         queued += alertmanager_stats(notifier->alertmanagers[i]).queued;
     }
@@ -122,5 +144,8 @@ size_t notifier_queued(const struct notifier *notifier) {
 void notifier_collect(const struct notifier *notifier, struct batch *batch) {
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         alertmanager_collect(notifier->alertmanagers[i], batch);
+    }
+    if (notifier->receivers != NULL) {
+        receivers_collect(notifier->receivers, batch);
     }
 }

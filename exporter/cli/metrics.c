@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actions/delivery.h"
 #include "base/duration.h"
 #include "base/mem.h"
 #include "collectors/collector.h"
@@ -216,6 +217,27 @@ static void add_section(enum cli_metrics_format format, const char *section, str
     }
 }
 
+/* What the daemon shows about notifications, as a collector's table. */
+static void add_notifications(enum cli_metrics_format format, struct strbuf *out) {
+    struct column rows[2 * DELIVERY_ROWS + 1] = {{0}};
+    for (unsigned i = 0; i < DELIVERY_ROWS; i++) {
+        const struct delivery_metric *metric = &delivery_metrics[i];
+        rows[2 * i] = (struct column){.kind = metric->type == METRIC_COUNTER ? COUNTER : GAUGE,
+                                      .metric = metric->name,
+                                      .help = metric->help,
+                                      .group = (uint8_t)(i + 1)};
+        rows[2 * i + 1] =
+            (struct column){.kind = LABEL, .metric = metric->labels, .group = (uint8_t)(i + 1)};
+    }
+    const struct collector table = {
+        .name = "notifications",
+        .help = "How alerts reach Alertmanagers (label alertmanager) and receivers (labels channel "
+                "and receiver); on the same page.",
+        .also = rows,
+    };
+    add_collector(format, "the daemon", &table, out);
+}
+
 void cli_metrics_render(enum cli_metrics_format format, struct strbuf *out) {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         add_section(format, target_kind_names[kind], out);
@@ -232,6 +254,7 @@ void cli_metrics_render(enum cli_metrics_format format, struct strbuf *out) {
     add_collector(format, "every target", &threshold_metrics_table, out);
     add_section(format, "the daemon", out);
     add_collector(format, "the daemon", &self_metrics_table, out);
+    add_notifications(format, out);
 }
 
 int cli_metrics(int argc, char **argv) {

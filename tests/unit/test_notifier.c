@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "fake_way.h"
 #include "turn.h"
 #include "actions/notifier.h"
 
@@ -103,6 +104,37 @@ static void may_be_freed_with_requests_under_way(void **state) {
     assert_null(notifier);
 }
 
+static struct fake_way way;
+
+static struct outbox_way connect_way(void *userdata, const char *receiver,
+                                     const struct channel_options *options) {
+    return fake_way_of(&way);
+}
+
+static void receivers_are_told_as_well(void **state) {
+    struct channel_options channel = {.kind = CHANNEL_EXEC};
+    struct receiver_options receiver = {(char[]){"ops"}, &channel, 1};
+    struct route_options route = {0};
+    struct batch batch = {0};
+    way = (struct fake_way){0};
+    CLEANUP(notifier_freep)
+    struct notifier *notifier =
+        notifier_new(&(struct notifier_parts){.loop = loop, .connect = connect_way});
+    notifier_apply(notifier,
+                   &(struct notify_options){
+                       .receivers = &receiver, .n_receivers = 1, .routes = &route, .n_routes = 1},
+                   NULL, 0);
+    tell(notifier, 1);
+    assert_true(turn_until(loop, &way.sent, 1));
+    assert_string_equal(way.said, "{}/ops:{}:1");
+    assert_int_equal(notifier_queued(notifier), 1);
+    notifier_collect(notifier, &batch);
+    assert_true(batch.n_samples > 0);
+    fake_answer(&way, CHANNEL_DELIVERED, 0);
+    assert_int_equal(notifier_queued(notifier), 0);
+    batch_deinit(&batch);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -111,6 +143,7 @@ int main(void) {
         TEST(every_alertmanager_has_a_queue),
         TEST(what_waits_outlives_a_new_configuration),
         TEST(may_be_freed_with_requests_under_way),
+        TEST(receivers_are_told_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
