@@ -14,7 +14,7 @@
 #define MOST_CLOSED  65536 /* where close_range() is missing: descriptors that are closed singly */
 #define EXIT_NO_PIPE 254
 
-static void reset_signals(void) {
+void worker_child_reset_signals(void) {
     for (int number = 1; number < NSIG; number++) {
         (void)signal(number, SIG_DFL);
     }
@@ -23,7 +23,7 @@ static void reset_signals(void) {
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void close_from(int first) {
+void worker_child_close_from(int first) {
     if (close_range((unsigned)first, ~0U, 0) == 0) {
         return;
     }
@@ -49,7 +49,7 @@ static int keep_only(int pipe_fd, int shared_fd) {
     if (dup2(moved, PIPE_FD) < 0 || (shared > 0 && dup2(shared, WORKER_SHARED_FD) < 0)) {
         return -errno;
     }
-    close_from(shared > 0 ? WORKER_SHARED_FD + 1 : PIPE_FD + 1);
+    worker_child_close_from(shared > 0 ? WORKER_SHARED_FD + 1 : PIPE_FD + 1);
     return 0;
 }
 
@@ -104,7 +104,7 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
                                 uint64_t max_memory_bytes) {
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    reset_signals();
+    worker_child_reset_signals();
     if (getppid() != parent || keep_only(pipe_fd, request->shared_fd) < 0) {
         _exit(EXIT_NO_PIPE);
     }

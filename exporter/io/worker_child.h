@@ -16,3 +16,9 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
 
 /* Ends a forked child without the handlers of exit(), but with the counters of coverage. */
 _Noreturn void worker_child_exit(int code);
+
+/* Default actions, nothing blocked. */
+void worker_child_reset_signals(void);
+
+/* Closes this descriptor and all above it. */
+void worker_child_close_from(int first);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* fork() and not vfork(): a path on a file system that hangs would hold the parent as well. Only
+ * what is safe after fork() in a program with threads is called here. */
+#include "io/process_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "io/worker_child.h"
+
+#define REPORT_FD       3
+#define EXIT_NO_PROGRAM 127
+#define USUAL_FILES     1024 /* above it select() breaks, and closing all of them takes long */
+
+static void limit_files(void) {
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > USUAL_FILES) {
+        files.rlim_cur = USUAL_FILES;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* What protects the daemon when memory runs out is not meant for it. */
+static void take_usual_oom_score(void) {
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, "0", 1);
+        (void)close(fd);
+    }
+}
+
+/* Return: 0 or errno; the report stands at REPORT_FD then. */
+static int place(int input, int output, int report) {
+    int from[3] = {fcntl(input, F_DUPFD, REPORT_FD + 1), fcntl(output, F_DUPFD, REPORT_FD + 1),
+                   fcntl(report, F_DUPFD, REPORT_FD + 1)};
+    if (from[0] < 0 || from[1] < 0 || from[2] < 0 || dup2(from[0], STDIN_FILENO) < 0 ||
+        dup2(from[1], STDOUT_FILENO) < 0 || dup2(from[1], STDERR_FILENO) < 0 ||
+        dup3(from[2], REPORT_FD, O_CLOEXEC) < 0) {
+        return errno;
+    }
+    worker_child_close_from(REPORT_FD + 1);
+    return 0;
+}
+
+_Noreturn void process_child_run(char *const *words, char *const *environment, int input,
+                                 int output, int report) {
+    (void)setpgid(0, 0);
+    int os_errno = place(input, output, report);
+    if (os_errno == 0) {
+        take_usual_oom_score();
+        limit_files();
+        (void)!chdir("/");
+        worker_child_reset_signals();
+        (void)execve(words[0], words, environment);
+        os_errno = errno;
+        report = REPORT_FD;
+    }
+    (void)!write(report, &os_errno, sizeof(os_errno));
+    worker_child_exit(EXIT_NO_PROGRAM);
+}
