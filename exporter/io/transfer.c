@@ -18,7 +18,8 @@
 #include "io/descriptors.h"
 
 #define KEPT_CONNECTIONS    8L
-#define KEPT_CONNECTION_SEC 300L /* so that an address that moved is noticed */
+#define LONGEST_RETRY_SEC   86400 /* of what servers ask for */
+#define KEPT_CONNECTION_SEC 300L  /* so that an address that moved is noticed */
 
 struct transfers {
     struct loop *loop;
@@ -43,7 +44,8 @@ struct transfer {
     struct tls_options tls;
     struct strbuf body;
     size_t header_bytes, max_answer_bytes;
-    bool too_large;
+    bool too_large, cut_answer, was_cut;
+    uint64_t retry_after_usec;
     char text[CURL_ERROR_SIZE];
     int status;
     struct client_failure failure; /* has an error when there is no answer */
@@ -118,7 +120,9 @@ static void tell(struct transfer *transfer) {
     struct strbuf body = transfer->body;
     transfer->body = (struct strbuf){0};
     struct client_failure failure = transfer->failure;
-    struct transfer_answer answer = {.status = transfer->status, .body = strbuf_view(&body)};
+    struct transfer_answer answer = {.status = transfer->status,
+                                     .body = strbuf_view(&body),
+                                     .retry_after_usec = transfer->retry_after_usec};
     void (*done)(void *, const struct transfer_answer *, const struct client_failure *) =
         transfer->done;
     void *userdata = transfer->userdata;
@@ -196,6 +200,13 @@ static void explain(struct transfer *transfer, CURLcode code) {
     fail(transfer, CLIENT_OURS, REASON_LOCAL, "%s", text);
 }
 
+static uint64_t wait_usec(curl_off_t seconds) {
+    if (seconds <= 0) {
+        return 0;
+    }
+    return (uint64_t)(seconds < LONGEST_RETRY_SEC ? seconds : LONGEST_RETRY_SEC) * USEC_PER_SEC;
+}
+
 static void collect_ended(struct transfers *transfers) {
     int left = 0;
     const CURLMsg *message;
@@ -203,13 +214,16 @@ static void collect_ended(struct transfers *transfers) {
         struct transfer *transfer = NULL;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
         CURLcode code = message->data.result; /* the message ends with remove_handle */
-        if (code != CURLE_OK) {
+        if (code != CURLE_OK && !transfer->was_cut) {
             explain(transfer, code);
             continue;
         }
         long status = 0;
+        curl_off_t retry_after_sec = 0;
         (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+        (void)curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_sec);
         transfer->status = (int)status;
+        transfer->retry_after_usec = wait_usec(retry_after_sec);
         end(transfer);
     }
 }
@@ -270,8 +284,11 @@ static int set_timer(CURLM *multi, long timeout_ms, void *userdata) {
 static size_t take_body(char *data, size_t size, size_t count, void *userdata) {
     struct transfer *transfer = userdata;
     size_t len = size * count;
-    if (len > transfer->max_answer_bytes - transfer->body.len) {
+    size_t room = transfer->max_answer_bytes - transfer->body.len;
+    if (len > room) {
         transfer->too_large = true;
+        transfer->was_cut = transfer->cut_answer;
+        strbuf_add(&transfer->body, data, room);
         return 0;
     }
     strbuf_add(&transfer->body, data, len);
@@ -490,6 +507,7 @@ struct transfer *transfer_submit(struct transfers *transfers,
         .link = &transfers->first,
         .easy = curl_easy_init(),
         .url = curl_url(),
+        .cut_answer = request->cut_answer,
         .max_answer_bytes =
             request->max_answer_bytes != 0 ? request->max_answer_bytes : TRANSFER_MOST_BYTES,
         .done = request->done,

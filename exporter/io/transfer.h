@@ -9,6 +9,7 @@
  * decompressed. Connections are kept for the next request to the same server. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +35,9 @@ struct transfers *transfers_free(struct transfers *transfers);
 DEFINE_CLEANUP(struct transfers, transfers_free);
 
 struct transfer_answer {
-    int status;      /* 200, 404 ... */
-    struct str body; /* borrowed until done() returns */
+    int status;                /* 200, 404 ... */
+    struct str body;           /* borrowed until done() returns */
+    uint64_t retry_after_usec; /* what the server asked for, at most a day; 0: nothing */
 };
 
 struct transfer_header {
@@ -55,6 +57,7 @@ struct transfer_request {
     const struct tls_options *tls; /* for https; NULL: the system's authorities */
     uint64_t deadline_usec;        /* loop time, for all of it */
     size_t max_answer_bytes;       /* 0: TRANSFER_MOST_BYTES; a longer one is REASON_TOO_LARGE */
+    bool cut_answer;               /* a longer one is an answer all the same, without its rest */
     /* Exactly one of both is not NULL. The text of a failure holds no secret, nor the URL. */
     void (*done)(void *userdata, const struct transfer_answer *answer,
                  const struct client_failure *failure);
