@@ -11,7 +11,9 @@
 #include "actions/notify_options.h"
 #include "base/error.h"
 #include "io/loop.h"
+#include "io/process.h"
 #include "io/transfer.h"
+#include "io/worker.h"
 
 struct channel;
 
@@ -24,11 +26,13 @@ enum channel_outcome {
 /* "delivered", "retry", "refused". */
 extern const char *const channel_outcome_names[];
 
-/* All outlive the channel. */
+/* All outlive the channel but the text, which is copied. */
 struct channel_parts {
     struct loop *loop;
     struct transfers *transfers;
-    struct str external_url; /* where our pages are, for links */
+    struct processes *processes; /* for commands; NULL: they are not run */
+    struct worker_pool *mailers; /* for mails; NULL: they are not sent */
+    struct str external_url;     /* where our pages are, for links */
 };
 
 /* options is borrowed as long as the channel lives. */
