@@ -145,7 +145,7 @@ static void add_alert(struct strbuf *out, const struct channel *channel,
                   "style=\"color:#1b2127;font-size:16px;line-height:22px;font-weight:600;"
                   "word-break:break-word;\">"
                   "<span style=\"background:%s;color:#ffffff;border-radius:4px;"
-                  "padding:2px 8px;margin-right:8px;font-size:12px;font-weight:600;"
+                  "padding:2px 8px;margin:0 8px 3px 0;font-size:12px;font-weight:600;"
                   "display:inline-block;line-height:18px;\">%s</span>",
                   shade, alert->resolved ? "over" : severity_names[severity]);
     add_line(out, wording_label(alert, "alertname"), EMAIL_MOST_NAME_BYTES);

@@ -4,50 +4,29 @@
 import http.server
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
 import threading
 import urllib.request
 
-from harness import ROOT, eventually, folder, run_tests
+import real_alertmanager
+from harness import folder, run_tests
 
 NOTIFY = os.environ["DBVITALS_NOTIFY"]
-found = subprocess.run([os.path.join(ROOT, "tests", "support", "peers"), "path", "alertmanager"],
-                       stdout=subprocess.PIPE, text=True, check=False)
-if found.returncode != 0:
+if real_alertmanager.program() is None:
     print("1..0 # SKIP there is no Alertmanager: run 'tests/support/peers fetch alertmanager'")
     sys.exit(0)
 place = folder()
-with socket.create_server(("127.0.0.1", 0)) as probe:
-    port = probe.getsockname()[1]
-url = f"http://127.0.0.1:{port}"
-with open(os.path.join(place, "am.yml"), "w", encoding="ascii") as f:
-    f.write("route: {receiver: none}\nreceivers: [{name: none}]\n")
-with open(os.path.join(place, "am.log"), "w", encoding="ascii") as log:
-    # The unpacked program looks for its templates where its package would have put them.
-    program = found.stdout.strip()
-    share = os.path.join(os.path.dirname(os.path.dirname(program)), "share")
-    server = subprocess.Popen(
-        ["unshare", "--mount", "--map-root-user", "sh", "-c",
-         'mount --bind "$0" /usr/share && exec "$@"', share, program, f"--config.file={place}/am.yml", f"--storage.path={place}/am",
-         f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="],
-        stdout=log, stderr=log)
+server = real_alertmanager.Alertmanager(
+    place, "route: {receiver: none}\nreceivers: [{name: none}]\n")
+url = server.url
 
 
 def alerts():
     """Those that fire, by name."""
     with urllib.request.urlopen(url + "/api/v2/alerts", timeout=5) as answer:
         return {a["labels"]["alertname"]: a for a in json.load(answer)}
-
-
-def is_ready():
-    try:
-        alerts()
-        return True
-    except OSError:
-        return False
 
 
 def notify(lines, *urls, options=()):
@@ -169,9 +148,7 @@ def a_certificate_must_be_of_a_trusted_authority():
 
 
 try:
-    eventually(is_ready, what="Alertmanager")
     run_tests([a_firing_alert_arrives, a_resolved_one_goes, many_arrive_in_batches,
                bad_neighbours_hold_nobody_up, a_certificate_must_be_of_a_trusted_authority])
 finally:
-    server.terminate()
-    server.wait()
+    server.end()
