@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* The plain version of a mail: for programs and people that want no HTML. */
 #include "actions/email_body.h"
 #include "actions/wording.h"
 #include "base/number.h"
