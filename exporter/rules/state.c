@@ -115,6 +115,7 @@ static void load_rule(struct rules *rules, struct unpacker *in, int64_t away_ms)
             continue;
         }
         alert->view.query = state->rule->query;
+        alert->sent_ms = 0; /* what was sent last may not have arrived */
         if (alert->view.state == ALERT_PENDING) {
             alert->view.active_ms += away_ms; /* nobody saw it hold in the meantime */
         }
