@@ -202,6 +202,8 @@ void channel_send(struct channel *channel, const struct notification *notificati
     channel->userdata = userdata;
     if (channel->type->start != NULL) {
         channel->type->start(channel, notification);
+    } else if (channel->parts.transfers == NULL) {
+        channel_end_later(channel, "libcurl cannot be set up");
     } else {
         post(channel, notification);
     }

@@ -29,7 +29,7 @@ extern const char *const channel_outcome_names[];
 /* All outlive the channel but the text, which is copied. */
 struct channel_parts {
     struct loop *loop;
-    struct transfers *transfers;
+    struct transfers *transfers; /* for requests; NULL: they are not made */
     struct processes *processes; /* for commands; NULL: they are not run */
     struct worker_pool *mailers; /* for mails; NULL: they are not sent */
     struct str external_url;     /* where our pages are, for links */

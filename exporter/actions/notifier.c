@@ -7,30 +7,32 @@
 
 #include "actions/alertmanager.h"
 #include "actions/receivers.h"
+#include "actions/ways.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 struct notifier {
     struct notifier_parts parts;
-    struct transfers *transfers; /* NULL while nobody is told: libcurl costs memory */
+    struct ways *ways;
     struct alert_note_options note;
     struct alertmanager **alertmanagers;
     size_t n_alertmanagers;
-    struct receivers *receivers; /* NULL: there are no ways to them */
+    struct receivers *receivers;
 };
 
 struct notifier *notifier_new(const struct notifier_parts *parts) {
     struct notifier *notifier = mem_alloc(sizeof(*notifier));
     notifier->parts = *parts;
     notifier->note.external_url = parts->external_url;
-    if (parts->connect != NULL) {
-        notifier->receivers = receivers_new(&(struct receivers_parts){
-            .loop = parts->loop,
-            .storage_path = parts->storage_path,
-            .connect = parts->connect,
-            .userdata = parts->userdata,
-        });
-    }
+    notifier->ways = ways_new(&(struct ways_parts){
+        .loop = parts->loop, .resolver = parts->resolver, .external_url = parts->external_url});
+    bool real = parts->connect == NULL;
+    notifier->receivers = receivers_new(&(struct receivers_parts){
+        .loop = parts->loop,
+        .storage_path = parts->storage_path,
+        .connect = real ? ways_connect : parts->connect,
+        .userdata = real ? notifier->ways : parts->userdata,
+    });
     return notifier;
 }
 
@@ -43,7 +45,7 @@ struct notifier *notifier_free(struct notifier *notifier) {
     }
     free(notifier->alertmanagers);
     (void)receivers_free(notifier->receivers);
-    (void)transfers_free(notifier->transfers);
+    (void)ways_free(notifier->ways);
     free(notifier);
     return NULL;
 }
@@ -68,17 +70,7 @@ static struct alertmanager *keep_or_make(struct notifier *notifier,
         return old;
     }
     return alertmanager_new(&(struct alertmanager_options){
-        .loop = notifier->parts.loop, .transfers = notifier->transfers, .http = http});
-}
-
-static bool can_transfer(struct notifier *notifier) {
-    if (notifier->transfers == NULL) {
-        notifier->transfers = transfers_new(notifier->parts.loop, notifier->parts.resolver);
-    }
-    if (notifier->transfers == NULL) {
-        log_error("libcurl cannot be set up: nobody is told about alerts");
-    }
-    return notifier->transfers != NULL;
+        .loop = notifier->parts.loop, .transfers = ways_transfers(notifier->ways), .http = http});
 }
 
 void notifier_apply(struct notifier *notifier, const struct notify_options *options,
@@ -88,7 +80,7 @@ void notifier_apply(struct notifier *notifier, const struct notify_options *opti
     notifier->note.relabel = options->relabel;
     notifier->note.n_relabel = options->n_relabel;
     size_t count = options->n_alertmanagers;
-    if (count > 0 && !can_transfer(notifier)) {
+    if (count > 0 && ways_transfers(notifier->ways) == NULL) {
         count = 0;
     }
     struct alertmanager **alertmanagers = mem_array(count + 1, sizeof(*alertmanagers));
@@ -101,9 +93,7 @@ void notifier_apply(struct notifier *notifier, const struct notify_options *opti
     free(notifier->alertmanagers);
     notifier->alertmanagers = alertmanagers;
     notifier->n_alertmanagers = count;
-    if (notifier->receivers != NULL) {
-        receivers_apply(notifier->receivers, options);
-    }
+    receivers_apply(notifier->receivers, options);
 }
 
 static void tell_alertmanagers(struct notifier *notifier, const struct alert_event *event) {
@@ -126,15 +116,13 @@ static void tell_alertmanagers(struct notifier *notifier, const struct alert_eve
 }
 
 void notifier_event(struct notifier *notifier, const struct alert_event *event) {
-    if (notifier->receivers != NULL) {
-        receivers_event(notifier->receivers, event, notifier->note.external_labels,
-                        notifier->note.n_external_labels);
-    }
+    receivers_event(notifier->receivers, event, notifier->note.external_labels,
+                    notifier->note.n_external_labels);
     tell_alertmanagers(notifier, event);
 }
 
 size_t notifier_queued(const struct notifier *notifier) {
-    size_t queued = notifier->receivers != NULL ? receivers_queued(notifier->receivers) : 0;
+    size_t queued = receivers_queued(notifier->receivers);
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         queued += alertmanager_stats(notifier->alertmanagers[i]).queued;
     }
@@ -145,7 +133,5 @@ void notifier_collect(const struct notifier *notifier, struct batch *batch) {
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         alertmanager_collect(notifier->alertmanagers[i], batch);
     }
-    if (notifier->receivers != NULL) {
-        receivers_collect(notifier->receivers, batch);
-    }
+    receivers_collect(notifier->receivers, batch);
 }

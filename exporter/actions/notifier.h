@@ -22,7 +22,7 @@ struct notifier_parts {
     struct resolver *resolver;
     struct str external_url;  /* where our pages are, for links */
     const char *storage_path; /* of what receivers were told; NULL: in memory only */
-    /* The ways to the channels of receivers, as in receivers.h; NULL: none is told. */
+    /* Other ways to the channels of receivers than the real ones, for tests, as in receivers.h. */
     struct outbox_way (*connect)(void *userdata, const char *receiver,
                                  const struct channel_options *options);
     void *userdata;
@@ -36,8 +36,8 @@ struct notifier *notifier_free(struct notifier *notifier);
 DEFINE_CLEANUP(struct notifier, notifier_free);
 
 /* Takes a configuration over, which is borrowed until the next one has been; labels are external
- * ones, added where an alert has no such label. What waits for
- * Alertmanagers and receivers that are in both stays. */
+ * ones, added where an alert has no such label. What waits for Alertmanagers and receivers that are
+ * in both stays. */
 void notifier_apply(struct notifier *notifier, const struct notify_options *options,
                     const struct label *labels, size_t n_labels);
 

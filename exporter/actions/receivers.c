@@ -30,7 +30,7 @@ struct receivers {
     char *state_path; /* NULL: in memory only */
     struct worker_pool *disk;
     struct durable_file *file;
-    bool urgent;  /* a notification waits for being on the disk */
+    bool urgent;  /* a notification waits for being on the disk, or was delivered */
     bool changed; /* something else is not there yet */
     bool failing; /* writing, as the log has it */
     bool full;    /* groups, as the log has it */
@@ -198,6 +198,7 @@ static void news(void *userdata, enum outbox_news what, struct str group_key) {
         return; /* the file says already that there may have been an attempt */
     }
     groups_ended(receivers->groups, channel->name, group_key, ends[what], time_of(receivers));
+    receivers->urgent |= what == OUTBOX_DELIVERED; /* what a crash before the write tells twice */
     note_change(receivers);
 }
 

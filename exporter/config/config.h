@@ -26,7 +26,7 @@
 #define CONFIG_MOST_PATH       ((size_t)4096)
 #define CONFIG_MOST_PATTERNS   100 /* of rule files */
 #define CONFIG_MOST_RULE_FILES 1000
-#define CONFIG_MOST_PARAMETERS 200 /* of one map */
+#define CONFIG_MOST_PARAMETERS 200                        /* of one map */
 #define CONFIG_MOST_RULE_BYTES ((size_t)16 * 1024 * 1024) /* of all of them */
 #define CONFIG_MOST_PACKED                                                                         \
     (CONFIG_MOST_RULE_BYTES + CONFIG_MOST_RULE_FILES * (CONFIG_MOST_PATH + 8) +                    \
