@@ -2,12 +2,15 @@
 
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define LARGE_BYTES (128 * 1024) /* as it is before it learns */
 
 static void *checked(void *memory) {
     if (memory == NULL) {
@@ -16,6 +19,10 @@ static void *checked(void *memory) {
         abort();
     }
     return memory;
+}
+
+void mem_give_back_large(void) {
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 }
 
 void *mem_alloc(size_t size) {

@@ -10,6 +10,10 @@
 
 #include "base/macros.h"
 
+/* For a process that lives long: what is large (pages, replies) is given back to the system when it
+ * is freed. The C library would learn to keep it, and holes with it. */
+void mem_give_back_large(void);
+
 /* Zeroed memory; size 0 gives a pointer that may be freed. */
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 

@@ -4,6 +4,7 @@
 
 #include "app.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "config/flags.h"
 
@@ -34,6 +35,7 @@ int cli_run(int argc, char **argv) {
     if (flags.version) {
         return cli_version(1, argv);
     }
+    mem_give_back_large();
     log_set_level(flags.log_level);
     log_set_format(flags.log_format);
     if (app_new(&flags, true, &app, &err) < 0) {
