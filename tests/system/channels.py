@@ -16,8 +16,7 @@ import urllib.request
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
-import real_alertmanager
-from harness import Skip, eventually, folder, run_tests
+from harness import Alertmanager, Skip, eventually, folder, peer_path, run_tests
 
 TELL = os.environ["DBVITALS_TELL"]
 PLACE = folder()
@@ -82,14 +81,14 @@ def fake(behaviour=(200, {}, "ok"), context=None):
 
 
 def an_alertmanager_would_post_the_same():
-    if real_alertmanager.program() is None:
+    program = peer_path("alertmanager")
+    if program is None:
         raise Skip("there is no Alertmanager")
     hook = fake()
-    server = real_alertmanager.Alertmanager(
-        PLACE, f"""
+    server = Alertmanager(program, f"""
 route: {{receiver: ops, group_by: [cluster], group_wait: 0s}}
 receivers: [{{name: ops, webhook_configs: [{{url: "{hook.url}/real"}}]}}]
-""", "--web.external-url=http://me:9719", "--web.route-prefix=/")
+""", ["--web.external-url=http://me:9719", "--web.route-prefix=/"])
     try:
         alert = {"labels": {"alertname": "D\u00f6wn", "cluster": "orders", "severity": "critical",
                             "target": "orders-1"},

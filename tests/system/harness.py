@@ -304,18 +304,23 @@ def run(*words, environment=None, timeout=30):
                           env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL)
 
 
-def find_peer(name):
-    """The path of a program of others that tests need (prometheus, promtool, ...); skips all of them
-    where there is none."""
+def peer_path(name):
+    """The path of a program of others that tests need (prometheus, promtool, ...), or None."""
     path = shutil.which(name)
     if path:
         return path
     done = subprocess.run([os.path.join(ROOT, "tests", "support", "peers"), "path", name],
                           capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        print(f"1..0 # SKIP no {name} here: {done.stderr.strip()}")
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def find_peer(name):
+    """The same; skips all tests where there is none."""
+    path = peer_path(name)
+    if path is None:
+        print(f"1..0 # SKIP no {name} here: run 'tests/support/peers fetch {name}'")
         sys.exit(0)
-    return done.stdout.strip()
+    return path
 
 
 def ask(address, path, form=None, timeout=60):
@@ -369,6 +374,57 @@ class Prometheus:
 
     def end(self):
         if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Alertmanager:
+    """A real one, on a free port, without a cluster; ended when the process ends."""
+
+    def __init__(self, program, config="route: {receiver: none}\nreceivers: [{name: none}]\n",
+                 flags=()):
+        self.folder = folder()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://{self.address}"
+        with open(os.path.join(self.folder, "am.yml"), "w", encoding="ascii") as file:
+            file.write(config)
+        # A program that is unpacked beside the system looks for its templates where its package
+        # would have put them.
+        share = os.path.join(os.path.dirname(os.path.dirname(program)), "share")
+        wrapper = () if program.startswith("/usr/") else (
+            "unshare", "--mount", "--map-root-user", "sh", "-c",
+            'mount --bind "$0" /usr/share && exec "$@"', share)
+        with open(os.path.join(self.folder, "log"), "wb") as log:
+            self.process = subprocess.Popen(
+                [*wrapper, program, f"--config.file={self.folder}/am.yml",
+                 f"--storage.path={self.folder}/data", f"--web.listen-address={self.address}",
+                 "--cluster.listen-address=", *flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        _FOLDERS.callback(self.end)
+        eventually(self.is_ready, what="Alertmanager")
+
+    def alerts(self):
+        """What fires now, as its API tells it."""
+        with urllib.request.urlopen(self.url + "/api/v2/alerts", timeout=5) as answer:
+            return json.load(answer)
+
+    def is_ready(self):
+        with contextlib.suppress(OSError):
+            self.alerts()
+            return True
+        return False
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
                 self.process.wait(PATIENCE)
