@@ -299,6 +299,11 @@ void alerting_round_ended(struct alerting *alerting, const struct target_view *t
     }
 }
 
+void alerting_self_made(struct alerting *alerting, const struct store_source *self,
+                        const char *instance, double seconds, int64_t t_ms) {
+    scrape_series_add_self(alerting->scrapes, self, instance, seconds, t_ms);
+}
+
 /* ---- life ---- */
 
 struct rule_set *alerting_prepare(const struct config *config, struct error *err) {

@@ -43,6 +43,10 @@ void alerting_apply_secrets(struct alerting *alerting, const struct config *conf
 /* After each round of a target. ready: every target has ended one. */
 void alerting_round_ended(struct alerting *alerting, const struct target_view *target, bool ready);
 
+/* After the daemon's own series were made: `instance` as they have it, and how long it took. */
+void alerting_self_made(struct alerting *alerting, const struct store_source *self,
+                        const char *instance, double seconds, int64_t t_ms);
+
 const struct rules *alerting_rules(const struct alerting *alerting);
 
 /* Metrics about rules, alerts and who was told of them. */

@@ -3,6 +3,7 @@
 #include "app.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ struct app {
     struct worker_pool *resolve_pool, *file_pool;
     struct resolver *resolver;
     struct store *store;
+    char *own_url, *instance; /* ours */
     struct store_source *self;
     struct store_feed *self_feed;
     struct batch self_batch;
@@ -307,6 +309,10 @@ static void refresh_self(void *userdata) {
     }
     store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
     store_publish(app->self);
+    if (app->alerting != NULL) {
+        double seconds = (double)(loop_clock_usec() - now) / (double)USEC_PER_SEC;
+        alerting_self_made(app->alerting, app->self, app->instance, seconds, app->self_ms);
+    }
 }
 
 /* A step of the wall clock shows as a change of its distance from the clock that never steps. */
@@ -461,6 +467,34 @@ static void add_samples(void *userdata, const struct target_view *target, struct
     }
 }
 
+static struct web_options web_options_of(const struct app *app) {
+    static const char *const default_address[] = {WEB_DEFAULT_ADDRESS};
+    const struct flags *flags = app->flags;
+    bool given = flags->n_listen_addresses > 0;
+    return (struct web_options){
+        .listen_addresses = given ? flags->listen_addresses : default_address,
+        .n_listen_addresses = given ? flags->n_listen_addresses : 1,
+        .telemetry_path = flags->telemetry_path,
+        .external_url = flags->external_url,
+        .route_prefix = flags->route_prefix,
+        .control_path = app->control_path,
+        .instance = app->instance,
+        .enable_lifecycle = flags->enable_lifecycle,
+        .version = DBVITALS_VERSION,
+        .revision = DBVITALS_REVISION,
+    };
+}
+
+/* What links in alerts begin with, and what tells our own series from another daemon's. */
+static void know_ourselves(struct app *app) {
+    struct web_options options = web_options_of(app);
+    char machine[HOST_NAME_MAX + 1] = "localhost";
+    (void)gethostname(machine, sizeof(machine) - 1);
+    app->own_url = web_own_url(&options, machine);
+    struct str host = web_url_host(app->own_url);
+    app->instance = mem_strndup(host.data, host.len);
+}
+
 static int build_rules(struct app *app, struct error *err) {
     struct rule_set *rules = alerting_prepare(&app->config, err);
     if (rules == NULL) {
@@ -470,7 +504,7 @@ static int build_rules(struct app *app, struct error *err) {
         .loop = app->loop,
         .store = app->store,
         .storage_path = app->storage_path,
-        .external_url = app->flags->external_url,
+        .external_url = app->own_url,
         .resolver = app->resolver,
     });
     app->thresholds = thresholds_new(app->loop, app->storage_path);
@@ -510,7 +544,7 @@ static int build_io(struct app *app, struct error *err) {
 static void build_self(struct app *app) {
     app->self = store_source_new(app->store, &(struct source_labels){
                                                  .target = str_of(TARGET_SELF),
-                                                 .instance = str_of(TARGET_SELF),
+                                                 .instance = str_of(app->instance),
                                                  .job = str_of(TARGET_SELF),
                                              });
     app->self_feed = store_feed_new(app->self, "self");
@@ -554,20 +588,7 @@ static void change_parameter(void *userdata, const struct web_parameter_change *
 }
 
 static int build_web(struct app *app, struct error *err) {
-    const struct flags *flags = app->flags;
-    static const char *const default_address[] = {WEB_DEFAULT_ADDRESS};
-    bool given = flags->n_listen_addresses > 0;
-    struct web_options options = {
-        .listen_addresses = given ? flags->listen_addresses : default_address,
-        .n_listen_addresses = given ? flags->n_listen_addresses : 1,
-        .telemetry_path = flags->telemetry_path,
-        .external_url = flags->external_url,
-        .route_prefix = flags->route_prefix,
-        .control_path = app->control_path,
-        .enable_lifecycle = flags->enable_lifecycle,
-        .version = DBVITALS_VERSION,
-        .revision = DBVITALS_REVISION,
-    };
+    struct web_options options = web_options_of(app);
     struct web_sources sources = {
         .loop = app->loop,
         .store = app->store,
@@ -627,6 +648,7 @@ static int build(struct app *app, struct error *err) {
                                    .add_samples = add_samples,
                                    .userdata = app,
                                });
+    know_ourselves(app);
     build_self(app);
     if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_rules(app, err)) < 0 ||
                        (r = build_web(app, err)) < 0)) {
@@ -678,6 +700,8 @@ struct app *app_free(struct app *app) {
     loop_free(app->loop);
     config_deinit(&app->config);
     free(app->config_path);
+    free(app->own_url);
+    free(app->instance);
     free(app->storage_path);
     free(app->control_path);
     if (app->storage_lock > 0) {

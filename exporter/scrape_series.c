@@ -79,6 +79,22 @@ static size_t add_label(struct label *labels, size_t n, const char *name, const 
     return n + 1;
 }
 
+static void commit(struct scrape_series *scrapes, struct scrape_target *target,
+                   const struct label *labels, size_t n, size_t series, double seconds,
+                   int64_t t_ms) {
+    batch_clear(&scrapes->batch);
+    struct batch_labels own = batch_add_labels(&scrapes->batch, labels, n);
+    size_t added = series > target->n_series ? series - target->n_series : 0;
+    batch_add(&scrapes->batch, metrics[UP], own, 1);
+    batch_add(&scrapes->batch, metrics[DURATION], own, seconds);
+    batch_add(&scrapes->batch, metrics[SAMPLES], own, (double)series);
+    batch_add(&scrapes->batch, metrics[SAMPLES_AFTER], own, (double)series);
+    batch_add(&scrapes->batch, metrics[ADDED], own, (double)added);
+    target->n_series = series;
+    store_feed_commit(target->feed, &scrapes->batch, t_ms);
+    store_publish(target->source);
+}
+
 void scrape_series_add(struct scrape_series *scrapes, const struct target_view *view) {
     const struct target_options *options = view->options;
     struct label labels[TARGET_MOST_LABELS + 4];
@@ -96,24 +112,25 @@ void scrape_series_add(struct scrape_series *scrapes, const struct target_view *
     for (size_t i = 0; i < options->n_labels; i++) {
         n = add_label(labels, n, options->labels[i].name, options->labels[i].value);
     }
-    batch_clear(&scrapes->batch);
-    struct batch_labels own = batch_add_labels(&scrapes->batch, labels, n);
-    size_t added = series > target->n_series ? series - target->n_series : 0;
-    batch_add(&scrapes->batch, metrics[UP], own, 1);
-    batch_add(&scrapes->batch, metrics[DURATION], own, view->last_round_seconds);
-    batch_add(&scrapes->batch, metrics[SAMPLES], own, (double)series);
-    batch_add(&scrapes->batch, metrics[SAMPLES_AFTER], own, (double)series);
-    batch_add(&scrapes->batch, metrics[ADDED], own, (double)added);
-    target->n_series = series;
-    store_feed_commit(target->feed, &scrapes->batch, view->last_round_ms);
-    store_publish(target->source);
+    commit(scrapes, target, labels, n, series, view->last_round_seconds, view->last_round_ms);
+}
+
+void scrape_series_add_self(struct scrape_series *scrapes, const struct store_source *self,
+                            const char *instance, double seconds, int64_t t_ms) {
+    const struct label labels[] = {
+        {str_of("instance"), str_of(instance)},
+        {str_of("job"), str_of(TARGET_SELF)},
+        {str_of("target"), str_of(TARGET_SELF)},
+    };
+    commit(scrapes, find(scrapes, TARGET_SELF), labels, ARRAY_LEN(labels),
+           store_source_series(self), seconds, t_ms);
 }
 
 void scrape_series_apply(struct scrape_series *scrapes, const struct target_options *targets,
                          size_t count, int64_t t_ms) {
     size_t kept = 0;
     for (size_t i = 0; i < scrapes->n_targets; i++) {
-        bool found = false;
+        bool found = strcmp(scrapes->targets[i].name, TARGET_SELF) == 0;
         for (size_t k = 0; !found && k < count; k++) {
             found = strcmp(scrapes->targets[i].name, targets[k].name) == 0;
         }

@@ -16,7 +16,11 @@ struct scrape_series *scrape_series_free(struct scrape_series *scrapes);
 /* After a round of the target. */
 void scrape_series_add(struct scrape_series *scrapes, const struct target_view *target);
 
-/* Ends the series of targets that are not among these. */
+/* After the daemon's own series were made, which took so long; t_ms increases. */
+void scrape_series_add_self(struct scrape_series *scrapes, const struct store_source *self,
+                            const char *instance, double seconds, int64_t t_ms);
+
+/* Ends the series of targets that are not among these, but our own. */
 void scrape_series_apply(struct scrape_series *scrapes, const struct target_options *targets,
                          size_t count, int64_t t_ms);
 

@@ -60,7 +60,7 @@ static const struct flag flag_rows[] = {
     {"--web.external-url", FLAG_TEXT, offsetof(struct flags, external_url), .argument = "URL",
      .check = check_url,
      .help = "How clients reach this daemon, when it is behind a proxy; otherwise the Host header "
-             "of a request tells."},
+             "of a request tells, and links in alerts have the machine's name."},
     {"--web.route-prefix", FLAG_TEXT, offsetof(struct flags, route_prefix), .argument = "PATH",
      .check = check_prefix, .help = "Prefix of every path, such as /db."},
     {"--web.enable-lifecycle", FLAG_BOOL, offsetof(struct flags, enable_lifecycle),

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Reading "host:port". */
+/* Reading "host:port", and saying where we are. */
 #include "web/web.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 static int parse_port(struct str text, uint16_t *ret) {
     uint64_t port;
@@ -54,4 +56,43 @@ int web_address_parse(const char *address, char ret_host[256], uint16_t *ret_por
     ret_host[host.len] = '\0';
     *ret_port = port;
     return 0;
+}
+
+static uint16_t first_port(const struct web_options *options) {
+    for (size_t i = 0; i < options->n_listen_addresses; i++) {
+        char host[256];
+        uint16_t port;
+        struct error err = {0};
+        if (web_address_parse(options->listen_addresses[i], host, &port, &err) == 0 && port != 0) {
+            return port;
+        }
+    }
+    return 0;
+}
+
+char *web_own_url(const struct web_options *options, const char *machine) {
+    struct str url = str_of(options->external_url != NULL ? options->external_url : "");
+    struct str prefix = str_of(options->route_prefix != NULL ? options->route_prefix : "");
+    uint16_t port = first_port(options);
+    while (url.len > 0 && url.data[url.len - 1] == '/') {
+        url.len--;
+    }
+    while (prefix.len > 0 && prefix.data[prefix.len - 1] == '/') {
+        prefix.len--;
+    }
+    const char *slash = prefix.len > 0 && prefix.data[0] != '/' ? "/" : "";
+    if (url.len > 0) {
+        return mem_strndup(url.data, url.len);
+    }
+    if (port == 0) {
+        return mem_printf("http://%s%s%.*s", machine, slash, (int)prefix.len, prefix.data);
+    }
+    return mem_printf("http://%s:%u%s%.*s", machine, (unsigned)port, slash, (int)prefix.len,
+                      prefix.data);
+}
+
+struct str web_url_host(const char *url) {
+    const char *host = strstr(url, "://");
+    host = host != NULL ? host + strlen("://") : url;
+    return (struct str){host, strcspn(host, "/?#")};
 }

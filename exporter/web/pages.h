@@ -20,6 +20,7 @@ struct web {
     char *external_scheme; /* "http" or "https" */
     char *link_prefix;     /* what links begin with: external_url's path or the prefix */
     char *landing_url;     /* link_prefix and "/" */
+    char *instance;        /* of our own series; NULL: where a request reached us */
     char *version, *revision;
     char *control_path; /* NULL: there is none */
     bool enable_lifecycle;

@@ -58,6 +58,7 @@ static int take_options(struct web *web, const struct web_options *options, stru
     web->route_prefix = clean_prefix(options->route_prefix);
     web->version = mem_strdup(options->version != NULL ? options->version : "unknown");
     web->revision = mem_strdup(options->revision != NULL ? options->revision : "unknown");
+    web->instance = options->instance != NULL ? mem_strdup(options->instance) : NULL;
     web->enable_lifecycle = options->enable_lifecycle;
     web->max_connections =
         options->max_connections != 0 ? options->max_connections : DEFAULT_MAX_CONNECTIONS;
@@ -173,6 +174,7 @@ struct web *web_free(struct web *web) {
     free(web->external_scheme);
     free(web->link_prefix);
     free(web->landing_url);
+    free(web->instance);
     free(web->telemetry_path);
     free(web->control_path);
     free(web->route_prefix);

@@ -25,6 +25,7 @@ struct web_options {
     const char *external_url;   /* NULL: what the client's Host header says */
     const char *route_prefix;   /* "" or "/db": stands before every path */
     const char *control_path;   /* of the socket that takes changes; NULL: none is made */
+    const char *instance;       /* of our own series; NULL: where a request reached us */
     bool enable_lifecycle;      /* POST /-/reload and /-/log-level */
     const char *version;        /* of the daemon; NULL: "unknown" */
     const char *revision;
@@ -108,6 +109,14 @@ struct web_numbers {
     uint64_t by_class[6]; /* by hundreds of the status: [2] is 2xx */
 };
 struct web_numbers web_numbers(const struct web *web);
+
+/* Where others reach us, as far as that is known before they do: the external URL, or http:// with the
+ * machine's name, the port of the first address that has one, and the prefix. Return: the caller's,
+ * without a '/' at its end. */
+char *web_own_url(const struct web_options *options, const char *machine);
+
+/* "host:port" of such a URL. */
+struct str web_url_host(const char *url);
 
 /* Splits "host:port" (host may be empty or in brackets). Return: 0 or -EINVAL with a sentence. */
 int web_address_parse(const char *address, char ret_host[256], uint16_t *ret_port,

@@ -42,6 +42,33 @@ static void reads_addresses(void **state) {
     }
 }
 
+static void knows_where_others_reach_us(void **state) {
+    static const struct {
+        const char *listen, *external, *prefix, *url, *host;
+    } cases[] = {
+        {":9719", NULL, NULL, "http://db-1:9719", "db-1:9719"},
+        {"[::1]:9720", "", "db/", "http://db-1:9720/db", "db-1:9720"},
+        {"127.0.0.1:0", NULL, "/", "http://db-1", "db-1"},
+        {"unix:/run/dbvitals.sock", NULL, "/db", "http://db-1/db", "db-1"},
+        {":9719", "https://mon.example:443/db/", "/x", "https://mon.example:443/db", "mon.example:443"},
+        {":9719", "http://mon.example", NULL, "http://mon.example", "mon.example"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct web_options options = {
+            .listen_addresses = &cases[i].listen,
+            .n_listen_addresses = 1,
+            .external_url = cases[i].external,
+            .route_prefix = cases[i].prefix,
+        };
+        char *url = web_own_url(&options, "db-1");
+        struct str host = web_url_host(url);
+        assert_string_equal(url, cases[i].url);
+        assert_true(str_is(host, cases[i].host));
+        free(url);
+    }
+    (void)state;
+}
+
 static void refuses_what_is_no_address(void **state) {
     static const char *const cases[] = {
         "",          "9719",    "host",        ":",       "host:",   ":65536",
@@ -229,6 +256,7 @@ static void refuses_socket_paths_that_cannot_be(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_addresses),
+        cmocka_unit_test(knows_where_others_reach_us),
         cmocka_unit_test(refuses_what_is_no_address),
         cmocka_unit_test(refuses_a_host_longer_than_any),
         cmocka_unit_test(a_port_in_use_names_the_process),
