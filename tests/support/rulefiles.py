@@ -182,6 +182,13 @@ def loosened(expr):
     return COMPARED.sub("> -Inf", expr)
 
 
+def loose(rule):
+    """The rule without thresholds; where it asks for an absence, it asks for the presence."""
+    expr = loosened(rule.expr).replace("unless on", "and on")
+    return {"alert": "Loose" + rule.name, "expr": expr, "labels": rule.labels,
+            "annotations": rule.annotations}
+
+
 def metric_rows(text):
     """What 'dbvitals metrics' prints: name (which may end with *) to its set of labels."""
     rows = {}

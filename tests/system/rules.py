@@ -40,13 +40,6 @@ EITHER = {
 }
 
 
-def loose(rule):
-    """The rule without thresholds; where it asks for an absence, it asks for the presence."""
-    expr = rulefiles.loosened(rule.expr).replace("unless on", "and on")
-    return {"alert": "Loose" + rule.name, "expr": expr, "labels": rule.labels,
-            "annotations": rule.annotations}
-
-
 PROMETHEUS = find_peer("prometheus")
 RULES = rulefiles.all_rules()
 sandbox = Sandbox()
@@ -60,7 +53,7 @@ with open(sandbox.config, encoding="utf-8") as file:
 home = folder()
 with open(os.path.join(home, "loose.yml"), "w", encoding="utf-8") as file:
     json.dump({"groups": [{"name": "loose", "interval": "1s",
-                           "rules": [loose(rule) for rule in RULES]}]}, file)
+                           "rules": [rulefiles.loose(rule) for rule in RULES]}]}, file)
 prometheus = Prometheus(
     PROMETHEUS, sandbox.spare_ports[0],
     f'rule_files: ["{ROOT}/alerts/*.yml", "{ROOT}/alerts/cluster/*.yml", "{home}/loose.yml"]\n'
@@ -140,7 +133,7 @@ def every_rule_finds_its_series():
     sandbox.sql("CHECKPOINT")  # a share of none would be no number
     def missing():
         for rule in judged():
-            found = jobs(query(loose(rule)["expr"]))
+            found = jobs(query(rulefiles.loose(rule)["expr"]))
             wanted = {"sd"} if rule.name in WITHOUT_JOB else {"joined", "sd"}
             if found != wanted:
                 yield rule.name, found
