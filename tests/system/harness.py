@@ -214,16 +214,25 @@ class Daemon:
                    *flags]
         if config is not None or config_file:
             command += ["--config.file", self.config_file]
+        self.command, self.environment = command, {**os.environ, **(environment or {})}
+        _FOLDERS.callback(self.end)
+        self.start(wait)
+
+    def start(self, wait=True):
+        """Also again, after its end, with the same configuration and storage and a new log."""
         self.started = time.monotonic()
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **(environment or {})})
-        _FOLDERS.callback(self.end)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env=self.environment)
         self.address = None
         if wait:
             match = eventually(self._listens, what="the daemon listens")
             self.address = match.group(1)
+
+    def kill(self):
+        """As by a crash: nothing is written any more."""
+        self.process.kill()
+        self.process.wait()
 
     def _listens(self):
         match = re.search(r"listens on (\S+) and", self.log())
@@ -399,13 +408,17 @@ class Alertmanager:
         wrapper = () if program.startswith("/usr/") else (
             "unshare", "--mount", "--map-root-user", "sh", "-c",
             'mount --bind "$0" /usr/share && exec "$@"', share)
-        with open(os.path.join(self.folder, "log"), "wb") as log:
-            self.process = subprocess.Popen(
-                [*wrapper, program, f"--config.file={self.folder}/am.yml",
-                 f"--storage.path={self.folder}/data", f"--web.listen-address={self.address}",
-                 "--cluster.listen-address=", *flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.command = [*wrapper, program, f"--config.file={self.folder}/am.yml",
+                        f"--storage.path={self.folder}/data",
+                        f"--web.listen-address={self.address}", "--cluster.listen-address=", *flags]
         _FOLDERS.callback(self.end)
+        self.start()
+
+    def start(self):
+        """Also again, after its end: it then knows of no alerts."""
+        with open(os.path.join(self.folder, "log"), "wb") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
         eventually(self.is_ready, what="Alertmanager")
 
     def alerts(self):

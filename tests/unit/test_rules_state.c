@@ -127,6 +127,27 @@ static void resolved_ones_are_still_told(void **state) {
     world_deinit(&world);
 }
 
+/* What waited for a receiver that was away went with the process. */
+static void all_are_told_again_at_once(void **state) {
+    const char *text = GROUP("  - {alert: Down, expr: up == 0}\n");
+    struct world world;
+    begin(&world, text);
+    restart(&world, SECOND, text);
+    append(&world, "up{target=\"a\"}", world.now_ms, 0);
+    world_slot(&world);
+    assert_int_equal(world.n_told, 1);
+    assert_int_equal(world.told[0].kind, ALERT_EVENT_AGAIN);
+    append(&world, "up{target=\"a\"}", world.now_ms + 1, 1);
+    world_slot(&world);
+    assert_int_equal(world.told[1].kind, ALERT_EVENT_RESOLVED);
+    restart(&world, SECOND, text);
+    world_slot(&world);
+    assert_int_equal(world.n_told, 1);
+    assert_int_equal(world.told[0].kind, ALERT_EVENT_AGAIN);
+    assert_int_not_equal(world.told[0].resolved_ms, 0);
+    world_deinit(&world);
+}
+
 static void rules_of_one_name_keep_their_own_alerts(void **state) {
     const char *text = GROUP("  - {alert: Lag, expr: lag > 100, labels: {severity: critical}}\n"
                              "  - {alert: Lag, expr: lag > 10, labels: {severity: warning}}\n"
@@ -252,6 +273,7 @@ int main(void) {
         cmocka_unit_test(absence_means_nothing_before_the_window_is_full),
         cmocka_unit_test(an_alert_that_is_over_resolves_after_an_interval),
         cmocka_unit_test(resolved_ones_are_still_told),
+        cmocka_unit_test(all_are_told_again_at_once),
         cmocka_unit_test(rules_of_one_name_keep_their_own_alerts),
         cmocka_unit_test(alerts_of_rules_that_are_gone_are_left_out),
         cmocka_unit_test(bytes_that_are_cut_are_refused),
