@@ -10,7 +10,8 @@ What may differ, and why:
   its slot or at once.  Prometheus sees that at its next scrape and evaluates it at its next slot: what
   begins or ends does so there from one interval earlier (the daemon's slot was later) to two later.
 - What lasts for less than two intervals can pass between two scrapes; in the same way something can
-  last for as long as `for` on one side only, and then fires until keep_firing_for is over.
+  last for as long as `for` on one side only, and then fires until keep_firing_for is over, or pause for
+  as long as keep_firing_for, and then begins anew.
 - What fired already when the comparison began: Prometheus began later.
 - What rules find that look back behind Prometheus' first scrape (HINDSIGHT).
 - The words of an error in a template.
@@ -45,14 +46,16 @@ SLACK = 0.75
 EARLIER, LATER = INTERVAL + SLACK, 2 * INTERVAL + SLACK
 SHORT = 2 * INTERVAL + SLACK
 STEP = 0.25
-KEPT = 4.0
+# Of the bundled rules, and the pause between two firings that one side may have bridged.
+FOR, KEPT = 2.0, 1.0
+PAUSE = FOR + SHORT
 # What the past before Prometheus' first scrape decides.
 HINDSIGHT = {"LoosePostgresCacheHitLow"}
 # The cases of the drama; bundled alerts come and go with them.
 ACTED = {"RecordedDown", "ClusterIncomplete", "RedisGone", "RedisGoneShortly", "RedisGoneKept",
          "RedisGoneForLong", "RedisGoneLate", "PostgresGone", "NoMaster", "NoMasterSeen",
          "ReplayPaused", "PausedBesidePrimary", "PoolWaits", "Restarted", "SomethingFires",
-         "ActiveForLong"}
+         "ActiveForLong", "PostgresGoneForLong"}
 
 BUNDLED = {rule.name for rule in rulefiles.all_rules()}
 PROMETHEUS, ALERTMANAGER = find_peer("prometheus"), find_peer("alertmanager")
@@ -66,7 +69,7 @@ def write_rules():
         with open(os.path.join(ROOT, path), encoding="utf-8") as file:
             text = re.sub(r"\binterval: \w+", "interval: 1s", file.read())
         text = re.sub(r"\bkeep_firing_for: \w+", f"keep_firing_for: {KEPT:.0f}s", text)
-        text = re.sub(r"(?<!_)\bfor: \w+", "for: 2s", text)
+        text = re.sub(r"(?<!_)\bfor: \w+", f"for: {FOR:.0f}s", text)
         with open(os.path.join(rules, os.path.basename(path)), "w", encoding="utf-8") as file:
             file.write(text)
     with open(os.path.join(rules, "loose.yml"), "w", encoding="utf-8") as file:
@@ -169,9 +172,12 @@ def gone(*names):
     eventually(on_both, 30, f"{names} are over on both sides")
 
 
+def is_bundled(key):
+    return dict(key)["alertname"] in BUNDLED
+
+
 def may_be_missed(key, lasted):
-    kept = KEPT if dict(key)["alertname"] in BUNDLED else 0
-    return lasted < SHORT + kept
+    return lasted < SHORT + (KEPT if is_bundled(key) else 0)
 
 
 recorder = Recorder()
@@ -201,7 +207,7 @@ def servers_die_and_come_back():
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     fires("PoolWaits")
     sandbox.control("stop", "primary", "immediate")
-    fires("PostgresGone", "PostgresDown", "NoPrimary")
+    fires("PostgresGone", "PostgresDown", "NoPrimary", "PostgresGoneForLong")
     sandbox.control("start", "primary")
     sandbox.control("start", "redis")
     sandbox.sql("SELECT pg_wal_replay_resume()", server="replica")
@@ -233,8 +239,9 @@ def presences(side, until):
     found = {}
     for series in answer["data"]["result"]:
         runs = []
+        pause = PAUSE if is_bundled(key_of(series["metric"])) else 1.5 * STEP
         for t, _ in series["values"]:
-            if runs and t - runs[-1][1] < 1.5 * STEP:
+            if runs and t - runs[-1][1] < pause:
                 runs[-1][1] = t
             else:
                 runs.append([t, t])
@@ -316,7 +323,13 @@ def without_digits(texts):
 
 def told(seen, key):
     """Beginnings and the alerts; of all that fired before, the comparison sees the same."""
-    return [(max(t, BEGIN[0]), t, alert) for t, alert in sorted(seen.get(key, {}).items())]
+    found = []
+    for t, alert in sorted(seen.get(key, {}).items()):
+        if found and is_bundled(key) and t - found[-1][2]["seen"] < PAUSE:
+            found[-1] = (*found[-1][:2], alert)
+        else:
+            found.append((max(t, BEGIN[0]), t, alert))
+    return found
 
 
 def alertmanagers_were_told_the_same():
