@@ -100,10 +100,10 @@ static void write_target(struct json_page *page, const struct target_view *targe
     write_summary(json, &summary);
 }
 
-static void write_self(struct json_writer *json) {
+static void write_self(struct json_writer *json, const struct web *web) {
     json_text(json, "name", TARGET_SELF);
     json_text(json, "type", TARGET_SELF);
-    json_text(json, "instance", TARGET_SELF);
+    json_text(json, "instance", web->instance != NULL ? web->instance : TARGET_SELF);
     json_null(json, "cluster");
     json_object_begin(json, "labels");
     json_object_end(json);
@@ -118,7 +118,7 @@ static void write_one(struct json_page *page, struct str name) {
     }
     json_object_begin(&page->json, NULL);
     if (source == page->web->sources.self) {
-        write_self(&page->json);
+        write_self(&page->json, page->web);
     } else {
         write_target(page, sampler_find(page->web->sources.sampler, name));
     }
