@@ -87,8 +87,7 @@ void page_service_discovery(struct web *web, const struct web_request *request,
     }
     if (web->sources.self != NULL) {
         begin_entry(&json, &common, TARGET_SELF);
-        json_str(&json, "instance",
-                 web->instance != NULL ? str_of(web->instance) : common.address);
+        json_str(&json, "instance", web->instance != NULL ? str_of(web->instance) : common.address);
         json_text(&json, "job", TARGET_SELF);
         end_entry(&json);
     }

@@ -110,9 +110,9 @@ struct web_numbers {
 };
 struct web_numbers web_numbers(const struct web *web);
 
-/* Where others reach us, as far as that is known before they do: the external URL, or http:// with the
- * machine's name, the port of the first address that has one, and the prefix. Return: the caller's,
- * without a '/' at its end. */
+/* Where others reach us, as far as that is known before they do: the external URL, or http:// with
+ * the machine's name, the port of the first address that has one, and the prefix. Return: the
+ * caller's, without a '/' at its end. */
 char *web_own_url(const struct web_options *options, const char *machine);
 
 /* "host:port" of such a URL. */

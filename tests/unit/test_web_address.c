@@ -50,7 +50,8 @@ static void knows_where_others_reach_us(void **state) {
         {"[::1]:9720", "", "db/", "http://db-1:9720/db", "db-1:9720"},
         {"127.0.0.1:0", NULL, "/", "http://db-1", "db-1"},
         {"unix:/run/dbvitals.sock", NULL, "/db", "http://db-1/db", "db-1"},
-        {":9719", "https://mon.example:443/db/", "/x", "https://mon.example:443/db", "mon.example:443"},
+        {":9719", "https://mon.example:443/db/", "/x", "https://mon.example:443/db",
+         "mon.example:443"},
         {":9719", "http://mon.example", NULL, "http://mon.example", "mon.example"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
