@@ -15,6 +15,7 @@
 
 /* A hopeless pattern reaches the first one after some milliseconds. */
 #define MATCH_LIMIT     500000
+#define EMPTY_LIMIT     1000 /* of the empty text */
 #define DEPTH_LIMIT     50000
 #define HEAP_LIMIT_KIB  8192
 #define MOST_OUT_BYTES  ((size_t)16 * 1024 * 1024)
@@ -198,6 +199,16 @@ int regex_match(const struct regex *regex, struct str text) {
         return match_pcre(regex, text, 0, 0, NULL);
     }
     return match_simply(regex, text) ? REGEX_YES : REGEX_NO;
+}
+
+int regex_match_empty(const struct regex *regex) {
+    if (regex->kind != KIND_PCRE) {
+        return regex_match(regex, str_of(""));
+    }
+    pcre2_set_match_limit(regex->context, EMPTY_LIMIT);
+    int r = match_pcre(regex, str_of(""), 0, 0, NULL);
+    pcre2_set_match_limit(regex->context, MATCH_LIMIT);
+    return r;
 }
 
 static int find(const struct regex *regex, struct str text, size_t from, uint32_t options,

@@ -32,6 +32,10 @@ enum regex_result { REGEX_NO, REGEX_YES };
 /* Return: enum regex_result, or -E2BIG when a limit of the matcher was hit: never "no match". */
 int regex_match(const struct regex *regex, struct str text);
 
+/* The same for the empty text, giving up after microseconds: for whoever only reads an expression,
+ * which may hold thousands of patterns. */
+int regex_match_empty(const struct regex *regex);
+
 /* What a group matched; data NULL when it took no part. */
 struct regex_groups {
     struct str group[10]; /* 0 is the whole match; more groups than these match and are not kept */

@@ -142,6 +142,24 @@ struct expr *check_aggregate(struct parser *parser, struct expr *expr) {
     return expr;
 }
 
+/* Whether a matcher wants a label to be there. Those without a regular expression are asked first:
+ * they cost nothing. Return: 1, 0, or -E2BIG. */
+static int is_selective(const struct expr *expr) {
+    for (size_t i = 0; i < expr->selector.n_matchers; i++) {
+        const struct matcher *matcher = &expr->selector.matchers[i];
+        if (matcher->regex == NULL && matcher_holds_nothing(matcher) == 0) {
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < expr->selector.n_matchers; i++) {
+        int r = matcher_holds_nothing(&expr->selector.matchers[i]);
+        if (r <= 0) {
+            return r < 0 ? r : 1;
+        }
+    }
+    return 0;
+}
+
 struct expr *check_selector(struct parser *parser, struct expr *expr) {
     bool named = expr->selector.name.data != NULL;
     for (size_t i = 0; i < expr->selector.n_matchers; i++) {
@@ -153,10 +171,13 @@ struct expr *check_selector(struct parser *parser, struct expr *expr) {
                                (int)matcher->value.len, matcher->value.data);
         }
     }
-    for (size_t i = 0; i < expr->selector.n_matchers; i++) {
-        if (matcher_holds(&expr->selector.matchers[i], str_of("")) == 0) {
-            return expr;
-        }
+    int r = is_selective(expr);
+    if (r < 0) {
+        return parser_fail(parser, expr->at.start,
+                           "a regular expression takes too long on the empty text");
+    }
+    if (r > 0) {
+        return expr;
     }
     return parser_fail(parser, expr->at.start,
                        "vector selector must contain at least one non-empty matcher");

@@ -23,8 +23,12 @@ void matcher_deinit(struct matcher *matcher) {
     matcher->regex = regex_free(matcher->regex);
 }
 
+/* r: of the regex. */
+static int negate(int r) {
+    return r < 0 ? r : r == REGEX_NO;
+}
+
 int matcher_holds(const struct matcher *matcher, struct str value) {
-    int r;
     switch (matcher->type) {
     case MATCH_EQUAL:
         return str_equal(matcher->value, value);
@@ -33,8 +37,15 @@ int matcher_holds(const struct matcher *matcher, struct str value) {
     case MATCH_REGEX:
         return regex_match(matcher->regex, value);
     case MATCH_NOT_REGEX:
-        r = regex_match(matcher->regex, value);
-        return r < 0 ? r : r == REGEX_NO;
+        return negate(regex_match(matcher->regex, value));
     }
     return 0;
+}
+
+int matcher_holds_nothing(const struct matcher *matcher) {
+    if (matcher->regex == NULL) {
+        return matcher_holds(matcher, str_of(""));
+    }
+    int r = regex_match_empty(matcher->regex);
+    return matcher->type == MATCH_REGEX ? r : negate(r);
 }

@@ -29,3 +29,5 @@ void matcher_deinit(struct matcher *matcher);
 
 /* Return: 1 when it holds for the value, 0 when not, -E2BIG when the regex hit a limit. */
 int matcher_holds(const struct matcher *matcher, struct str value);
+/* The same for a label that is not there, giving up after microseconds. */
+int matcher_holds_nothing(const struct matcher *matcher);

@@ -74,20 +74,11 @@ static void listing_deinit(struct api_question *question) {
     }
 }
 
-static bool selects_something(const struct expr *selector) {
-    for (size_t i = 0; i < selector->selector.n_matchers; i++) {
-        if (matcher_holds(&selector->selector.matchers[i], str_of("")) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Of series alone Prometheus says which parameter it was. */
 static int fail_selector(const struct listing *listing, const struct error *err,
                          struct api_failure *failure) {
     const char *prefix = listing->needs_selector ? "invalid parameter \"match[]\": " : "";
-    if (err == NULL || strstr(err->text, NOTHING_SELECTED) != NULL) {
+    if (strstr(err->text, NOTHING_SELECTED) != NULL) {
         return api_fail(failure, API_BAD_DATA,
                         "%smatch[] must contain at least one non-empty matcher", prefix);
     }
@@ -95,30 +86,31 @@ static int fail_selector(const struct listing *listing, const struct error *err,
                     err->at.column, err->text);
 }
 
-static int take_selector(struct listing *listing, struct str text, struct api_failure *failure) {
-    struct parsed *parsed = &listing->selectors[listing->n_selectors];
+static int prepare(struct api_question *question, struct api_failure *failure) {
+    struct listing *listing = api_listing_of(question);
     struct error err = {0};
-    if (promql_parse_selector(text, &listing->question.arena, parsed, &err) < 0) {
-        return fail_selector(listing, &err, failure);
+    listing->selectors =
+        arena_array(&question->arena, listing->texts.n_names + 1, sizeof(*listing->selectors));
+    for (size_t i = 0; i < listing->texts.n_names; i++) {
+        if (promql_parse_selector(listing->texts.names[i], &question->arena, &listing->selectors[i],
+                                  &err) < 0) {
+            return fail_selector(listing, &err, failure);
+        }
+        listing->n_selectors++;
     }
-    listing->n_selectors++;
-    return selects_something(expr_unwrap(parsed->root)) ? 0 : fail_selector(listing, NULL, failure);
+    return 0;
 }
 
 static int take_selectors(struct listing *listing, const struct web_request *request,
                           struct api_failure *failure) {
-    listing->selectors =
-        arena_array(&listing->question.arena, WEB_MOST_PARAMETERS, sizeof(struct parsed));
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < request->n_parameters; i++) {
-        if (str_is(request->parameters[i].name, "match[]")) {
-            r = take_selector(listing, request->parameters[i].value, failure);
-        }
-    }
-    if (r == 0 && listing->needs_selector && listing->n_selectors == 0) {
+    struct api_question *question = &listing->question;
+    listing->texts = api_list_parameter(request, "match[]", &question->arena);
+    question->prepare = prepare;
+    question->text_bytes = api_list_bytes(&listing->texts);
+    if (listing->needs_selector && listing->texts.n_names == 0) {
         return api_fail(failure, API_BAD_DATA, "no match[] parameter provided");
     }
-    return r;
+    return 0;
 }
 
 static int take_bounds(struct listing *listing, const struct web_request *request,

@@ -9,7 +9,8 @@ struct series;
 
 struct listing {
     struct api_question question; /* first */
-    struct parsed *selectors;     /* of match[]; any of them */
+    struct name_list texts;       /* of match[] */
+    struct parsed *selectors;     /* the same; any of them */
     size_t n_selectors;
     bool needs_selector;
     bool bounded; /* start or end was given */

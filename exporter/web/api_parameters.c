@@ -263,6 +263,25 @@ int api_limit_parameter(const struct web_request *request, const char *name, uin
     return 0;
 }
 
+struct name_list api_list_parameter(const struct web_request *request, const char *name,
+                                    struct arena *arena) {
+    struct name_list list = {arena_array(arena, WEB_MOST_PARAMETERS, sizeof(struct str)), 0};
+    for (size_t i = 0; i < request->n_parameters; i++) {
+        if (str_is(request->parameters[i].name, name)) {
+            list.names[list.n_names++] = arena_dup(arena, request->parameters[i].value);
+        }
+    }
+    return list;
+}
+
+size_t api_list_bytes(const struct name_list *list) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < list->n_names; i++) {
+        bytes += list->names[i].len;
+    }
+    return bytes;
+}
+
 /* ---- ranges ---- */
 
 static int take_bound(const struct web_request *request, const char *name, int64_t *ret_ms,

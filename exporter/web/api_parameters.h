@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "promql/ast.h"
 #include "web/request.h"
 
 /* Times are held within these, so that nothing overflows: the years -124786 to 128726. */
@@ -60,6 +61,11 @@ int api_duration_parameter(const struct web_request *request, const char *name, 
 /* 0: none. */
 int api_limit_parameter(const struct web_request *request, const char *name, uint64_t *ret,
                         struct api_failure *failure);
+
+/* The values of a parameter that may be there several times, and how long they are together. */
+struct name_list api_list_parameter(const struct web_request *request, const char *name,
+                                    struct arena *arena);
+size_t api_list_bytes(const struct name_list *list);
 
 /* start, end and step of a range query; they must be there. */
 struct api_range {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Expressions: query, query_range, format_query, query_exemplars. Parsed in the loop, so that a
- * mistake costs no worker; evaluated in a worker. */
+/* Expressions: query, query_range, format_query, query_exemplars; evaluated in a worker. */
 #include "web/api.h"
 
 #include <stdlib.h>
@@ -16,6 +15,8 @@
 
 struct evaluation {
     struct api_question question;
+    struct str text; /* the expression; parsed once it is prepared */
+    bool range;
     struct parsed parsed;
     struct eval_options eval;
     uint64_t limit; /* 0: none */
@@ -189,16 +190,17 @@ static int fail_query(const struct error *err, struct api_failure *failure) {
                     err->at.line, err->at.column, err->text);
 }
 
-static int take_expression(const struct web_request *request, struct arena *arena,
-                           struct parsed *ret, struct api_failure *failure) {
+static int take_expression(struct evaluation *query, const struct web_request *request,
+                           struct api_failure *failure) {
     struct str text = web_request_parameter(request, "query");
-    struct error err = {0};
     if (text.len == 0) {
         return api_fail(failure, API_BAD_DATA,
                         "invalid parameter \"query\": unknown position: parse error: no expression "
                         "found in input");
     }
-    return promql_parse(text, NULL, arena, ret, &err) == 0 ? 0 : fail_query(&err, failure);
+    query->text = arena_dup(&query->question.arena, text);
+    query->question.text_bytes = text.len;
+    return 0;
 }
 
 static int take_options(struct evaluation *query, const struct web_request *request,
@@ -232,6 +234,15 @@ static int check_type(const struct parsed *parsed, struct api_failure *failure) 
                     value_type_names[type]);
 }
 
+static int prepare(struct api_question *question, struct api_failure *failure) {
+    struct evaluation *query = evaluation_of(question);
+    struct error err = {0};
+    if (promql_parse(query->text, NULL, &question->arena, &query->parsed, &err) < 0) {
+        return fail_query(&err, failure);
+    }
+    return query->range ? check_type(&query->parsed, failure) : 0;
+}
+
 static int take_times(struct evaluation *query, const struct web_request *request, bool range,
                       struct api_failure *failure) {
     if (!range) {
@@ -250,14 +261,15 @@ static int take_times(struct evaluation *query, const struct web_request *reques
 
 static int fill(struct evaluation *query, const struct web_request *request, bool range,
                 struct api_failure *failure) {
+    query->range = range;
     int r = api_limit_parameter(request, "limit", &query->limit, failure);
     r = r < 0 ? r : take_times(query, request, range, failure);
     r = r < 0 ? r : api_question_take_timeout(&query->question, request, failure);
     r = r < 0 ? r : take_options(query, request, failure);
-    r = r < 0 ? r : take_expression(request, &query->question.arena, &query->parsed, failure);
+    r = r < 0 ? r : take_expression(query, request, failure);
     query->eval.deadline_usec = query->question.deadline_usec;
     query->asked_usec = loop_now_usec(query->question.web->sources.loop);
-    return r < 0 || !range ? r : check_type(&query->parsed, failure);
+    return r;
 }
 
 static void answer_query(struct web *web, const struct web_request *request, bool range,
@@ -265,6 +277,7 @@ static void answer_query(struct web *web, const struct web_request *request, boo
     struct api_failure failure = {0};
     struct web_request with_form;
     struct api_question *question = api_question_new(web, request, sizeof(struct evaluation));
+    question->prepare = prepare;
     question->write = write_query;
     question->deinit = evaluation_deinit;
     if (api_take_form(request, &with_form, &failure) < 0 ||
@@ -284,24 +297,30 @@ void api_query_range(struct web *web, const struct web_request *request, struct 
     answer_query(web, request, true, ret);
 }
 
+/* Many lines with a deep tree: more than its text says. */
+static void write_formatted(struct api_question *question, struct api_out *out) {
+    struct strbuf pretty = {0};
+    expr_print_pretty(evaluation_of(question)->parsed.root, &pretty);
+    api_write_head(&out->text);
+    json_escape(&out->text, strbuf_view(&pretty));
+    api_write_tail(&out->text, NULL, NULL);
+    strbuf_deinit(&pretty);
+}
+
 void api_format_query(struct web *web, const struct web_request *request, struct web_answer *ret) {
     struct api_failure failure = {0};
     struct web_request with_form;
-    struct parsed parsed = {0};
+    struct api_question *question = api_question_new(web, request, sizeof(struct evaluation));
+    question->prepare = prepare;
+    question->write = write_formatted;
+    question->deinit = evaluation_deinit;
     if (api_take_form(request, &with_form, &failure) < 0 ||
-        take_expression(&with_form, request->arena, &parsed, &failure) < 0) {
+        take_expression(evaluation_of(question), &with_form, &failure) < 0) {
         api_answer_failure(&failure, ret);
+        api_question_free(question);
         return;
     }
-    struct strbuf pretty = {0};
-    expr_print_pretty(parsed.root, &pretty);
-    ret->status = 200;
-    ret->content_type = "application/json";
-    api_write_head(&ret->text);
-    json_escape(&ret->text, strbuf_view(&pretty));
-    api_write_tail(&ret->text, NULL, NULL);
-    strbuf_deinit(&pretty);
-    parsed_deinit(&parsed);
+    api_ask(question, request, ret);
 }
 
 void api_empty_list(struct web *web, const struct web_request *request, struct web_answer *ret) {

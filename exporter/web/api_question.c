@@ -161,7 +161,12 @@ static int work(const void *input, int pipe_fd) {
     if (question->gzip && (plain_fd = memfd_create("plain", MFD_CLOEXEC)) >= 0) {
         out.fd = plain_fd;
     }
-    question->write(question, &out);
+    struct api_failure failure = {0};
+    if (question->prepare != NULL && question->prepare(question, &failure) < 0) {
+        api_out_error(&out, failure.type, failure.text);
+    } else {
+        question->write(question, &out);
+    }
     flush(&out);
     if (out.failed) {
         say_too_long(&out);
@@ -305,6 +310,14 @@ void api_ask(struct api_question *question, const struct web_request *request,
              struct web_answer *ret) {
     struct api *api = question->web->api;
     struct api_failure failure = {0};
+    if (question->prepare != NULL && question->text_bytes <= API_LOOP_TEXT_BYTES) {
+        if (question->prepare(question, &failure) < 0) {
+            api_answer_failure(&failure, ret);
+            api_question_free(question);
+            return;
+        }
+        question->prepare = NULL;
+    }
     int fd = memfd_create("answer", MFD_CLOEXEC);
     if (!has_room(api, fd, &failure)) {
         api_answer_failure(&failure, ret);

@@ -3,11 +3,12 @@
 /* A question to the HTTP API on its way to an answer.
  *
  * What a question costs depends on whoever asks, so it is answered in a forked worker: the parent
- * has checked and parsed it, the child sees the store as it was at that moment, computes, writes
- * JSON into a memory file and compresses it; only {status, size} comes back by the pipe. When the
- * child has ended its place is free, and the server sends from the file: a slow reader holds no
- * worker. Bounds: processor time, memory, size of the answer, number of workers, length of the
- * queue, what unread answers hold together. A client that hangs up ends its worker.
+ * has checked it, and parsed it unless it is long, the child sees the store as it was at that
+ * moment, computes, writes JSON into a memory file and compresses it; only {status, size} comes
+ * back by the pipe. When the child has ended its place is free, and the server sends from the file:
+ * a slow reader holds no worker. Bounds: processor time, memory, size of the answer, number of
+ * workers, length of the queue, what unread answers hold together. A client that hangs up ends its
+ * worker.
  *
  * What is small by nature is written by the same functions in the loop. */
 #pragma once
@@ -20,6 +21,7 @@
 #define API_MOST_TIMEOUT_USEC    ((uint64_t)120 * 1000 * 1000)
 #define API_WORKERS              2
 #define API_MOST_QUEUED          64
+#define API_LOOP_TEXT_BYTES      ((size_t)4096)        /* of expressions: parsed in a millisecond */
 #define API_MEMORY_BYTES         ((uint64_t)256 << 20) /* of a worker, beside what it inherits */
 #define API_ANSWER_BYTES         ((uint64_t)64 << 20)  /* of one answer, before compression */
 #define API_HELD_BYTES           ((uint64_t)256 << 20) /* of all that are not read yet */
@@ -46,6 +48,10 @@ struct api_question {
     uint64_t deadline_usec; /* CLOCK_BOOTTIME */
     bool gzip;
     const char *content_type; /* of an answer that is no error; NULL: JSON. Constant */
+    /* NULL, or parses what stands in the question: in the loop when it is short, so that a mistake
+     * costs no worker, else in the child. Return: 0 or -EINVAL with *failure. */
+    int (*prepare)(struct api_question *question, struct api_failure *failure);
+    size_t text_bytes; /* that prepare() reads */
     /* Writes the whole answer; in a child or in the loop. */
     void (*write)(struct api_question *question, struct api_out *out);
     void (*deinit)(struct api_question *question); /* NULL: only the arena */

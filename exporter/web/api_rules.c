@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Rules and alerts as the API shows them. They are written in the loop while they are few, so that
- * they can be seen however many questions are waiting, and by a worker otherwise. */
+ * they can be seen however many questions are waiting, and by a worker otherwise or with match[].
+ */
 #include "web/api.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct rules_question {
     struct api_question question;
     bool only_alerts, only_records, without_alerts;
     struct name_list names, groups, files;
+    struct name_list texts; /* of match[] */
     struct parsed *selectors;
     size_t n_selectors;
 };
@@ -254,18 +256,6 @@ static void rules_question_deinit(struct api_question *question) {
     }
 }
 
-/* The values of a parameter that may be there several times. */
-static struct name_list take_list(struct arena *arena, const struct web_request *request,
-                                  const char *name) {
-    struct name_list list = {arena_array(arena, WEB_MOST_PARAMETERS, sizeof(struct str)), 0};
-    for (size_t i = 0; i < request->n_parameters; i++) {
-        if (str_is(request->parameters[i].name, name)) {
-            list.names[list.n_names++] = arena_dup(arena, request->parameters[i].value);
-        }
-    }
-    return list;
-}
-
 static int take_type(struct rules_question *asked, const struct web_request *request,
                      struct api_failure *failure) {
     struct str type = web_request_parameter(request, "type");
@@ -299,33 +289,34 @@ static int take_flag(const struct web_request *request, const char *name, bool *
                     api_quote(request, text));
 }
 
-static int take_selectors(struct rules_question *asked, struct str text,
-                          struct api_failure *failure) {
+static int prepare(struct api_question *question, struct api_failure *failure) {
+    struct rules_question *asked = rules_question_of(question);
     struct error err = {0};
-    if (promql_parse_selector(text, &asked->question.arena, &asked->selectors[asked->n_selectors],
-                              &err) < 0) {
-        return api_fail(failure, API_BAD_DATA,
-                        "invalid parameter \"match[]\": %u:%u: parse error: %s", err.at.line,
-                        err.at.column, err.text);
+    asked->selectors =
+        arena_array(&question->arena, asked->texts.n_names + 1, sizeof(*asked->selectors));
+    for (size_t i = 0; i < asked->texts.n_names; i++) {
+        if (promql_parse_selector(asked->texts.names[i], &question->arena, &asked->selectors[i],
+                                  &err) < 0) {
+            return api_fail(failure, API_BAD_DATA,
+                            "invalid parameter \"match[]\": %u:%u: parse error: %s", err.at.line,
+                            err.at.column, err.text);
+        }
+        asked->n_selectors++;
     }
-    asked->n_selectors++;
     return 0;
 }
 
 static int fill(struct rules_question *asked, const struct web_request *request,
                 struct api_failure *failure) {
     struct arena *arena = &asked->question.arena;
-    struct name_list selectors = take_list(arena, request, "match[]");
-    asked->names = take_list(arena, request, "rule_name[]");
-    asked->groups = take_list(arena, request, "rule_group[]");
-    asked->files = take_list(arena, request, "file[]");
-    asked->selectors = arena_array(arena, selectors.n_names, sizeof(struct parsed));
+    asked->names = api_list_parameter(request, "rule_name[]", arena);
+    asked->groups = api_list_parameter(request, "rule_group[]", arena);
+    asked->files = api_list_parameter(request, "file[]", arena);
+    asked->texts = api_list_parameter(request, "match[]", arena);
+    asked->question.prepare = asked->texts.n_names > 0 ? prepare : NULL;
+    asked->question.text_bytes = api_list_bytes(&asked->texts);
     int r = take_type(asked, request, failure);
-    r = r < 0 ? r : take_flag(request, "exclude_alerts", &asked->without_alerts, failure);
-    for (size_t i = 0; r == 0 && i < selectors.n_names; i++) {
-        r = take_selectors(asked, selectors.names[i], failure);
-    }
-    return r;
+    return r < 0 ? r : take_flag(request, "exclude_alerts", &asked->without_alerts, failure);
 }
 
 /* Stops counting where it is too many. */
@@ -342,11 +333,12 @@ static bool are_few(const struct rules *rules) {
     return true;
 }
 
+/* What regular expressions of match[] cost, nobody knows. */
 static void ask(struct api_question *question,
                 void (*write)(struct api_question *question, struct api_out *out),
                 const struct web_request *request, struct web_answer *ret) {
     question->write = write;
-    if (are_few(question->web->sources.rules)) {
+    if (question->prepare == NULL && are_few(question->web->sources.rules)) {
         api_answer_now(question, ret);
     } else {
         api_ask(question, request, ret);

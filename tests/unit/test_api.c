@@ -118,6 +118,10 @@ static void mistakes_are_told_without_a_worker(void **state) {
         {"series?match[]=%7B%7D", 400, "match[]"},
         {"series?match[]=%7Ba!%3D%22x%22%7D", 400, "match[]"},
         {"labels?match[]=(", 400, "\"error\":\"1:2: parse error: "},
+        /* That takes 2^30 steps, were it tried to the end. */
+        {"query?query=%7Ba%3D~%22(%7C)%7B30%7D%5C%5Cb%22%7D", 400,
+         "a regular expression takes too long on the empty text"},
+        {"rules?match[]=", 400, "invalid parameter \\\"match[]\\\": 1:1: parse error: "},
         {"label/%FF/values", 400, "invalid label name: "},
         {"label//values", 400, "invalid label name: \\\"\\\""},
         {"rules?type=x", 400, "invalid parameter \\\"type\\\": not supported value \\\"x\\\""},
@@ -194,7 +198,8 @@ static void a_form_may_be_posted(void **state) {
         web_fixture_ask(f, "POST /api/v1/query",
                         "Content-Type: application/x-www-form-urlencoded\r\n", body.data),
         400); /* above 64 KiB of text once it is decoded, and 100 KiB of body are taken */
-    assert_non_null(strstr(web_fixture_body(f), "invalid parameter \\\"query\\\""));
+    assert_non_null(strstr(web_fixture_body(f), "\"bad_data\",\"error\":\"invalid parameter "
+                                                "\\\"query\\\""));
     strbuf_clear(&body);
     strbuf_add_text(&body, "time=60&query=sum(temperature)%2B1");
     assert_int_equal(web_fixture_ask(f, "POST /api/v1/query?time=1",
@@ -307,6 +312,10 @@ static void a_full_queue_is_503(void **state) {
     assert_true(web_client_wait_text(&clients[69], "\"errorType\":\"unavailable\"", 1));
     assert_int_equal(web_fixture_get(f, "/healthz", NULL), 200);
     assert_int_equal(web_fixture_get(f, "/api/v1/alerts", NULL), 200);
+    assert_int_equal(web_fixture_get(f, "/api/v1/rules", NULL), 200);
+    /* What these cost depends on whoever asks: never in the loop. */
+    assert_int_equal(web_fixture_get(f, "/api/v1/rules?match[]=%7Ba%3D~%22.%22%7D", NULL), 503);
+    assert_int_equal(web_fixture_get(f, "/api/v1/format_query?query=1", NULL), 503);
     for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
         web_client_close(&clients[i]);
     }
