@@ -44,7 +44,6 @@ struct alerting {
 struct question {
     struct alerting *alerting;
     int64_t subquery_step_ms;
-    const struct rule *rule; /* for the child alone: a reload frees it here */
     int64_t t_ms;
     uint64_t ticket;
 };
@@ -63,10 +62,12 @@ static void pack_samples(const struct rule_sample *samples, size_t n, struct str
     }
 }
 
-/* In the child. */
+/* In the child. A reload while the question waited for its turn has freed the rule that was asked
+ * for; the ticket finds what it has become. */
 static int evaluate(const void *input, int fd) {
     const struct question *question = input;
     const struct alerting *alerting = question->alerting;
+    const struct rule *rule = rules_submitted(alerting->rules, question->ticket);
     struct arena arena = {0};
     struct eval_result result;
     struct rule_sample *samples;
@@ -76,9 +77,11 @@ static int evaluate(const void *input, int fd) {
         .start_ms = question->t_ms,
         .subquery_step_ms = question->subquery_step_ms,
     };
+    if (rule == NULL) {
+        return 0;
+    }
     const uint64_t begin_usec = loop_cpu_usec();
-    int r = promql_eval(&question->rule->expr, alerting->options.store, &options, &arena, &result,
-                        &err);
+    int r = promql_eval(&rule->expr, alerting->options.store, &options, &arena, &result, &err);
     if (r != 0) {
         const char *why = result.message != NULL ? result.message : err.text;
         worker_write(fd, why, strlen(why));
@@ -151,7 +154,6 @@ static void submit(void *userdata, const struct rule *rule, int64_t t_ms, uint64
     *question = (struct question){
         .alerting = alerting,
         .subquery_step_ms = alerting->subquery_step_ms,
-        .rule = rule,
         .t_ms = t_ms,
         .ticket = ticket,
     };

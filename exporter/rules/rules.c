@@ -145,6 +145,16 @@ void rules_start(struct rules *rules, int64_t now_ms) {
     }
 }
 
+const struct rule *rules_submitted(const struct rules *rules, uint64_t ticket) {
+    for (size_t i = 0; ticket != 0 && i < rules->n_groups; i++) {
+        const struct group_state *group = rules->groups[i];
+        if (group->ticket == ticket) {
+            return group->states[group->at].rule;
+        }
+    }
+    return NULL;
+}
+
 void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sample *samples,
                      size_t n_samples, const struct rule_cost *cost, const struct error *err) {
     for (size_t i = 0; i < rules->n_groups; i++) {

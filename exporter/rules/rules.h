@@ -30,8 +30,9 @@ struct rules_options {
     bool (*has_metric)(void *userdata, const char *target, struct str metric);
     /* The state has changed in a way that should be on disk soon. */
     void (*state_changed)(void *userdata);
-    /* Evaluates elsewhere; exactly one rules_evaluated() answers, never from inside. NULL: all in
-     * the loop, whatever it takes. */
+    /* Evaluates elsewhere; exactly one rules_evaluated() answers, never from inside. The rule is
+     * there until rules_set(): whoever begins later asks rules_submitted(). NULL: all in the loop,
+     * whatever it takes. */
     void (*submit)(void *userdata, const struct rule *rule, int64_t t_ms, uint64_t ticket);
     void *userdata;
 };
@@ -69,6 +70,10 @@ int64_t rules_run(struct rules *rules, int64_t now_ms);
 /* Evaluates a whole group at a time of the caller's, whatever its slots are; for tests of rules. No
  * submit(), and later than the time before. */
 void rules_run_group(struct rules *rules, size_t group, int64_t t_ms);
+
+/* The rule that a ticket of submit() stands for, in the set that is there now; NULL when nobody
+ * waits for it any more. */
+const struct rule *rules_submitted(const struct rules *rules, uint64_t ticket);
 
 /* The answer to submit(). rows are the result's samples, or err says why there are none. */
 struct rule_sample {

@@ -158,6 +158,27 @@ static void what_is_cheap_again_comes_back_into_the_loop(void **state) {
     world_deinit(&world);
 }
 
+#define HEAVY "  - {alert: Large, expr: 'count_over_time(vector(1)[300000s:1s]) > 0'}\n"
+
+/* What is evaluated elsewhere may begin long after it was submitted. */
+static void a_rule_that_waits_is_found_after_a_reload(void **state) {
+    struct world world;
+    world_init(&world, &(struct rules_options){.submit = submit});
+    world_load(&world, GROUP(HEAVY));
+    rules_start(world.rules, world.now_ms);
+    world_slot(&world);
+    const struct rule *before = rules_submitted(world.rules, asked.ticket);
+    assert_true(str_is(before->name, "Large"));
+    world_load(&world, GROUP(HEAVY) "- name: other\n  rules:\n  - {record: r, expr: 1}\n");
+    const struct rule *after = rules_submitted(world.rules, asked.ticket);
+    assert_non_null(after);
+    assert_ptr_equal(after, rules_rule(world.rules, 0, 0).rule); /* of the set that is there */
+    world_load(&world, GROUP("  - {record: r, expr: 1}\n"));
+    assert_null(rules_submitted(world.rules, asked.ticket));
+    assert_null(rules_submitted(world.rules, 0));
+    world_deinit(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_too_large_for_the_loop_is_submitted),
@@ -166,6 +187,7 @@ int main(void) {
         cmocka_unit_test(an_answer_counts_once),
         cmocka_unit_test(an_answer_after_a_reload_is_nobodys),
         cmocka_unit_test(what_is_cheap_again_comes_back_into_the_loop),
+        cmocka_unit_test(a_rule_that_waits_is_found_after_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
