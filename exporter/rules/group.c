@@ -3,7 +3,9 @@
 /* A group's life: its source in the store, its rules, and what goes over to its next version. */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
+#include "base/pack.h"
 #include "rules/private.h"
 
 /* ---- which metrics it reads ---- */
@@ -49,29 +51,74 @@ static uint64_t salt_of(const struct rule_group *group, const struct rule *rule)
     return salt;
 }
 
+/* ---- which rule is which ---- */
+
+void rule_pack_labels(const struct rule *rule, struct strbuf *out) {
+    for (size_t i = 0; i < rule->n_labels; i++) {
+        pack_str(out, rule->labels[i].name);
+        pack_str(out, rule->labels[i].text);
+    }
+}
+
+uint64_t rule_identity(enum rule_kind kind, struct str name, struct str labels) {
+    struct strbuf text = {0};
+    pack_u64(&text, (uint64_t)kind);
+    pack_str(&text, name);
+    pack_str(&text, labels);
+    uint64_t identity = hash_stable(strbuf_view(&text));
+    strbuf_deinit(&text);
+    return identity;
+}
+
+static int compare_keys(const struct rule_state *a, const struct rule_state *b) {
+    if (a->identity != b->identity) {
+        return a->identity < b->identity ? -1 : 1;
+    }
+    return (a->place > b->place) - (a->place < b->place);
+}
+
+static int compare_states(const void *a, const void *b) {
+    return compare_keys(*(struct rule_state *const *)a, *(struct rule_state *const *)b);
+}
+
 /* Rules are the same to their alerts and series when name and labels are; of several equal ones the
- * n-th follows the n-th. */
-static bool is_same_rule(const struct rule *a, const struct rule *b) {
-    if (a->kind != b->kind || !str_equal(a->name, b->name) || a->n_labels != b->n_labels) {
-        return false;
+ * n-th follows the n-th. There may be thousands, so nobody compares each with each. */
+static void identify_rules(struct group_state *group) {
+    size_t n = group->group->n_rules;
+    struct strbuf labels = {0};
+    group->sorted = mem_array(n + 1, sizeof(struct rule_state *));
+    for (size_t i = 0; i < n; i++) {
+        struct rule_state *state = &group->states[i];
+        const struct rule *rule = &group->group->rules[i];
+        strbuf_clear(&labels);
+        rule_pack_labels(rule, &labels);
+        state->identity = rule_identity(rule->kind, rule->name, strbuf_view(&labels));
+        state->place = i; /* for the order */
+        group->sorted[i] = state;
     }
-    for (size_t i = 0; i < a->n_labels; i++) {
-        if (!str_equal(a->labels[i].name, b->labels[i].name) ||
-            !str_equal(a->labels[i].text, b->labels[i].text)) {
-            return false;
-        }
+    strbuf_deinit(&labels);
+    if (n > 0) {
+        qsort(group->sorted, n, sizeof(struct rule_state *), compare_states);
     }
-    return true;
+    for (size_t i = 0; i < n; i++) {
+        bool again = i > 0 && group->sorted[i]->identity == group->sorted[i - 1]->identity;
+        group->sorted[i]->place = again ? group->sorted[i - 1]->place + 1 : 0;
+    }
+}
+
+struct rule_state *group_find_rule(const struct group_state *group, uint64_t identity,
+                                   uint64_t place, struct str name) {
+    const struct rule_state wanted = {.identity = identity, .place = place};
+    const struct rule_state *key = &wanted;
+    struct rule_state **found = bsearch(&key, group->sorted, group->group->n_rules,
+                                        sizeof(struct rule_state *), compare_states);
+    return found != NULL && str_equal((*found)->rule->name, name) ? *found : NULL;
 }
 
 /* The state of the same rule in the older version of the group, or NULL. */
-static struct rule_state *find_old(struct group_state *old, const struct rule *rule) {
-    for (size_t i = 0; old != NULL && i < old->group->n_rules; i++) {
-        if (old->states[i].feed != NULL && is_same_rule(rule, old->states[i].rule)) {
-            return &old->states[i];
-        }
-    }
-    return NULL;
+static struct rule_state *find_old(struct group_state *old, const struct rule_state *state) {
+    return old != NULL ? group_find_rule(old, state->identity, state->place, state->rule->name)
+                       : NULL;
 }
 
 /* What they borrow from a rule comes from this one now. */
@@ -87,7 +134,7 @@ static void rule_init(struct group_state *group, size_t index, struct group_stat
     struct rule_state *state = &group->states[index];
     state->rule = &group->group->rules[index];
     state->salt = salt_of(group->group, state->rule);
-    struct rule_state *before = find_old(old, state->rule);
+    struct rule_state *before = find_old(old, state);
     if (before == NULL) {
         state->feed = store_feed_new(group->source, "rule");
         return;
@@ -139,6 +186,7 @@ struct group_state *group_new(struct rules *rules, const struct rule_group *grou
         state->source = source_new(rules->options.store, group);
     }
     state->states = mem_array(group->n_rules + 1, sizeof(*state->states));
+    identify_rules(state);
     for (size_t i = 0; i < group->n_rules; i++) {
         rule_init(state, i, old);
     }
@@ -190,6 +238,7 @@ struct group_state *group_free(struct group_state *group, int64_t t_ms) {
         store_source_free(group->rules->options.store, group->source, t_ms);
     }
     free(group->states);
+    free(group->sorted);
     free(group->names);
     free(group);
     return NULL;

@@ -8,6 +8,8 @@
 
 struct rule_state {
     const struct rule *rule; /* borrowed from the set */
+    uint64_t identity;       /* of its kind, name and labels within the group; stable */
+    uint64_t place;          /* among rules of the same identity, which begin with 0 */
     struct store_feed *feed; /* what it recorded, or its ALERTS */
     struct batch batch;
     struct alert_list alerts;
@@ -27,9 +29,10 @@ struct group_state {
     const struct rule_group *group; /* borrowed from the set */
     struct store_source *source;
     struct rule_state *states;
-    int64_t next_ms; /* the next slot */
-    int64_t slot_ms; /* of the last evaluation by the clock */
-    int64_t t_ms;    /* of the evaluation that runs or ran last; strictly increasing */
+    struct rule_state **sorted; /* the same by identity and place */
+    int64_t next_ms;            /* the next slot */
+    int64_t slot_ms;            /* of the last evaluation by the clock */
+    int64_t t_ms;               /* of the evaluation that runs or ran last; strictly increasing */
     bool running;
     size_t at;       /* the rule that is next */
     uint64_t ticket; /* of the evaluation elsewhere; 0: none */
@@ -53,6 +56,8 @@ struct rules {
     struct rule_set *set; /* NULL: none yet */
     struct group_state **groups;
     size_t n_groups;
+    struct str *recorded; /* names that rules of the set record, sorted */
+    size_t n_recorded;
     size_t turn; /* the group that is looked at first */
     bool started;
     int64_t start_ms;
@@ -74,6 +79,14 @@ struct group_state *group_free(struct group_state *group, int64_t t_ms);
 
 /* The same group in a new set. */
 void group_rebase(struct group_state *group, const struct rule_group *same);
+
+/* Labels of a rule as bytes; alone they tell rules of one name apart (a warning and a critical
+ * one). */
+void rule_pack_labels(const struct rule *rule, struct strbuf *out);
+uint64_t rule_identity(enum rule_kind kind, struct str name, struct str labels);
+/* Return: NULL when the group has no such rule. */
+struct rule_state *group_find_rule(const struct group_state *group, uint64_t identity,
+                                   uint64_t place, struct str name);
 
 /* ---- evaluate.c ---- */
 

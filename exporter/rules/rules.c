@@ -48,6 +48,7 @@ struct rules *rules_free(struct rules *rules) {
             group_free(rules->groups[i], GROUP_NO_TIME);
         }
         free(rules->groups);
+        free(rules->recorded);
         rule_set_free(rules->set);
         arena_deinit(&rules->arena);
         free(rules);
@@ -178,19 +179,31 @@ void rules_evaluated(struct rules *rules, uint64_t ticket, const struct rule_sam
 
 /* ---- news ---- */
 
-static bool is_recorded(const struct rules *rules, struct str name) {
-    if (str_is(name, "ALERTS") || str_is(name, "ALERTS_FOR_STATE")) {
-        return true;
-    }
+static int compare_names(const void *a, const void *b) {
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static void note_recorded(struct rules *rules) {
+    free(rules->recorded);
+    rules->recorded = mem_array(rules->set->n_rules + 1, sizeof(*rules->recorded));
+    rules->n_recorded = 0;
     for (size_t i = 0; i < rules->set->n_groups; i++) {
         const struct rule_group *group = &rules->set->groups[i];
         for (size_t k = 0; k < group->n_rules; k++) {
-            if (group->rules[k].kind == RULE_RECORD && str_equal(group->rules[k].name, name)) {
-                return true;
+            if (group->rules[k].kind == RULE_RECORD) {
+                rules->recorded[rules->n_recorded++] = group->rules[k].name;
             }
         }
     }
-    return false;
+    if (rules->n_recorded > 0) {
+        qsort(rules->recorded, rules->n_recorded, sizeof(*rules->recorded), compare_names);
+    }
+}
+
+static bool is_recorded(const struct rules *rules, struct str name) {
+    return str_is(name, "ALERTS") || str_is(name, "ALERTS_FOR_STATE") ||
+           bsearch(&name, rules->recorded, rules->n_recorded, sizeof(*rules->recorded),
+                   compare_names) != NULL;
 }
 
 static bool may_read(const struct group_state *group, const char *target) {
@@ -267,6 +280,7 @@ void rules_set(struct rules *rules, struct rule_set *set, int64_t now_ms) {
     rules->groups = groups;
     rules->n_groups = set->n_groups;
     rules->set = set;
+    note_recorded(rules);
     rules->turn = 0;
 }
 

@@ -9,42 +9,15 @@
 #define LEAST_RULE_BYTES  48 /* four lengths, a place and a count */
 #define LEAST_ALERT_BYTES 80
 
-/* Rules often share a name (a warning and a critical one): their labels tell them apart. */
-static void write_labels(const struct rule *rule, struct strbuf *out) {
-    for (size_t i = 0; i < rule->n_labels; i++) {
-        pack_str(out, rule->labels[i].name);
-        pack_str(out, rule->labels[i].text);
-    }
-}
-
-static bool has_identity(const struct rule *rule, struct str name, struct str labels) {
-    struct strbuf own = {0};
-    write_labels(rule, &own);
-    bool same = rule->kind == RULE_ALERT && str_equal(rule->name, name) &&
-                str_equal(strbuf_view(&own), labels);
-    strbuf_deinit(&own);
-    return same;
-}
-
-/* How many rules before this one are equal to it. */
-static uint64_t place_of(const struct rule_group *group, const struct rule *rule,
-                         struct str labels) {
-    uint64_t place = 0;
-    for (size_t i = 0; i < rule->index; i++) {
-        place += has_identity(&group->rules[i], rule->name, labels);
-    }
-    return place;
-}
-
 static void pack_rule(const struct rule_group *group, const struct rule_state *state,
                       struct strbuf *out) {
     struct strbuf labels = {0};
-    write_labels(state->rule, &labels);
+    rule_pack_labels(state->rule, &labels);
     pack_str(out, group->file);
     pack_str(out, group->name);
     pack_str(out, state->rule->name);
     pack_str(out, strbuf_view(&labels));
-    pack_u64(out, place_of(group, state->rule, strbuf_view(&labels)));
+    pack_u64(out, state->place);
     strbuf_deinit(&labels);
     pack_u64(out, state->alerts.n);
     for (size_t i = 0; i < state->alerts.n; i++) {
@@ -81,25 +54,23 @@ struct saved_rule {
     uint64_t place;
 };
 
-/* Return: NULL when there is no such rule any more. */
-static struct rule_state *find_rule(const struct rules *rules, const struct saved_rule *saved) {
+/* Return: NULL when there is no such rule any more. *group: where the last one was found, which is
+ * where the next one is, unless files have changed. */
+static struct rule_state *find_rule(const struct rules *rules, const struct saved_rule *saved,
+                                    size_t *group) {
+    uint64_t identity = rule_identity(RULE_ALERT, saved->name, saved->labels);
     for (size_t i = 0; i < rules->n_groups; i++) {
-        const struct rule_group *group = rules->groups[i]->group;
-        if (!str_equal(group->file, saved->file) || !str_equal(group->name, saved->group)) {
-            continue;
-        }
-        uint64_t before = 0;
-        for (size_t k = 0; k < group->n_rules; k++) {
-            if (has_identity(&group->rules[k], saved->name, saved->labels) &&
-                before++ == saved->place) {
-                return &rules->groups[i]->states[k];
-            }
+        size_t at = (*group + i) % rules->n_groups;
+        const struct rule_group *one = rules->groups[at]->group;
+        if (str_equal(one->file, saved->file) && str_equal(one->name, saved->group)) {
+            *group = at;
+            return group_find_rule(rules->groups[at], identity, saved->place, saved->name);
         }
     }
     return NULL;
 }
 
-static void load_rule(struct rules *rules, struct unpacker *in, int64_t away_ms) {
+static void load_rule(struct rules *rules, struct unpacker *in, int64_t away_ms, size_t *group) {
     struct saved_rule saved;
     saved.file = unpack_str(in);
     saved.group = unpack_str(in);
@@ -107,7 +78,7 @@ static void load_rule(struct rules *rules, struct unpacker *in, int64_t away_ms)
     saved.labels = unpack_str(in);
     saved.place = unpack_u64(in);
     size_t count = unpack_count(in, LEAST_ALERT_BYTES);
-    struct rule_state *state = in->bad ? NULL : find_rule(rules, &saved);
+    struct rule_state *state = in->bad ? NULL : find_rule(rules, &saved, group);
     for (size_t i = 0; !in->bad && i < count; i++) {
         struct alert *alert = alert_unpack(state != NULL ? &state->alerts : NULL,
                                            state != NULL ? state->salt : 0, in);
@@ -142,9 +113,9 @@ int rules_load(struct rules *rules, struct str state, int64_t now_ms, struct err
     }
     int64_t alive_ms = unpack_i64(&in);
     int64_t away_ms = now_ms > alive_ms ? now_ms - alive_ms : 0;
-    size_t count = unpack_count(&in, LEAST_RULE_BYTES);
+    size_t count = unpack_count(&in, LEAST_RULE_BYTES), group = 0;
     for (size_t i = 0; !in.bad && i < count; i++) {
-        load_rule(rules, &in, away_ms);
+        load_rule(rules, &in, away_ms, &group);
     }
     if (in.bad || in.rest.len > 0) {
         drop_alerts(rules);

@@ -4,6 +4,7 @@
 #include "rules_world.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/pack.h"
 
@@ -266,6 +267,34 @@ static void nothing_to_remember_is_read_again_too(void **state) {
     world_deinit(&world);
 }
 
+/* Not each rule compared with each: the loop does this while alerts change. */
+static void thousands_of_rules_are_no_burden(void **state) {
+    enum { RULES = 4000, SAVES = 10 };
+    struct strbuf text = {0}, bytes = {0};
+    struct world world;
+    strbuf_add_text(&text, "groups:\n- name: g\n  interval: 10s\n  rules:\n");
+    for (int i = 0; i < RULES; i++) {
+        strbuf_printf(&text, "  - {alert: A, expr: 1, labels: {team: t%d}, for: 1h}\n", i);
+    }
+    begin(&world, text.data);
+    clock_t before = clock();
+    for (int i = 0; i < SAVES; i++) {
+        strbuf_clear(&bytes);
+        rules_save(world.rules, world.now_ms, &bytes);
+    }
+    world_load(&world, text.data);
+    strbuf_add_text(&text, "  - {alert: B, expr: 1}\n");
+    world_load(&world, text.data);
+    restart(&world, 0, text.data);
+    assert_true(clock() - before < 3 * CLOCKS_PER_SEC); /* tens of seconds if each were */
+    for (size_t i = 0; i < RULES; i++) {
+        assert_int_equal(rule_of(&world, i).n_alerts, 1);
+    }
+    world_deinit(&world);
+    strbuf_deinit(&text);
+    strbuf_deinit(&bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(firing_alerts_stay_as_they_were),
@@ -281,6 +310,7 @@ int main(void) {
         cmocka_unit_test(bytes_of_another_version_are_refused),
         cmocka_unit_test(contents_that_do_not_add_up_are_refused),
         cmocka_unit_test(nothing_to_remember_is_read_again_too),
+        cmocka_unit_test(thousands_of_rules_are_no_burden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
