@@ -22,6 +22,8 @@
 #define SOON_USEC          USEC_PER_SEC        /* a change is on the disk after it */
 #define ALIVE_USEC         (10 * USEC_PER_SEC) /* how often the file says that we live */
 #define EVALUATION_USEC    (30 * USEC_PER_SEC) /* of an expensive rule */
+#define WORKERS            2
+#define QUEUE_USEC         (5 * 60 * USEC_PER_SEC) /* one that always times out stops no others */
 #define MOST_ANSWER_BYTES  ((size_t)64 * 1024 * 1024)
 #define LEAST_SAMPLE_BYTES 16
 
@@ -157,14 +159,13 @@ static void submit(void *userdata, const struct rule *rule, int64_t t_ms, uint64
         .t_ms = t_ms,
         .ticket = ticket,
     };
-    worker_submit(alerting->workers,
-                  &(struct worker_request){
-                      .work = evaluate,
-                      .input = question,
-                      .deadline_usec = loop_now_usec(alerting->options.loop) + EVALUATION_USEC,
-                      .done = evaluated,
-                      .userdata = question,
-                  });
+    worker_submit(alerting->workers, &(struct worker_request){
+                                         .work = evaluate,
+                                         .input = question,
+                                         .run_usec = EVALUATION_USEC,
+                                         .done = evaluated,
+                                         .userdata = question,
+                                     });
 }
 
 /* ---- state ---- */
@@ -415,9 +416,9 @@ struct alerting *alerting_new(const struct alerting_options *options) {
     struct alerting *alerting = mem_alloc(sizeof(*alerting));
     alerting->options = *options;
     alerting->workers = worker_pool_new(options->loop, &(struct worker_options){
-                                                           .max_running = 1,
+                                                           .max_running = WORKERS,
                                                            .max_queued = RULES_MOST_GROUPS,
-                                                           .queue_wait_usec = EVALUATION_USEC,
+                                                           .queue_wait_usec = QUEUE_USEC,
                                                            .max_answer_bytes = MOST_ANSWER_BYTES,
                                                        });
     alerting->disk = worker_pool_new(options->loop, &(struct worker_options){.max_running = 1});

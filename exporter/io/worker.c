@@ -330,6 +330,9 @@ static bool start_job(struct worker_job *job) {
     job->pid = pid;
     job->pool->n_queued--;
     job->pool->n_running++;
+    if (job->request.run_usec != 0) {
+        job->request.deadline_usec = loop_now_usec(job->pool->loop) + job->request.run_usec;
+    }
     watch_child(job, ends[0]);
     return true;
 }
@@ -439,7 +442,7 @@ struct worker_job *worker_submit(struct worker_pool *pool, const struct worker_r
         loop_deferred_arm(pool->deferred);
     } else if (!job->started && !job->ended) {
         uint64_t until = loop_now_usec(pool->loop) + pool->options.queue_wait_usec;
-        bool sooner = request->deadline_usec < until;
+        bool sooner = request->run_usec == 0 && request->deadline_usec < until;
         loop_timer_set(job->timer, sooner ? request->deadline_usec : until);
     }
     return job;

@@ -60,6 +60,9 @@ struct worker_request {
     const void *input; /* borrowed until done() is called */
     int shared_fd;     /* stays open in the child, borrowed until done(); 0: none */
     uint64_t deadline_usec;
+    /* Not 0: how long the child may take once it has begun, in place of the deadline. What waits
+     * for others then loses nothing by it but the wait. */
+    uint64_t run_usec;
     void (*done)(void *userdata, const struct worker_result *result);
     /* May be NULL. More of the answer is there; answer is all of it so far, borrowed until this
      * returns. Must not touch the pool or a job. Not called for what done() finds. */

@@ -416,6 +416,27 @@ static void runs_only_as_many_as_allowed_and_the_rest_in_order(void **state) {
     worker_pool_free(one);
 }
 
+static void counts_the_time_of_a_child_from_its_beginning(void **state) {
+    struct worker_pool *one = worker_pool_new(loop, &(struct worker_options){.max_running = 1});
+    struct seen first = {0}, second = {0}, third = {0};
+    struct worker_request request = {
+        .work = hang, .run_usec = 100 * USEC_PER_MSEC, .done = done, .userdata = &first};
+    (void)worker_submit(one, &request);
+    request.userdata = &second;
+    (void)worker_submit(one, &request);
+    request.userdata = &third;
+    request.work = echo;
+    request.input = "third";
+    (void)worker_submit(one, &request);
+    uint64_t began = loop_clock_usec();
+    assert_true(turn_until(loop, &third.calls, 1));
+    assert_int_equal(first.status, WORKER_TIMEOUT);
+    assert_int_equal(second.status, WORKER_TIMEOUT);
+    assert_int_equal(third.status, WORKER_OK);
+    assert_true(loop_clock_usec() - began >= 190 * USEC_PER_MSEC);
+    worker_pool_free(one);
+}
+
 static void gives_up_waiting_in_the_queue(void **state) {
     struct worker_pool *one = worker_pool_new(
         loop, &(struct worker_options){.max_running = 1, .queue_wait_usec = 20 * USEC_PER_MSEC});
@@ -698,6 +719,7 @@ int main(void) {
         TEST(gives_the_child_nothing_but_its_pipe),
         TEST(limits_the_childs_memory),
         TEST(runs_only_as_many_as_allowed_and_the_rest_in_order),
+        TEST(counts_the_time_of_a_child_from_its_beginning),
         TEST(gives_up_waiting_in_the_queue),
         TEST(cancels_what_runs_and_what_waits),
         TEST(frees_the_pool_inside_an_answer),
