@@ -219,7 +219,9 @@ static void take_sample(struct group_state *group, struct rule_state *state,
         alert = alert_list_add(&state->alerts, state->salt, found->labels, found->n_labels);
     }
     bool changed = fresh || memcmp(&alert->view.value, &found->sample->value, sizeof(double)) != 0;
-    if (changed || alert->outdated || is_volatile(rule)) {
+    bool wanted = changed || alert->outdated || is_volatile(rule);
+    /* Old texts are better than those that would say that there was no time. */
+    if (wanted && (fresh || !is_volatile(rule) || !template_queries_are_late(group->rules))) {
         make_annotations(group, rule, found->sample, alert);
         alert->outdated = false;
     }

@@ -47,6 +47,10 @@ size_t rules_samples_of(const struct eval_result *result, struct arena *arena,
     return result->n_rows;
 }
 
+bool template_queries_are_late(const struct rules *rules) {
+    return rules->texts_until_usec != 0 && rules->options.now_usec() >= rules->texts_until_usec;
+}
+
 int template_query(void *userdata, struct str expr, int64_t t_ms, struct arena *arena,
                    struct template_sample **ret, size_t *ret_count, struct error *err) {
     struct rules *rules = userdata;
@@ -57,7 +61,12 @@ int template_query(void *userdata, struct str expr, int64_t t_ms, struct arena *
         .start_ms = t_ms,
         .subquery_step_ms = rules->set->interval_ms,
         .max_samples = LOOP_MOST_SAMPLES,
+        .now_usec = rules->options.now_usec,
+        .deadline_usec = rules->texts_until_usec,
     };
+    if (template_queries_are_late(rules)) {
+        return error_say(err, -ETIME, "the queries of the rule's templates take too long");
+    }
     int r = promql_parse(expr, NULL, arena, &parsed, err);
     if (r < 0) {
         return r;
@@ -113,7 +122,10 @@ static void rule_done(struct group_state *group, struct rule_state *state, enum 
 
 void rule_take(struct group_state *group, struct rule_state *state,
                const struct rule_sample *samples, size_t n_samples) {
+    struct rules *rules = group->rules;
     struct error err = {0};
+    rules->texts_until_usec =
+        rules->options.submit != NULL ? rules->options.now_usec() + LOOP_DEADLINE_USEC : 0;
     int r = state->rule->kind == RULE_RECORD
                 ? record_samples(group, state, samples, n_samples, &err)
                 : alert_samples(group, state, samples, n_samples, &err);

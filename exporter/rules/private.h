@@ -63,7 +63,8 @@ struct rules {
     int64_t start_ms;
     int64_t history_ms; /* that rules may need */
     uint64_t tickets;
-    struct arena arena; /* of one rule's evaluation */
+    uint64_t texts_until_usec; /* queries of the templates of this evaluation; 0: as they like */
+    struct arena arena;        /* of one rule's evaluation */
 };
 
 /* ---- group.c ---- */
@@ -100,6 +101,9 @@ void rule_cost_elsewhere(struct rule_state *state, const struct rule_cost *cost)
 void rule_take(struct group_state *group, struct rule_state *state,
                const struct rule_sample *samples, size_t n_samples);
 void rule_fail(struct group_state *group, struct rule_state *state, const char *why);
+
+/* Whether the templates of this evaluation have had their time. */
+bool template_queries_are_late(const struct rules *rules);
 
 /* An instant query of a template; userdata is the rules. */
 int template_query(void *userdata, struct str expr, int64_t t_ms, struct arena *arena,

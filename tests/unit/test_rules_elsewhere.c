@@ -3,6 +3,8 @@
 /* Rules that are evaluated elsewhere: submitted once, answered once, or never. */
 #include "rules_world.h"
 
+#include <string.h>
+
 #define GROUP(rules) "groups:\n- name: g\n  interval: 10s\n  rules:\n" rules
 
 static struct {
@@ -158,6 +160,34 @@ static void what_is_cheap_again_comes_back_into_the_loop(void **state) {
     world_deinit(&world);
 }
 
+/* Each alert may ask the store, in the loop: together they have 50 ms. */
+static void templates_do_not_ask_for_ever(void **state) {
+    enum { ALERTS = 90 };
+    struct world world;
+    world_init(&world, &(struct rules_options){.submit = submit});
+    world_load(&world, GROUP("  - {alert: A, expr: m, annotations: {s: '{{ query \"n\" | first | "
+                             "value }}'}}\n"));
+    for (int i = 0; i < ALERTS; i++) {
+        char name[20];
+        snprintf(name, sizeof(name), "m{i=\"%d\"}", i);
+        append(&world, name, T0, 1);
+    }
+    append(&world, "n", T0, 7);
+    rules_start(world.rules, world.now_ms);
+    world_look_usec = 1000;
+    world_slot(&world);
+    world_look_usec = 0;
+    size_t asked_well = 0, late = 0;
+    for (size_t i = 0; i < ALERTS; i++) {
+        struct str text = rules_alert(world.rules, 0, 0, i).annotations[0].value;
+        asked_well += str_is(text, "7");
+        late += memmem(text.data, text.len, "take too long", 13) != NULL;
+    }
+    assert_in_range(asked_well, 10, 50);
+    assert_int_equal(asked_well + late, ALERTS);
+    world_deinit(&world);
+}
+
 #define HEAVY "  - {alert: Large, expr: 'count_over_time(vector(1)[300000s:1s]) > 0'}\n"
 
 /* What is evaluated elsewhere may begin long after it was submitted. */
@@ -187,6 +217,7 @@ int main(void) {
         cmocka_unit_test(an_answer_counts_once),
         cmocka_unit_test(an_answer_after_a_reload_is_nobodys),
         cmocka_unit_test(what_is_cheap_again_comes_back_into_the_loop),
+        cmocka_unit_test(templates_do_not_ask_for_ever),
         cmocka_unit_test(a_rule_that_waits_is_found_after_a_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
