@@ -36,8 +36,15 @@ static char *path_or_null(const struct key_value *value) {
     return value->given ? absolute_path(value) : NULL;
 }
 
-static int check(struct reader *reader, const struct yaml_node *map,
-                 const struct key_value *values) {
+/* libcurl takes the name as a part of a URL, and none but names there. */
+static bool fits_a_url(unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '.' || c == '_';
+}
+
+static int check(struct reader *reader, const struct key_section *section,
+                 const struct yaml_node *map, const struct key_value *values) {
+    const bool http = section == &key_section_notify_tls;
     const struct key_value *certificate = &values[TLS_KEY_CERT_FILE];
     const struct key_value *key = &values[TLS_KEY_KEY_FILE];
     const struct key_value *name = &values[TLS_KEY_SERVER_NAME];
@@ -48,9 +55,9 @@ static int check(struct reader *reader, const struct yaml_node *map,
     }
     for (size_t i = 0; i < name->text.len; i++) {
         unsigned char c = (unsigned char)name->text.data[i];
-        if (c <= ' ' || c >= 0x7f || c == '/' || c == '@') {
-            return error_set(reader->err, -EINVAL, name->at,
-                             "'server_name' must be a host name or an address");
+        if (http ? !fits_a_url(c) : c <= ' ' || c >= 0x7f || c == '/' || c == '@') {
+            return error_set(reader->err, -EINVAL, name->at, "'server_name' must be a host name%s",
+                             http ? "" : " or an address");
         }
     }
     return 0;
@@ -64,7 +71,7 @@ int config_read_tls_options(struct reader *reader, const struct key_section *sec
     }
     int r = reader_section(reader, section, map, values);
     if (r == 0) {
-        r = check(reader, map, values);
+        r = check(reader, section, map, values);
     }
     if (r < 0) {
         return r;

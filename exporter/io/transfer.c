@@ -396,15 +396,21 @@ static bool set_headers(struct transfer *transfer, const struct transfer_request
 }
 
 /* libcurl takes the name to verify from the URL: it gets server_name there, and the server gets the
- * name from the URL in its header. Such a connection is nobody else's. */
-static void rename_server(struct transfer *transfer, const char *port) {
+ * name from the URL in its header. Such a connection is nobody else's. Return: whether it is a
+ * name. */
+static bool rename_server(struct transfer *transfer, const char *port) {
     bool v6 = strchr(transfer->host, ':') != NULL;
     char *line = mem_printf(v6 ? "Host: [%s]:%s" : "Host: %s:%s", transfer->host, port);
     add_line(&transfer->headers, line);
     free(line);
-    must(curl_url_set(transfer->url, CURLUPART_HOST, transfer->tls.server_name, 0) == CURLUE_OK);
+    /* An address would be taken in place of the one that was looked up. */
+    if (transfer->tls.server_name[0] == '[' ||
+        curl_url_set(transfer->url, CURLUPART_HOST, transfer->tls.server_name, 0) != CURLUE_OK) {
+        return false;
+    }
     (void)curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
     (void)curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+    return true;
 }
 
 static void begin(struct transfer *transfer) {
@@ -429,8 +435,11 @@ static void found(void *userdata, const struct resolve_answer *answer, const str
     }
     char *host = NULL, *port = NULL;
     must(curl_url_get(transfer->url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK);
-    if (transfer->tls.server_name != NULL) {
-        rename_server(transfer, port);
+    if (transfer->tls.server_name != NULL && !rename_server(transfer, port)) {
+        curl_free(port);
+        fail(transfer, CLIENT_OURS, REASON_LOCAL, "'%.100s' is no name of a server",
+             transfer->tls.server_name);
+        return;
     }
     must(curl_url_get(transfer->url, CURLUPART_HOST, &host, 0) == CURLUE_OK);
     struct strbuf line = {0};

@@ -237,6 +237,14 @@ static void refuses_bad_requests_in_their_answers(void **state) {
     submit(seen, (struct transfer_request){.scheme = "Bearer", .credentials = "a\nb"});
     assert_true(turn_until(loop, &seen->failures, (int)ARRAY_LEN(urls) + 2));
     assert_int_equal(seen->failure.reason, REASON_LOCAL);
+    char a[] = "::1", b[] = "[::1]", c[] = "a:b";
+    char *names[] = {a, b, c};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct tls_options tls = {.enabled = true, .server_name = names[i]};
+        submit(seen, (struct transfer_request){.url = "https://127.0.0.1:1", .tls = &tls});
+        assert_true(turn_until(loop, &seen->failures, (int)(ARRAY_LEN(urls) + 3 + i)));
+        assert_int_equal(seen->failure.reason, REASON_LOCAL);
+    }
     assert_int_equal(seen->answers, 0);
 }
 
