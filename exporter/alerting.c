@@ -461,7 +461,10 @@ struct alerting *alerting_free(struct alerting *alerting) {
     }
     struct strbuf state = {0};
     struct error err = {0};
-    if (alerting->state != NULL && alerting->started) {
+    /* First: what a worker writes must not come after this, or between it. */
+    durable_file_free(alerting->state);
+    worker_pool_free(alerting->disk);
+    if (alerting->state_path != NULL && alerting->started) {
         rules_save(alerting->rules, loop_now_ms(alerting->options.loop), &state);
         if (durable_write_now(alerting->state_path, strbuf_view(&state), &err) < 0) {
             log_error("alert state: %s", err.text);
@@ -471,8 +474,6 @@ struct alerting *alerting_free(struct alerting *alerting) {
     loop_timer_free(alerting->next);
     loop_timer_free(alerting->save);
     worker_pool_free(alerting->workers);
-    durable_file_free(alerting->state);
-    worker_pool_free(alerting->disk);
     rules_free(alerting->rules);
     notifier_free(alerting->notifier);
     scrape_series_free(alerting->scrapes);

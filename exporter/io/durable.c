@@ -61,10 +61,17 @@ static int sync_folder(const char *path) {
     return r;
 }
 
+/* What stands there was left by a crash, or is written by a worker that is being killed: it keeps
+ * the old file, nobody writes into ours. */
+static int open_new(const char *temporary) {
+    (void)unlink(temporary);
+    return open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 int durable_write_now(const char *path, struct str contents, struct error *err) {
     char *temporary = mem_printf("%s.new", path);
     int r = 0;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open_new(temporary);
     if (fd < 0) {
         r = -errno;
     } else {

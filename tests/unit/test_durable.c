@@ -119,6 +119,18 @@ static void nothing_is_left_beside_it(void **state) {
     free(temporary);
 }
 
+/* As a worker that is being killed while we write for the last time. */
+static void who_still_writes_does_not_write_into_it(void **state) {
+    char *temporary = mem_printf("%s.new", path);
+    FILE *other = fopen(temporary, "we");
+    assert_non_null(other);
+    assert_int_equal(durable_write_now(path, str_of("ours"), NULL), 0);
+    fputs("the other's, which is longer", other);
+    fclose(other);
+    assert_contents("ours");
+    free(temporary);
+}
+
 static void a_failed_write_leaves_the_old_contents(void **state) {
     struct error err = {0};
     char *temporary = mem_printf("%s.new", path);
@@ -255,6 +267,7 @@ int main(void) {
         TEST(what_is_written_is_read_again),
         TEST(nobody_else_may_read_it),
         TEST(nothing_is_left_beside_it),
+        TEST(who_still_writes_does_not_write_into_it),
         TEST(a_failed_write_leaves_the_old_contents),
         TEST(a_missing_file_is_no_error_text),
         TEST(what_is_too_long_or_no_file_is_not_read),
