@@ -290,7 +290,11 @@ static struct str unescape(struct arena *arena, struct str name) {
             strbuf_add_char(&out, '_');
             continue;
         }
-        memcpy(text, code.data, code.len < sizeof(text) ? code.len : 0);
+        if (code.len >= sizeof(text)) {
+            good = false;
+            break;
+        }
+        memcpy(text, code.data, code.len);
         long number = strtol(text, &end, 16);
         good = end == text + code.len && number > 0 && number < 0x80;
         strbuf_add_char(&out, (char)number);
