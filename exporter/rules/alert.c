@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 
-#define LEAST_LABEL_BYTES 16 /* two lengths */
+#define LEAST_LABEL_BYTES 16                        /* two lengths */
+#define MOST_TIME_MS      INT64_C(4000000000000000) /* sums of two do not overflow */
 
 const char *const alert_state_names[] = {
     [ALERT_INACTIVE] = "inactive",
@@ -273,17 +274,23 @@ static size_t unpack_labels(struct unpacker *in, struct label *ret, size_t most)
     return in->bad ? 0 : count;
 }
 
+int64_t alert_unpack_time(struct unpacker *in) {
+    int64_t t_ms = unpack_i64(in);
+    in->bad |= t_ms < -MOST_TIME_MS || t_ms > MOST_TIME_MS;
+    return in->bad ? 0 : t_ms;
+}
+
 struct alert *alert_unpack(struct alert_list *list, uint64_t salt, struct unpacker *in) {
     struct label labels[2 * RULES_MOST_LABELS], annotations[RULES_MOST_LABELS];
     size_t n_labels = unpack_labels(in, labels, ARRAY_LEN(labels));
     size_t n_annotations = unpack_labels(in, annotations, ARRAY_LEN(annotations));
     struct alert_view view = {.state = (enum alert_state)unpack_u64(in)};
     view.value = unpack_double(in);
-    view.active_ms = unpack_i64(in);
-    view.fired_ms = unpack_i64(in);
-    view.resolved_ms = unpack_i64(in);
-    view.keep_firing_since_ms = unpack_i64(in);
-    int64_t sent_ms = unpack_i64(in);
+    view.active_ms = alert_unpack_time(in);
+    view.fired_ms = alert_unpack_time(in);
+    view.resolved_ms = alert_unpack_time(in);
+    view.keep_firing_since_ms = alert_unpack_time(in);
+    int64_t sent_ms = alert_unpack_time(in);
     uint64_t generation = unpack_u64(in);
     in->bad |= view.state > ALERT_FIRING;
     if (in->bad || list == NULL || alert_list_find(list, labels, n_labels) != NULL) {

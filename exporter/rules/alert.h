@@ -88,6 +88,7 @@ enum alert_action alert_step(struct alert *alert, bool holds, const struct rule 
 /* Removes alerts that were forgotten, and resolved ones after the retention. */
 void alert_list_sweep(struct alert_list *list, int64_t t_ms, int64_t retention_ms);
 
-/* For the state file. */
+/* For the state file. A time that no clock has makes the input bad. */
+int64_t alert_unpack_time(struct unpacker *in);
 void alert_pack(const struct alert *alert, struct strbuf *out);
 struct alert *alert_unpack(struct alert_list *list, uint64_t salt, struct unpacker *in);

@@ -111,7 +111,7 @@ int rules_load(struct rules *rules, struct str state, int64_t now_ms, struct err
     if (in.bad || sum != crc32c(in.rest.data, in.rest.len)) {
         return error_say(err, -EINVAL, "its checksum is wrong: it is cut short or damaged");
     }
-    int64_t alive_ms = unpack_i64(&in);
+    int64_t alive_ms = alert_unpack_time(&in);
     int64_t away_ms = now_ms > alive_ms ? now_ms - alive_ms : 0;
     size_t count = unpack_count(&in, LEAST_RULE_BYTES), group = 0;
     for (size_t i = 0; !in.bad && i < count; i++) {
