@@ -36,6 +36,7 @@ struct alerting {
     char *state_path;
     uint64_t alive_usec; /* of the last write */
     bool changed, started;
+    bool state_failing; /* as the log has it */
     struct scrape_series *scrapes;
     struct notifier *notifier;
     struct label labels[TARGET_MOST_LABELS]; /* external ones, borrowed from the configuration */
@@ -170,13 +171,32 @@ static void submit(void *userdata, const struct rule *rule, int64_t t_ms, uint64
 
 /* ---- state ---- */
 
+/* Once, not at each of the attempts that follow: they come every second. */
+static void tell_state(struct alerting *alerting, const struct error *err) {
+    bool failing = error_is_set(err);
+    if (failing && !alerting->state_failing) {
+        log_error("alert state: %s; it is tried again", err->text);
+    } else if (!failing && alerting->state_failing) {
+        log_info("alert state: it is written again");
+    }
+    alerting->state_failing = failing;
+}
+
 static void write_state(struct alerting *alerting) {
     struct strbuf state = {0};
     if (alerting->state == NULL || !alerting->started) {
         return;
     }
     rules_save(alerting->rules, loop_now_ms(alerting->options.loop), &state);
-    durable_file_write(alerting->state, &state);
+    if (state.len > MOST_STATE_BYTES) {
+        struct error err = {0};
+        error_say(&err, -EFBIG, "it has more than %zu MiB, which nobody would read again",
+                  MOST_STATE_BYTES >> 20);
+        tell_state(alerting, &err);
+        strbuf_deinit(&state);
+    } else {
+        durable_file_write(alerting->state, &state);
+    }
     alerting->changed = false;
     alerting->alive_usec = loop_now_usec(alerting->options.loop);
 }
@@ -196,9 +216,7 @@ static void state_changed(void *userdata) {
 }
 
 static void state_written(void *userdata, const struct error *err) {
-    if (error_is_set(err)) {
-        log_error("alert state: %s; it is tried again", err->text);
-    }
+    tell_state(userdata, err);
 }
 
 /* What cannot be trusted is kept beside, never used and never deleted. */

@@ -113,6 +113,25 @@ def a_missing_storage_folder_is_made_for_us_alone():
     daemon.end(0)
 
 
+def a_state_that_cannot_be_written_is_told_once():
+    rules = os.path.join(folder(), "rules.yml")
+    with open(rules, "w", encoding="utf-8") as file:
+        file.write("groups:\n- name: g\n  interval: 1s\n  rules:\n"
+                   "  - {alert: Blinks, expr: vector(time()) % 2 >= 1}\n")
+    daemon = Daemon("targets: [{name: a, type: redis, url: 'redis://127.0.0.1:1'}]\n"
+                    f"rules: {{files: ['{rules}']}}\n")
+    storage = os.path.join(daemon.folder, "storage")
+    eventually(lambda: os.path.exists(os.path.join(storage, "alerts.state")))
+    os.rename(storage, storage + ".away")
+    eventually(lambda: daemon.logged("alert state: cannot write"))
+    before = len(daemon.logged("alert 'Blinks' fires"))
+    eventually(lambda: len(daemon.logged("alert 'Blinks' fires")) > before + 1)
+    assert len(daemon.logged("alert state: cannot write")) == 1, daemon.log()
+    os.rename(storage + ".away", storage)
+    eventually(lambda: daemon.logged("alert state: it is written again"))
+    daemon.end(0)
+
+
 def a_misspelt_flag_gets_a_suggestion():
     done = run("run", "--web.listen-adress=:1")
     assert done.returncode == 1 and "--web.listen-address" in done.stderr, done
@@ -236,6 +255,7 @@ run_tests([
     a_port_in_use_says_so_and_by_whom,
     a_given_storage_folder_must_work,
     a_missing_storage_folder_is_made_for_us_alone,
+    a_state_that_cannot_be_written_is_told_once,
     a_misspelt_flag_gets_a_suggestion,
     every_command_has_help,
     check_prints_a_table_and_its_exit_code_tells,
