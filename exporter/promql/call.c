@@ -91,7 +91,10 @@ static int slide(struct eval *eval, const struct range_series *series, void *use
         window.t_ms = series->t_ms + first;
         window.values = series->values + first;
         window.n = after - first;
-        r = function->check != NULL ? function->check(eval, call->frame->expr, window.scalars) : 0;
+        r = eval_work(eval, window.n);
+        r = r == 0 && function->check != NULL
+                ? function->check(eval, call->frame->expr, window.scalars)
+                : r;
         if (r != 0) {
             return r;
         }

@@ -35,6 +35,20 @@ int eval_fail(struct eval *eval, const char *format, ...) {
     return EVAL_E_FAILED;
 }
 
+int eval_work(struct eval *eval, uint64_t samples) {
+    const struct eval_options *options = eval->options;
+    eval->work += samples;
+    if (options->deadline_usec == 0 || eval->work - eval->checked_work <= SAMPLES_PER_LOOK) {
+        return 0;
+    }
+    eval->checked_work = eval->work;
+    if (options->now_usec() > options->deadline_usec) {
+        error_say(eval->err, -ETIMEDOUT, "query timed out in expression evaluation");
+        return EVAL_E_TIMEOUT;
+    }
+    return 0;
+}
+
 int eval_spend(struct eval *eval, uint64_t samples) {
     const struct eval_options *options = eval->options;
     eval->n_samples += samples;
@@ -45,14 +59,7 @@ int eval_spend(struct eval *eval, uint64_t samples) {
                   (unsigned long long)options->max_samples);
         return EVAL_E_TOO_MANY;
     }
-    if (options->deadline_usec != 0 && eval->n_samples - eval->checked_samples > SAMPLES_PER_LOOK) {
-        eval->checked_samples = eval->n_samples;
-        if (options->now_usec() > options->deadline_usec) {
-            error_say(eval->err, -ETIMEDOUT, "query timed out in expression evaluation");
-            return EVAL_E_TIMEOUT;
-        }
-    }
-    return 0;
+    return eval_work(eval, samples);
 }
 
 static char *arena_text(struct arena *arena, const char *text) {

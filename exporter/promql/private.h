@@ -27,7 +27,8 @@ struct eval {
     struct annotation_list warnings, infos;
     struct str text;             /* of the query, for places */
     struct sample_buffer buffer; /* of the series that is being read */
-    uint64_t n_samples, checked_samples;
+    uint64_t n_samples;          /* that were read or made */
+    uint64_t work, checked_work; /* the same, each as often as it was looked at */
 };
 
 /* Rows under construction; they grow in the arena. */
@@ -43,8 +44,12 @@ struct eval_row *matrix_add(struct eval *eval, struct matrix *matrix,
 /* Sets the error. Return: EVAL_E_FAILED. */
 int eval_fail(struct eval *eval, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Counts work; every so often looks at the limits. Return: 0 or an error. */
+/* Counts samples that are read or made; looks at the limits. Return: 0 or an error. */
 int eval_spend(struct eval *eval, uint64_t samples);
+
+/* Before samples are looked at once more, as those of windows that overlap: counts for the deadline
+ * alone. Return: 0 or an error. */
+int eval_work(struct eval *eval, uint64_t samples);
 
 void annotate_warning(struct eval *eval, struct span at, const char *format, ...) PRINTF_LIKE(3, 4);
 void annotate_info(struct eval *eval, struct span at, const char *format, ...) PRINTF_LIKE(3, 4);

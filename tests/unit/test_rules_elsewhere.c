@@ -160,6 +160,21 @@ static void what_is_cheap_again_comes_back_into_the_loop(void **state) {
     world_deinit(&world);
 }
 
+/* 600 windows of 600 samples, which are few samples. */
+static void the_deadline_counts_within_windows(void **state) {
+    struct world world;
+    world_init(&world, &(struct rules_options){.submit = submit});
+    world_load(&world, GROUP("  - record: r\n    expr: max_over_time(quantile_over_time(0.5, "
+                             "vector(1)[10m:1s])[10m:1s])\n"));
+    rules_start(world.rules, world.now_ms);
+    asked.calls = 0;
+    world_look_usec = 20000;
+    world_slot(&world);
+    world_look_usec = 0;
+    assert_int_equal(asked.calls, 1);
+    world_deinit(&world);
+}
+
 /* Each alert may ask the store, in the loop: together they have 50 ms. */
 static void templates_do_not_ask_for_ever(void **state) {
     enum { ALERTS = 90 };
@@ -217,6 +232,7 @@ int main(void) {
         cmocka_unit_test(an_answer_counts_once),
         cmocka_unit_test(an_answer_after_a_reload_is_nobodys),
         cmocka_unit_test(what_is_cheap_again_comes_back_into_the_loop),
+        cmocka_unit_test(the_deadline_counts_within_windows),
         cmocka_unit_test(templates_do_not_ask_for_ever),
         cmocka_unit_test(a_rule_that_waits_is_found_after_a_reload),
     };
