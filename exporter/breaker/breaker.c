@@ -121,13 +121,20 @@ void breaker_init(struct breaker *breaker, const struct breaker_options *options
     }
 }
 
+bool breaker_tick(struct breaker *breaker, uint64_t now_usec) {
+    return breaker->state == BREAKER_OPEN && now_usec >= breaker->next_attempt_usec &&
+           apply(breaker, BREAKER_ELAPSED, now_usec, 0);
+}
+
+bool breaker_trip(struct breaker *breaker, uint64_t now_usec, double random_unit) {
+    return apply(breaker, BREAKER_TRIPPED, now_usec, random_unit);
+}
+
 enum breaker_answer breaker_allow(struct breaker *breaker, uint64_t now_usec) {
     if (breaker->state == BREAKER_OPEN && breaker->options.probe_while_open) {
         return BREAKER_TRY;
     }
-    if (breaker->state == BREAKER_OPEN && now_usec >= breaker->next_attempt_usec) {
-        apply(breaker, BREAKER_ELAPSED, now_usec, 0);
-    }
+    (void)breaker_tick(breaker, now_usec);
     switch (breaker->state) {
     case BREAKER_OPEN:
     case BREAKER_FORCED_OPEN:

@@ -99,6 +99,12 @@ enum breaker_answer breaker_allow(struct breaker *breaker, uint64_t now_usec);
 bool breaker_success(struct breaker *breaker, uint64_t now_usec);
 bool breaker_failure(struct breaker *breaker, uint64_t now_usec, double random_unit);
 
+/* Opens it, whatever was counted: for conditions that the caller judges. */
+bool breaker_trip(struct breaker *breaker, uint64_t now_usec, double random_unit);
+
+/* The timeout of an open one may be over although nobody asks. Return: true at the change. */
+bool breaker_tick(struct breaker *breaker, uint64_t now_usec);
+
 /* An operator's event: FORCE_OPEN, FORCE_CLOSED, DISABLE, LIFT. Return: true at a change. */
 bool breaker_order(struct breaker *breaker, enum breaker_event event, uint64_t now_usec);
 
