@@ -20,7 +20,8 @@ struct call_window {
     struct call_counts sum; /* of all buckets */
 };
 
-/* Covers window_usec: the newest bucket is still filling, so it sees between 11/12 and all of it. */
+/* Covers window_usec: the newest bucket is still filling, so it sees between 11/12 and all of it.
+ */
 void call_window_init(struct call_window *window, uint64_t window_usec);
 
 /* Time may stand still; when it goes back, calls count for the newest bucket. */

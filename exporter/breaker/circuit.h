@@ -33,9 +33,9 @@ struct circuit_policy {
     double failure_rate, slow_rate; /* of the calls in the window, 0 to 1 */
     uint64_t slow_call_usec;
     uint64_t window_usec;
-    unsigned minimum_calls; /* rates of fewer calls say nothing */
-    double utilisation;     /* of a pool, 0 to 1 */
-    unsigned waiting;       /* clients that wait for it */
+    unsigned minimum_calls;     /* rates of fewer calls say nothing */
+    double utilisation;         /* of a pool, 0 to 1 */
+    unsigned waiting;           /* clients that wait for it */
     uint64_t minimum_wait_usec; /* who waits less does not count; 0: whoever waits */
     unsigned rounds;            /* so many samples with pressure in a row; 0: 1 */
     double close_utilisation;   /* a sample below it, without waiting clients, is a success */
@@ -49,7 +49,7 @@ struct circuit_policy {
 extern const struct circuit_policy circuit_policy_default;
 
 struct circuit_pressure {
-    double utilisation;    /* NAN: unknown */
+    double utilisation; /* NAN: unknown */
     unsigned waiting;
     uint64_t longest_wait_usec;
 };

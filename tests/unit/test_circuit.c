@@ -65,7 +65,8 @@ static void half_of_enough_calls_open_it(void **state) {
         now = calls(&circuit, 1, false, 0, now);
     }
     now = calls(&circuit, 1, false, 0, now);
-    expect(&circuit, BREAKER_CLOSED, CIRCUIT_NO_REASON); /* 4 of 9: too few calls, too few failures */
+    expect(&circuit, BREAKER_CLOSED,
+           CIRCUIT_NO_REASON); /* 4 of 9: too few calls, too few failures */
     calls(&circuit, 1, true, 0, now);
     expect(&circuit, BREAKER_OPEN, CIRCUIT_FAILURE_RATE); /* 5 of 10 */
 }
@@ -108,9 +109,9 @@ struct pressure_case {
 
 static void pressure_opens_at_its_limits(void **state) {
     static const struct pressure_case cases[] = {
-        {0.849, 4, 0, CIRCUIT_NO_REASON}, {0.85, 0, 0, CIRCUIT_UTILISATION},
-        {1.0, 0, 0, CIRCUIT_UTILISATION}, {0.1, 5, 2 * USEC_PER_SEC, CIRCUIT_WAITING},
-        {0.1, 5, 0, CIRCUIT_NO_REASON},   {NAN, 0, 0, CIRCUIT_NO_REASON},
+        {0.849, 4, 0, CIRCUIT_NO_REASON},        {0.85, 0, 0, CIRCUIT_UTILISATION},
+        {1.0, 0, 0, CIRCUIT_UTILISATION},        {0.1, 5, 2 * USEC_PER_SEC, CIRCUIT_WAITING},
+        {0.1, 5, 0, CIRCUIT_NO_REASON},          {NAN, 0, 0, CIRCUIT_NO_REASON},
         {NAN, 9, USEC_PER_SEC, CIRCUIT_WAITING},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -179,7 +180,7 @@ static void exactly_the_fraction_passes_while_half_open(void **state) {
     static const struct {
         double fraction;
         unsigned of, pass;
-    } cases[] = {{0.5, 1000, 500}, {0.1, 1000, 100},   {1, 10, 10},
+    } cases[] = {{0.5, 1000, 500}, {0.1, 1000, 100},  {1, 10, 10},
                  {0, 1000, 0},     {0.25, 1001, 251}, {0.333333, 999999, 333333}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct circuit_policy policy = circuit_policy_default;
