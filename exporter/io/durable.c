@@ -42,8 +42,7 @@ static int write_all(int fd, struct str contents) {
     return 0;
 }
 
-/* The folder's entry is part of the file's being there. */
-static int sync_folder(const char *path) {
+int durable_sync_folder(const char *path) {
     char *folder = mem_strdup(path);
     char *slash = strrchr(folder, '/');
     if (slash == NULL) {
@@ -89,7 +88,7 @@ int durable_write_now(const char *path, struct str contents, struct error *err) 
             unlink(temporary);
         }
     }
-    r = r == 0 ? sync_folder(path) : r;
+    r = r == 0 ? durable_sync_folder(path) : r;
     free(temporary);
     return r == 0 ? 0 : error_say(err, r, "cannot write '%s': %s", path, strerror(-r));
 }

@@ -45,3 +45,7 @@ int durable_read_now(const char *path, size_t most, struct strbuf *ret, struct e
 /* Renames a file that cannot be trusted to PATH.bad-N so that it is kept and not read again.
  * Return: 0 or negative errno with *err; ret_new_name has room for PATH_MAX bytes. */
 int durable_set_aside(const char *path, char *ret_new_name, struct error *err);
+
+/* Brings the folder's entry of a file to the disk, which is part of the file's being there; blocks.
+ * Return: 0 or negative errno. */
+int durable_sync_folder(const char *path);
