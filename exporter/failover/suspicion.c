@@ -13,8 +13,7 @@ static void clear(struct suspicion *suspicion) {
 }
 
 static void count(struct suspicion *suspicion, enum client_end kind, uint64_t now_usec) {
-    bool anew = suspicion->count == 0 ||
-                (kind == CLIENT_GONE && suspicion->kind == CLIENT_SILENT);
+    bool anew = suspicion->count == 0 || (kind == CLIENT_GONE && suspicion->kind == CLIENT_SILENT);
     if (suspicion->first_usec == 0) {
         suspicion->first_usec = now_usec;
     }

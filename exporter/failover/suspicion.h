@@ -5,8 +5,8 @@
  *
  * Only failures of one kind add up. After silence a refusal begins to be counted anew: it is the
  * stronger word, and must be said often enough by itself. After a refusal silence goes on counting:
- * it is the weaker one. An answer, whatever it says, ends the suspicion; so does trouble of our own,
- * because then nothing is known. Pure. */
+ * it is the weaker one. An answer, whatever it says, ends the suspicion; so does trouble of our
+ * own, because then nothing is known. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,12 +21,12 @@ struct suspicion_options {
 
 struct suspicion {
     struct suspicion_options options;
-    enum client_end kind; /* of the failures that are counted */
-    unsigned count;       /* 0: it answers, or nothing is known */
+    enum client_end kind;        /* of the failures that are counted */
+    unsigned count;              /* 0: it answers, or nothing is known */
     uint64_t counted_since_usec; /* first of those */
-    uint64_t first_usec;  /* first failure since it answered; 0: none */
-    uint64_t answered_usec; /* last answer; 0: never */
-    bool void_;           /* the newest probe failed by ourselves */
+    uint64_t first_usec;         /* first failure since it answered; 0: none */
+    uint64_t answered_usec;      /* last answer; 0: never */
+    bool void_;                  /* the newest probe failed by ourselves */
 };
 
 void suspicion_init(struct suspicion *suspicion, const struct suspicion_options *options);

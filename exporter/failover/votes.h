@@ -3,7 +3,8 @@
 /* What replicas and witnesses say of a primary that fails us. Pure.
  *
  * A vote counts only from a replica that streamed directly from this primary when the primary last
- * answered us, and has lost it since. One that still hears it is a veto, whatever the others say. */
+ * answered us, and has lost it since. One that still hears it is a veto, whatever the others say.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -14,8 +15,8 @@
 
 /* What a replica says of its receiver. */
 enum receiver_state {
-    RECEIVER_UNKNOWN,   /* the right to see it is missing */
-    RECEIVER_NONE,      /* there is none, or it does not stream */
+    RECEIVER_UNKNOWN, /* the right to see it is missing */
+    RECEIVER_NONE,    /* there is none, or it does not stream */
     RECEIVER_STREAMING,
 };
 
@@ -27,14 +28,14 @@ enum sender {
 };
 
 struct replica_word {
-    bool reachable;              /* it answered within the last interval */
+    bool reachable; /* it answered within the last interval */
     enum receiver_state receiver;
-    enum sender sender;          /* the last one that was seen */
-    uint64_t message_age_usec;   /* of the primary's last message, by the replica's own clock */
-    uint64_t age_limit_usec;     /* above it silence means something; 0: never */
-    bool age_grows;              /* it was larger at the poll before than that one's, too */
-    uint64_t streamed_usec;      /* our time when it was last seen streaming; 0: never */
-    bool shares_our_host;        /* it runs where we run, and the primary does not */
+    enum sender sender;        /* the last one that was seen */
+    uint64_t message_age_usec; /* of the primary's last message, by the replica's own clock */
+    uint64_t age_limit_usec;   /* above it silence means something; 0: never */
+    bool age_grows;            /* it was larger at the poll before than that one's, too */
+    uint64_t streamed_usec;    /* our time when it was last seen streaming; 0: never */
+    bool shares_our_host;      /* it runs where we run, and the primary does not */
 };
 
 struct witness_word {
@@ -47,7 +48,7 @@ struct votes {
     size_t n_replicas;
     const struct witness_word *witnesses;
     size_t n_witnesses;
-    size_t quorum;                /* 0: majority of the replicas */
+    size_t quorum; /* 0: majority of the replicas */
     uint64_t primary_answered_usec, first_failure_usec, interval_usec;
     bool silent; /* the primary is silent to us, not gone */
     bool fenced; /* a fence will stand before anything else */

@@ -19,20 +19,20 @@
 #define INTERVAL (500 * USEC_PER_MSEC)
 
 struct suspicion_case {
-    const char *probes; /* a alive, g gone, k gone while a kept connection is open, s silent, o ours;
-                           one each half second */
+    const char *probes; /* a alive, g gone, k gone while a kept connection is open, s silent, o
+                           ours; one each half second */
     enum suspicion_state state; /* half a second after the last */
 };
 
 static void failures_of_one_kind_add_up(void **state) {
     static const struct suspicion_case cases[] = {
-        {"", SUSPICION_NONE},       {"a", SUSPICION_NONE},     {"g", SUSPICION_RISING},
-        {"gg", SUSPICION_RISING},   {"ggg", SUSPICION_GONE},   {"aaggg", SUSPICION_GONE},
-        {"sss", SUSPICION_SILENT},  {"ssg", SUSPICION_RISING}, {"ssgg", SUSPICION_RISING},
-        {"ssggg", SUSPICION_GONE},  {"ggs", SUSPICION_SILENT}, {"gsg", SUSPICION_RISING},
+        {"", SUSPICION_NONE},       {"a", SUSPICION_NONE},      {"g", SUSPICION_RISING},
+        {"gg", SUSPICION_RISING},   {"ggg", SUSPICION_GONE},    {"aaggg", SUSPICION_GONE},
+        {"sss", SUSPICION_SILENT},  {"ssg", SUSPICION_RISING},  {"ssgg", SUSPICION_RISING},
+        {"ssggg", SUSPICION_GONE},  {"ggs", SUSPICION_SILENT},  {"gsg", SUSPICION_RISING},
         {"ggag", SUSPICION_RISING}, {"ggog", SUSPICION_RISING}, {"ggo", SUSPICION_VOID},
-        {"gggo", SUSPICION_VOID},   {"ggga", SUSPICION_NONE},  {"kkk", SUSPICION_SILENT},
-        {"kkg", SUSPICION_RISING},  {"ggk", SUSPICION_SILENT}, {"oggg", SUSPICION_GONE},
+        {"gggo", SUSPICION_VOID},   {"ggga", SUSPICION_NONE},   {"kkk", SUSPICION_SILENT},
+        {"kkg", SUSPICION_RISING},  {"ggk", SUSPICION_SILENT},  {"oggg", SUSPICION_GONE},
         {"gggs", SUSPICION_SILENT}, {"sssg", SUSPICION_RISING},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

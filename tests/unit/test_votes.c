@@ -115,9 +115,9 @@ static void the_majority_of_all_configured_ones_decides(void **state) {
             for (size_t i = 0; i < n; i++) {
                 replicas[i].reachable = i < there;
             }
-            expect(there == 0              ? REPLICAS_UNREACHABLE
+            expect(there == 0           ? REPLICAS_UNREACHABLE
                    : there >= n / 2 + 1 ? REPLICAS_LOST
-                                           : REPLICAS_UNPROVEN);
+                                        : REPLICAS_UNPROVEN);
         }
     }
     votes.n_replicas = 3;

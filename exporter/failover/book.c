@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "failover/book.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/pack.h"
+
+#define VERSION 1
+
+enum record_kind { RECORD_DRAFT = 1, RECORD_EVENT = 2 };
+
+const char *const plan_mode_names[] = {
+    [PLAN_OBSERVE] = "observe",
+    [PLAN_MANUAL] = "manual",
+    [PLAN_AUTOMATIC] = "automatic",
+    [PLAN_SWITCHOVER] = "switchover",
+};
+
+static struct plan *plan_free(struct plan *plan) {
+    free(plan->notes);
+    arena_deinit(&plan->arena);
+    free(plan);
+    return NULL;
+}
+
+void book_deinit(struct book *book) {
+    for (size_t i = 0; i < book->n_plans; i++) {
+        plan_free(book->plans[i]);
+    }
+    free(book->plans);
+    *book = (struct book){0};
+}
+
+/* ---- writing ---- */
+
+/* In the order of the record. */
+static struct str *const *texts_of(struct plan_draft *draft, struct str *out[9]) {
+    out[0] = &draft->id;
+    out[1] = &draft->cluster;
+    out[2] = &draft->old_primary;
+    out[3] = &draft->old_address;
+    out[4] = &draft->new_primary;
+    out[5] = &draft->new_address;
+    out[6] = &draft->reason;
+    out[7] = &draft->evidence;
+    out[8] = &draft->position;
+    return out;
+}
+
+static struct str cut(struct str text) {
+    text.len = text.len > BOOK_MOST_TEXT ? BOOK_MOST_TEXT : text.len;
+    return text;
+}
+
+void book_draft(const struct plan_draft *draft, struct strbuf *out) {
+    struct plan_draft copy = *draft;
+    struct str *texts[9];
+    pack_u64(out, VERSION);
+    pack_u64(out, RECORD_DRAFT);
+    texts_of(&copy, texts);
+    for (size_t i = 0; i < 9; i++) {
+        pack_str(out, cut(*texts[i]));
+    }
+    pack_u64(out, draft->timeline);
+    pack_u64(out, draft->mode);
+    pack_i64(out, draft->drafted_ms);
+}
+
+enum step book_event(const struct plan *plan, enum step_event event, int64_t now_ms,
+                     struct str text, struct strbuf *out) {
+    pack_u64(out, VERSION);
+    pack_u64(out, RECORD_EVENT);
+    pack_str(out, plan->draft.id);
+    pack_u64(out, plan->step);
+    pack_u64(out, event);
+    pack_i64(out, now_ms);
+    pack_str(out, cut(text));
+    return step_next(plan->step, event);
+}
+
+/* ---- reading ---- */
+
+struct plan *book_find(const struct book *book, struct str id) {
+    for (size_t i = book->n_plans; i > 0; i--) {
+        if (str_equal(book->plans[i - 1]->draft.id, id)) {
+            return book->plans[i - 1];
+        }
+    }
+    return NULL;
+}
+
+static void forget_oldest_closed(struct book *book) {
+    for (size_t i = 0; i < book->n_plans && book->n_plans >= BOOK_MOST_PLANS; i++) {
+        if (step_is_end(book->plans[i]->step) && !step_is_latched(book->plans[i]->step)) {
+            plan_free(book->plans[i]);
+            memmove(&book->plans[i], &book->plans[i + 1],
+                    (book->n_plans - i - 1) * sizeof(book->plans[0]));
+            book->n_plans--;
+            return;
+        }
+    }
+}
+
+static int read_draft(struct book *book, struct unpacker *in, struct error *err) {
+    struct plan_draft draft = {0};
+    struct str *texts[9];
+    texts_of(&draft, texts);
+    for (size_t i = 0; i < 9; i++) {
+        *texts[i] = unpack_str(in);
+    }
+    draft.timeline = (uint32_t)unpack_u64(in);
+    uint64_t mode = unpack_u64(in);
+    draft.drafted_ms = unpack_i64(in);
+    if (in->bad || in->rest.len > 0 || mode >= PLAN_MODES || draft.id.len == 0) {
+        return error_say(err, -EINVAL, "a plan that cannot be read");
+    }
+    if (book_find(book, draft.id) != NULL) {
+        return error_say(err, -EINVAL, "plan '%.*s' is there twice", (int)draft.id.len,
+                         draft.id.data);
+    }
+    forget_oldest_closed(book);
+    struct plan *plan = mem_alloc(sizeof(*plan));
+    plan->draft = draft;
+    plan->draft.mode = (enum plan_mode)mode;
+    texts_of(&plan->draft, texts);
+    for (size_t i = 0; i < 9; i++) {
+        *texts[i] = arena_dup(&plan->arena, *texts[i]);
+    }
+    book->plans = mem_grow(book->plans, book->n_plans, &book->capacity, sizeof(book->plans[0]));
+    book->plans[book->n_plans++] = plan;
+    return 0;
+}
+
+static int read_event(struct book *book, struct unpacker *in, struct error *err) {
+    struct str id = unpack_str(in);
+    uint64_t step = unpack_u64(in), event = unpack_u64(in);
+    int64_t t_ms = unpack_i64(in);
+    struct str text = unpack_str(in);
+    if (in->bad || in->rest.len > 0 || step >= STEPS || event >= STEP_EVENTS) {
+        return error_say(err, -EINVAL, "an event that cannot be read");
+    }
+    struct plan *plan = book_find(book, id);
+    if (plan == NULL) {
+        return error_say(err, -EINVAL, "an event of plan '%.*s', which is not there", (int)id.len,
+                         id.data);
+    }
+    if (plan->step != (enum step)step) {
+        return error_say(err, -EINVAL, "plan '%.*s' stands at '%s', and an event is of '%s'",
+                         (int)id.len, id.data, step_names[plan->step], step_names[step]);
+    }
+    plan->notes =
+        mem_grow(plan->notes, plan->n_notes, &plan->notes_capacity, sizeof(plan->notes[0]));
+    plan->notes[plan->n_notes++] =
+        (struct plan_note){plan->step, (enum step_event)event, t_ms, arena_dup(&plan->arena, text)};
+    plan->step = step_next(plan->step, (enum step_event)event);
+    if (step_is_end(plan->step) && plan->ended_ms == 0) {
+        plan->ended_ms = t_ms;
+    }
+    return 0;
+}
+
+int book_read(struct book *book, struct str record, struct error *err) {
+    struct unpacker in = {record, false};
+    uint64_t version = unpack_u64(&in), kind = unpack_u64(&in);
+    if (in.bad || version != VERSION) {
+        return error_say(err, -EINVAL, "a record of another version");
+    }
+    switch (kind) {
+    case RECORD_DRAFT:
+        return read_draft(book, &in, err);
+    case RECORD_EVENT:
+        return read_event(book, &in, err);
+    default:
+        return error_say(err, -EINVAL, "a record of an unknown kind");
+    }
+}
+
+/* ---- questions ---- */
+
+struct plan *book_interrupted(struct book *book, int64_t now_ms, struct strbuf *out) {
+    for (size_t i = 0; i < book->n_plans; i++) {
+        struct plan *plan = book->plans[i];
+        if (!step_is_end(plan->step)) {
+            book_event(plan, STEP_RESTARTED, now_ms, str_of("the monitor was restarted"), out);
+            return plan;
+        }
+    }
+    return NULL;
+}
+
+struct plan *book_blocking(const struct book *book, struct str cluster) {
+    for (size_t i = book->n_plans; i > 0; i--) {
+        struct plan *plan = book->plans[i - 1];
+        if (str_equal(plan->draft.cluster, cluster) &&
+            (!step_is_end(plan->step) || step_is_latched(plan->step))) {
+            return plan;
+        }
+    }
+    return NULL;
+}
+
+bool plan_may_have_promoted(const struct plan *plan) {
+    for (size_t i = 0; i < plan->n_notes; i++) {
+        if (plan->notes[i].step == STEP_PROMOTE) {
+            return true;
+        }
+    }
+    return plan->step == STEP_PROMOTE;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The failovers of all clusters as the journal tells them: plans, where each stands, what happened
+ * when. Pure: records go in as bytes and come out as bytes, the owner keeps them on the disk
+ * (io/record_log) and enters a step only when its record is there.
+ *
+ * A plan is written as a whole when it is drafted; after that each record is one event of it. What
+ * the book holds is what all records say, in their order: reading them again gives the same book.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "failover/steps.h"
+
+#define BOOK_MOST_PLANS 1000 /* the oldest that are closed go first */
+#define BOOK_MOST_TEXT  ((size_t)64 * 1024)
+
+enum plan_mode { PLAN_OBSERVE, PLAN_MANUAL, PLAN_AUTOMATIC, PLAN_SWITCHOVER, PLAN_MODES };
+extern const char *const plan_mode_names[];
+
+/* Everything that is known when it is drafted. */
+struct plan_draft {
+    struct str id, cluster;
+    struct str old_primary, old_address, new_primary, new_address;
+    struct str reason;   /* the verdict, in words */
+    struct str evidence; /* who said what */
+    struct str position; /* as the server writes it: 0/3000148 */
+    uint32_t timeline;
+    enum plan_mode mode;
+    int64_t drafted_ms;
+};
+
+struct plan_note {
+    enum step step; /* in which it happened */
+    enum step_event event;
+    int64_t t_ms;
+    struct str text; /* why, or the output of a hook; may be empty */
+};
+
+struct plan {
+    struct plan_draft draft;
+    enum step step;   /* where it stands now */
+    int64_t ended_ms; /* 0: not yet */
+    struct plan_note *notes;
+    size_t n_notes, notes_capacity;
+    struct arena arena; /* of all texts */
+};
+
+struct book {
+    struct plan **plans; /* oldest first */
+    size_t n_plans, capacity;
+};
+
+void book_deinit(struct book *book);
+
+/* One record as it was read. Return: 0, or -EINVAL with *err: it is of another version, names a
+ * plan that is not there, or says what cannot have happened. */
+int book_read(struct book *book, struct str record, struct error *err);
+
+/* After all were read: what was under way when the monitor ended. Adds the record for the next of
+ * such plans to out. Return: it, or NULL when there is none. */
+struct plan *book_interrupted(struct book *book, int64_t now_ms, struct strbuf *out);
+
+/* Adds the record of a new plan to out; the book has it when the record was read (book_read()). */
+void book_draft(const struct plan_draft *draft, struct strbuf *out);
+
+/* Adds the record of an event of a plan to out. Return: the step that it will lead to. */
+enum step book_event(const struct plan *plan, enum step_event event, int64_t now_ms,
+                     struct str text, struct strbuf *out);
+
+struct plan *book_find(const struct book *book, struct str id);
+
+/* The plan of a cluster that is under way, or must be acknowledged first; or NULL. */
+struct plan *book_blocking(const struct book *book, struct str cluster);
+
+/* Whether a promotion of the plan was begun, so that nobody else may ever be promoted for it. */
+bool plan_may_have_promoted(const struct plan *plan);
