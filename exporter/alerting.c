@@ -422,6 +422,10 @@ void alerting_apply(struct alerting *alerting, struct rule_set *set, const struc
     run_soon(alerting);
 }
 
+const char *alerting_alertmanager(const struct alerting *alerting, size_t index) {
+    return notifier_alertmanager(alerting->notifier, index);
+}
+
 void alerting_collect(const struct alerting *alerting, struct batch *batch) {
     notifier_collect(alerting->notifier, batch);
 }

@@ -49,5 +49,8 @@ void alerting_self_made(struct alerting *alerting, const struct store_source *se
 
 const struct rules *alerting_rules(const struct alerting *alerting);
 
+/* URL of the API of one of the Alertmanagers that are told; behind the last one NULL. */
+const char *alerting_alertmanager(const struct alerting *alerting, size_t index);
+
 /* Metrics about rules, alerts and who was told of them. */
 void alerting_collect(const struct alerting *alerting, struct batch *batch);

@@ -574,6 +574,11 @@ static size_t external_labels(void *userdata, const struct target_label **ret) {
     return app->config.n_labels;
 }
 
+static const char *alertmanager(void *userdata, size_t index) {
+    const struct app *app = userdata;
+    return alerting_alertmanager(app->alerting, index);
+}
+
 static bool knows_parameter(void *userdata, struct str name) {
     const struct app *app = userdata;
     return thresholds_know(app->thresholds, name);
@@ -606,6 +611,7 @@ static int build_web(struct app *app, struct error *err) {
                 .change_parameter = change_parameter,
                 .refresh_self = refresh_self,
                 .external_labels = external_labels,
+                .alertmanager = alertmanager,
                 .userdata = app,
             },
     };

@@ -34,6 +34,7 @@ struct alertmanager {
     char *url;   /* of the API */
     char *base;  /* as the options have it */
     char *shown; /* as in labels and the log */
+    char *shown_api;
     size_t max_queued, max_batch;
     struct entry *oldest, *newest; /* what waits */
     struct hash_map by_id;         /* the same */
@@ -314,6 +315,7 @@ struct alertmanager *alertmanager_new(const struct alertmanager_options *options
                     .max_usec = LONGEST_WAIT_USEC,
                     .jitter = WAIT_JITTER},
     };
+    am->shown_api = shown_url(am->url);
     am->sending = mem_array(am->max_batch, sizeof(*am->sending));
     am->deferred = loop_deferred_new(am->loop, go_on, am);
     am->timer = loop_timer_new(am->loop, go_on, am);
@@ -338,6 +340,7 @@ struct alertmanager *alertmanager_free(struct alertmanager *am) {
     free(am->sending);
     mem_free_secret(am->url);
     free(am->shown);
+    free(am->shown_api);
     mem_free_secret(am->base);
     free(am);
     return NULL;
@@ -345,6 +348,10 @@ struct alertmanager *alertmanager_free(struct alertmanager *am) {
 
 void alertmanager_configure(struct alertmanager *am, const struct http_options *http) {
     am->http = http;
+}
+
+const char *alertmanager_shown(const struct alertmanager *am) {
+    return am->shown_api;
 }
 
 const char *alertmanager_url(const struct alertmanager *am) {

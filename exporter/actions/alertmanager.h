@@ -43,6 +43,9 @@ DEFINE_CLEANUP(struct alertmanager, alertmanager_free);
 void alertmanager_configure(struct alertmanager *alertmanager, const struct http_options *http);
 const char *alertmanager_url(const struct alertmanager *alertmanager);
 
+/* URL of the API without credentials. */
+const char *alertmanager_shown(const struct alertmanager *alertmanager);
+
 /* Takes a reference to the note; it leaves from the next turn of the loop on. */
 void alertmanager_notify(struct alertmanager *alertmanager, const struct alert_note *note);
 

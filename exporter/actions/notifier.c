@@ -129,6 +129,11 @@ size_t notifier_queued(const struct notifier *notifier) {
     return queued;
 }
 
+const char *notifier_alertmanager(const struct notifier *notifier, size_t index) {
+    return index < notifier->n_alertmanagers ? alertmanager_shown(notifier->alertmanagers[index])
+                                             : NULL;
+}
+
 void notifier_collect(const struct notifier *notifier, struct batch *batch) {
     for (size_t i = 0; i < notifier->n_alertmanagers; i++) {
         alertmanager_collect(notifier->alertmanagers[i], batch);

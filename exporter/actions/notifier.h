@@ -47,5 +47,8 @@ void notifier_event(struct notifier *notifier, const struct alert_event *event);
 /* Alerts and notifications that wait or are under way, to whomever. */
 size_t notifier_queued(const struct notifier *notifier);
 
+/* URL of the API of one of the Alertmanagers, without credentials; behind the last one NULL. */
+const char *notifier_alertmanager(const struct notifier *notifier, size_t index);
+
 /* dbvitals_notifications_*. */
 void notifier_collect(const struct notifier *notifier, struct batch *batch);

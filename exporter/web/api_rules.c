@@ -362,9 +362,24 @@ void api_alerts(struct web *web, const struct web_request *request, struct web_a
 }
 
 void api_alertmanagers(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    const struct web_actions *actions = &web->sources.actions;
+    struct json_writer json = {.out = &ret->text};
+    const char *url;
     ret->status = 200;
     ret->content_type = "application/json";
     api_write_head(&ret->text);
-    strbuf_add_text(&ret->text, "{\"activeAlertmanagers\":[],\"droppedAlertmanagers\":[]}");
+    json_object_begin(&json, NULL);
+    json_list_begin(&json, "activeAlertmanagers");
+    for (size_t i = 0; actions->alertmanager != NULL &&
+                       (url = actions->alertmanager(actions->userdata, i)) != NULL;
+         i++) {
+        json_object_begin(&json, NULL);
+        json_text(&json, "url", url);
+        json_object_end(&json);
+    }
+    json_list_end(&json);
+    json_list_begin(&json, "droppedAlertmanagers");
+    json_list_end(&json);
+    json_object_end(&json);
     api_write_tail(&ret->text, NULL, NULL);
 }

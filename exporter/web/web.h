@@ -74,6 +74,9 @@ struct web_actions {
     /* The labels that tell this daemon from others (global.labels). NULL: it has none.
      * Return: how many. */
     size_t (*external_labels)(void *userdata, const struct target_label **ret);
+    /* URL of the API of the Alertmanager with this index, without credentials; behind the last one
+     * NULL. NULL: there are none. */
+    const char *(*alertmanager)(void *userdata, size_t index);
     void *userdata;
 };
 

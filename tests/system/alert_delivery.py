@@ -3,6 +3,7 @@
 """What Alertmanagers see of alerts while the daemon is killed and while one of them hangs."""
 import contextlib
 import datetime
+import json
 import os
 import signal
 import threading
@@ -93,6 +94,11 @@ def redis_returns():
     sandbox.control("start", "redis")
     eventually(lambda: not any(told(m, n) for m in managers for n in ("Gone", "GoneWindow", "Waiting")),
                what="all is over")
+
+
+def the_api_names_who_is_told():
+    found = json.loads(daemon.get("/api/v1/alertmanagers").body)["data"]["activeAlertmanagers"]
+    assert [m["url"] for m in found] == [m.url + "/api/v2/alerts" for m in managers], found
 
 
 def a_firing_alert_survives_a_crash():
@@ -194,6 +200,7 @@ def a_hung_alertmanager_holds_nobody_up():
 
 
 run_tests([
+    the_api_names_who_is_told,
     a_firing_alert_survives_a_crash,
     what_ended_meanwhile_ends_after_the_window,
     what_was_pending_goes_on_without_the_time_away,

@@ -321,6 +321,21 @@ static void a_full_queue_is_503(void **state) {
     }
 }
 
+static const char *two_alertmanagers(void *userdata, size_t index) {
+    static const char *const urls[] = {"http://a:9093/api/v2/alerts", "https://b/am/api/v2/alerts"};
+    return index < ARRAY_LEN(urls) ? urls[index] : NULL;
+}
+
+static void alertmanagers_are_those_that_are_told(void **state) {
+    struct web_fixture *f = *state;
+    f->sources.actions.alertmanager = two_alertmanagers;
+    assert_string_equal(
+        get(f, "alertmanagers"),
+        "{\"status\":\"success\",\"data\":{\"activeAlertmanagers\":[{\"url\":"
+        "\"http://a:9093/api/v2/alerts\"},{\"url\":\"https://b/am/api/v2/alerts\"}],"
+        "\"droppedAlertmanagers\":[]}}");
+}
+
 static void what_is_small_needs_no_worker(void **state) {
     struct web_fixture *f = *state;
     assert_string_equal(get(f, "alerts"), "{\"status\":\"success\",\"data\":{\"alerts\":[]}}");
@@ -470,6 +485,7 @@ int main(void) {
         TEST(what_takes_too_long_is_503),
         TEST(a_worker_ends_with_its_client),
         TEST(a_full_queue_is_503),
+        TEST(alertmanagers_are_those_that_are_told),
         TEST(what_is_small_needs_no_worker),
         TEST(rules_and_alerts_are_shown),
         TEST(rules_are_chosen),
