@@ -39,6 +39,7 @@ def run_tests(tests):
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
         name = test.__name__.replace("_", " ")
+        began = time.monotonic()
         try:
             test()
             print(f"ok {number} - {name}", flush=True)
@@ -51,6 +52,7 @@ def run_tests(tests):
             print(f"not ok {number} - {name}", flush=True)
             if isinstance(problem, KeyboardInterrupt):
                 break
+        print(f"# {time.monotonic() - began:.1f} s: {name}", flush=True)
     sys.exit(1 if failed else 0)
 
 
