@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* usage: notify [--ca FILE [--name NAME]] URL...
+/* usage: notify SECONDS [--ca FILE [--name NAME]] URL...
  *
  * Tells the Alertmanagers at these URLs what stands on stdin, a line each: "fire ID NAME" or
- * "resolve ID NAME". Ends when all have taken it (0), or after 10 seconds (1). */
+ * "resolve ID NAME". Ends when all have taken it (0), or after so many seconds (1). */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "actions/notifier.h"
@@ -47,12 +48,13 @@ int main(int argc, char **argv) {
     const struct label external = {str_of("zone"), str_of("b")};
     struct http_options alertmanagers[MOST_URLS] = {0};
     size_t count = 0;
-    bool with_ca = argc > 2 && strcmp(argv[1], "--ca") == 0;
-    bool with_name = with_ca && argc > 4 && strcmp(argv[3], "--name") == 0;
-    for (int i = with_name ? 5 : with_ca ? 3 : 1; i < argc && count < MOST_URLS; i++) {
+    uint64_t seconds = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+    bool with_ca = argc > 3 && strcmp(argv[2], "--ca") == 0;
+    bool with_name = with_ca && argc > 5 && strcmp(argv[4], "--name") == 0;
+    for (int i = with_name ? 6 : with_ca ? 4 : 2; i < argc && count < MOST_URLS; i++) {
         alertmanagers[count].url = argv[i];
-        alertmanagers[count].tls.ca_file = with_ca ? argv[2] : NULL;
-        alertmanagers[count].tls.server_name = with_name ? argv[4] : NULL;
+        alertmanagers[count].tls.ca_file = with_ca ? argv[3] : NULL;
+        alertmanagers[count].tls.server_name = with_name ? argv[5] : NULL;
         alertmanagers[count++].timeout_usec = 2 * USEC_PER_SEC;
     }
     CLEANUP(notifier_freep)
@@ -67,7 +69,7 @@ int main(int argc, char **argv) {
     while (scanf("%15s %lu %63s", verb, &id, name) == 3) {
         tell(notifier, verb, id, name, loop_now_ms(loop));
     }
-    uint64_t deadline = loop_clock_usec() + 10 * USEC_PER_SEC;
+    uint64_t deadline = loop_clock_usec() + seconds * USEC_PER_SEC;
     while (notifier_queued(notifier) > 0 && loop_clock_usec() < deadline) {
         (void)loop_run_once(loop, 10 * USEC_PER_MSEC);
     }

@@ -20,9 +20,9 @@ def alerts():
     return {a["labels"]["alertname"]: a for a in alertmanager.alerts()}
 
 
-def notify(lines, *urls, options=()):
+def notify(lines, *urls, options=(), seconds=10):
     """Return: exit code, and the metrics by the URL's port and name."""
-    done = subprocess.run([NOTIFY, *options, *urls], input=lines, stdout=subprocess.PIPE,
+    done = subprocess.run([NOTIFY, str(seconds), *options, *urls], input=lines, stdout=subprocess.PIPE,
                           text=True, timeout=30, check=False)
     print("\n".join("# " + line for line in done.stdout.splitlines()))
     return done.returncode, dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
@@ -30,6 +30,10 @@ def notify(lines, *urls, options=()):
 
 def sent(metrics, to):
     return float(metrics[f'dbvitals_notifications_sent_total{{alertmanager="{to}"}}'])
+
+
+def failed(metrics, to):
+    return float(metrics[f'dbvitals_notifications_errors_total{{alertmanager="{to}"}}'])
 
 
 def a_firing_alert_arrives():
@@ -104,7 +108,7 @@ def fake(behaviour, context=None):
 def bad_neighbours_hold_nobody_up():
     fakes = [fake(b) for b in ("hang", "500", "redirect", "endless")]
     code, metrics = notify("fire 7 Seventh\n", *[f"http://127.0.0.1:{f.server_port}" for f in fakes],
-                           url)
+                           url, seconds=6)
     for made in fakes:
         made.released.set()
         assert made.requests >= 2, (made.behaviour, made.requests)
@@ -127,11 +131,13 @@ def a_certificate_must_be_of_a_trusted_authority():
     code, metrics = notify("fire 1 A\n", secure, options=["--ca", f"{place}/cert.pem"])
     assert code == 0 and sent(metrics, secure) == 1, metrics
     before = made.requests
-    code, metrics = notify("fire 1 A\n", secure)
+    code, metrics = notify("fire 1 A\n", secure, seconds=2)
     assert code == 1 and made.requests == before, "sent to an untrusted server"
+    assert failed(metrics, secure) > 1, metrics
     wrong_name = f"https://127.0.0.1:{made.server_port}"
-    code, metrics = notify("fire 1 A\n", wrong_name, options=["--ca", f"{place}/cert.pem"])
+    code, metrics = notify("fire 1 A\n", wrong_name, options=["--ca", f"{place}/cert.pem"], seconds=2)
     assert code == 1 and made.requests == before, "sent to a server of another name"
+    assert failed(metrics, wrong_name) > 1, metrics
     code, metrics = notify("fire 1 A\n", wrong_name,
                            options=["--ca", f"{place}/cert.pem", "--name", "localhost"])
     assert code == 0 and sent(metrics, wrong_name) == 1, metrics

@@ -7,6 +7,7 @@ series.  What never changes is compared byte for byte at the same times; what is
 status, type and text.  Then questions that are too heavy: they cost their askers, not the loop.
 """
 import concurrent.futures
+import functools
 import json
 import socket
 import subprocess
@@ -45,14 +46,23 @@ def promtool(address, *words):
     return done.stdout
 
 
+# Of what the questions are about: the longest look back, and a scrape on both sides of it.
+SECONDS = 8
+
+
+@functools.cache
+def begin():
+    """When both know everything."""
+    return eventually(both_know, 60, "both have the constant series")
+
+
 def settled():
-    """A time from which on both know everything, ten seconds of it."""
-    begin = eventually(lambda: first_common(), 60, "both have the constant series")
-    now = eventually(lambda: time.time() if time.time() > begin + 12 else None, 30)
+    """A time before which both know everything, for long enough."""
+    now = eventually(lambda: time.time() if time.time() > begin() + SECONDS else None, 30)
     return int(now) - 1
 
 
-def first_common():
+def both_know():
     for address in (daemon.address, peer_address):
         status, answer = 0, None
         try:
