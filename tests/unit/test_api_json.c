@@ -117,7 +117,7 @@ static void days_are_printed_as_go_does(void **state) {
 }
 
 static void the_envelope_shows_ten_annotations_of_each_kind(void **state) {
-    char texts[12][8];
+    char texts[12][16];
     char *list[12];
     for (int i = 0; i < 12; i++) {
         snprintf(texts[i], sizeof(texts[i]), "w%d", i);

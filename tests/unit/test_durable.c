@@ -206,7 +206,7 @@ static void of_several_that_wait_the_newest_is_written(void **state) {
     struct seen seen = {0};
     struct durable_file *file = open_file(&seen, path);
     for (int i = 0; i < 10; i++) {
-        char text[16];
+        char text[24];
         snprintf(text, sizeof(text), "version %d", i);
         write_text(file, text);
     }

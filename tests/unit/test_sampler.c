@@ -565,7 +565,7 @@ static void a_paused_server_may_be_replaced_while_it_drains(void **state) {
 
 static size_t count_phases(struct fixture *f, size_t n_targets) {
     struct target_options options[SCHEDULE_MOST_IN_STEP + 1];
-    char names[SCHEDULE_MOST_IN_STEP + 1][16];
+    char names[SCHEDULE_MOST_IN_STEP + 1][32];
     size_t phases = 0;
     assert_true(n_targets <= ARRAY_LEN(options));
     for (size_t i = 0; i < n_targets; i++) {

@@ -269,7 +269,7 @@ static void answer_list(struct fake_client *client, const char *const *entries) 
 static void answer_tables(struct fake_client *client, const char *database, size_t count) {
     const struct str columns[] = {str_of("datname"), str_of("relname"), str_of("seq_scan")};
     struct str *cells = mem_array(3 * count, sizeof(*cells));
-    char(*names)[16] = mem_array(count, sizeof(*names));
+    char(*names)[24] = mem_array(count, sizeof(*names));
     struct table table = {columns, cells, 3, count};
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof(names[i]), "t%zu", i);
