@@ -245,6 +245,11 @@ static void load_state(struct alerting *alerting) {
     if (r < 0 && r != -ENOENT) {
         set_state_aside(alerting->state_path, &err);
     }
+    if (r == 0) {
+        struct alert_counts counts = rules_count_alerts(alerting->rules);
+        log_info("alerts go on where they were before the restart: %zu fire, %zu are pending",
+                 counts.by_state[ALERT_FIRING], counts.by_state[ALERT_PENDING]);
+    }
     strbuf_deinit(&state);
 }
 
@@ -327,8 +332,7 @@ void alerting_self_made(struct alerting *alerting, const struct store_source *se
 
 /* ---- life ---- */
 
-struct rule_set *alerting_prepare(const struct config *config, struct error *err) {
-    struct error_list errors = {0};
+struct rule_set *alerting_read_rules(const struct config *config, struct error_list *errors) {
     struct str *names = mem_array(config->n_rule_files + 1, sizeof(*names));
     struct str *texts = mem_array(config->n_rule_files + 1, sizeof(*texts));
     for (size_t i = 0; i < config->n_rule_files; i++) {
@@ -339,7 +343,15 @@ struct rule_set *alerting_prepare(const struct config *config, struct error *err
         .interval_ms = (int64_t)(config->rules_interval_usec / USEC_PER_MSEC),
         .is_reserved = metric_is_builtin,
     };
-    struct rule_set *set = rule_set_new(names, texts, config->n_rule_files, &options, &errors);
+    struct rule_set *set = rule_set_new(names, texts, config->n_rule_files, &options, errors);
+    free(names);
+    free(texts);
+    return set;
+}
+
+struct rule_set *alerting_prepare(const struct config *config, struct error *err) {
+    struct error_list errors = {0};
+    struct rule_set *set = alerting_read_rules(config, &errors);
     for (size_t i = 0; i < errors.n; i++) {
         char text[512];
         log_error("rules: %s", error_format(&errors.errors[i], text, sizeof(text)));
@@ -349,8 +361,13 @@ struct rule_set *alerting_prepare(const struct config *config, struct error *err
         log_error("rules: and %zu more mistakes", errors.more);
     }
     error_list_deinit(&errors);
-    free(names);
-    free(texts);
+    if (set != NULL && config->n_rule_files == 0 && config->n_rule_patterns > 0) {
+        log_info("rules: no file matches '%s'%s: there are no alerts", config->rule_patterns[0],
+                 config->n_rule_patterns > 1 ? " or the other patterns of rules.files" : "");
+    } else if (set != NULL && config->n_rule_files > 0) {
+        log_info("rules: %zu in %zu groups, of %zu files", set->n_rules, set->n_groups,
+                 config->n_rule_files);
+    }
     return set;
 }
 

@@ -29,8 +29,11 @@ struct alerting *alerting_new(const struct alerting_options *options);
 struct alerting *alerting_free(struct alerting *alerting);
 DEFINE_CLEANUP(struct alerting, alerting_free);
 
-/* Reads the rule files of a configuration. Return: the set, or NULL with the first mistake in *err;
- * all of them are in the log. */
+/* Reads the rule files of a configuration. Return: the set, or NULL with all mistakes in *errors.
+ */
+struct rule_set *alerting_read_rules(const struct config *config, struct error_list *errors);
+
+/* The same. Return: the set, or NULL with the first mistake in *err; all of them are in the log. */
 struct rule_set *alerting_prepare(const struct config *config, struct error *err);
 
 /* Makes a prepared set the one that is evaluated, and keeps as much history as it needs. The

@@ -3,8 +3,10 @@
 /* dbvitals check-config: reads the configuration as the daemon would and prints what it means. */
 #include "cli/cli.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
+#include "alerting.h"
 #include "config/config.h"
 
 struct check_config_flags {
@@ -40,13 +42,32 @@ static int load(const char *file, struct config *ret, char *message, size_t size
     return r;
 }
 
+/* The rule files, as the daemon would read them. Return: exit status. */
+static int check_rules(const struct config *config) {
+    struct error_list errors = {0};
+    struct rule_set *set = alerting_read_rules(config, &errors);
+    for (size_t i = 0; i < errors.n; i++) {
+        char text[1024];
+        (void)cli_fail(error_format(&errors.errors[i], text, sizeof(text)));
+    }
+    if (errors.more > 0) {
+        char text[64];
+        (void)snprintf(text, sizeof(text), "and %zu more mistakes", errors.more);
+        (void)cli_fail(text);
+    }
+    error_list_deinit(&errors);
+    bool good = set != NULL;
+    rule_set_free(set);
+    return good ? 0 : 1;
+}
+
 int cli_check_config(int argc, char **argv) {
     struct check_config_flags flags = {0};
     int status = 0;
     if (!cli_flags(check_config_flags,
-                   "Usage: dbvitals check-config [FLAGS]\n\nChecks the configuration and prints "
-                   "it with all defaults, secrets left out.\nExits with 1 and one line on stderr "
-                   "when it cannot be used.",
+                   "Usage: dbvitals check-config [FLAGS]\n\nChecks the configuration and its rule "
+                   "files, and prints it with all defaults, secrets left out.\nExits with 1 and a "
+                   "line on stderr for each mistake when it cannot be used.",
                    offsetof(struct check_config_flags, help), argc, argv, &flags, &status)) {
         return status;
     }
@@ -59,6 +80,8 @@ int cli_check_config(int argc, char **argv) {
     bool guessed = flags.file == NULL;
     if (load(flags.file, &config, message, sizeof(message)) < 0) {
         status = cli_fail(message);
+    } else if (check_rules(&config) != 0) {
+        status = 1;
     } else {
         struct strbuf text = {0};
         strbuf_add_text(&text,

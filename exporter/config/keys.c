@@ -246,7 +246,9 @@ static void describe_type(const struct key *key, char *out, size_t size) {
             strbuf_printf(&text, "%s%s", i != 0 ? ", " : " ", key->choices[i]);
         }
     }
-    if (key->type == KEY_UNSIGNED) {
+    if (key->type == KEY_UNSIGNED && key->most == 0) {
+        strbuf_printf(&text, ", at least %llu", (unsigned long long)key->least);
+    } else if (key->type == KEY_UNSIGNED) {
         strbuf_printf(&text, ", %llu to %llu", (unsigned long long)key->least,
                       (unsigned long long)key->most);
     }

@@ -27,6 +27,20 @@ int notify_missing(struct reader *reader, const struct yaml_node *map, const cha
     return error_set(reader->err, -EINVAL, map->at, "'%s' is missing", key);
 }
 
+/* Of "host:port", "[::1]:port" or without a port. */
+static bool has_good_port(struct str authority) {
+    const char *bracket = memrchr(authority.data, ']', authority.len);
+    const char *from = bracket != NULL ? bracket : authority.data;
+    const char *end = authority.data + authority.len;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
+    uint64_t port = 1;
+    if (colon != NULL) {
+        struct str digits = {colon + 1, (size_t)(end - colon - 1)};
+        return str_to_uint64(digits, &port) && port >= 1 && port <= 65535;
+    }
+    return true;
+}
+
 /* Whether it is "SCHEME://HOST..." without spaces, user or password; first or second scheme. */
 int notify_check_url(struct reader *reader, const char *key, struct str url, struct position at,
                      const char *first, const char *second) {
@@ -45,6 +59,9 @@ int notify_check_url(struct reader *reader, const char *key, struct str url, str
                          host == 0 ? "'%s' names no host"
                                    : "'%s' holds a user or a password: they have keys of their own",
                          key);
+    }
+    if (!has_good_port((struct str){rest.data, host})) {
+        return error_set(reader->err, -EINVAL, at, "'%s' has a port that is none", key);
     }
     for (size_t i = 0; i < rest.len; i++) {
         if ((unsigned char)rest.data[i] <= ' ' || (unsigned char)rest.data[i] == 0x7f) {

@@ -65,8 +65,14 @@ static void add_step(struct strbuf *out, const struct relabel_step *step) {
 
 /* ---- channels ---- */
 
+static void add_secret_url(struct strbuf *out, const char *key,
+                           const struct channel_options *channel) {
+    bool plain = str_starts_with(str_of(channel->http.url), "http://");
+    strbuf_printf(out, "%s: \"%s" PRINTED_SECRET "\"\n", key, plain ? "http://" : "https://");
+}
+
 static void add_webhook(struct strbuf *out, const struct channel_options *channel) {
-    strbuf_add_text(out, CHANNEL_INDENT "url: \"https://" PRINTED_SECRET "\"\n");
+    add_secret_url(out, CHANNEL_INDENT "url", channel);
     if (channel->http.n_headers > 0) {
         strbuf_add_text(out, CHANNEL_INDENT "headers: {");
         for (size_t i = 0; i < channel->http.n_headers; i++) {
@@ -80,7 +86,7 @@ static void add_webhook(struct strbuf *out, const struct channel_options *channe
 }
 
 static void add_slack(struct strbuf *out, const struct channel_options *channel) {
-    strbuf_add_text(out, CHANNEL_INDENT "webhook_url: \"https://" PRINTED_SECRET "\"\n");
+    add_secret_url(out, CHANNEL_INDENT "webhook_url", channel);
     add_line(out, CHANNEL_INDENT "channel", channel->slack_channel);
     add_line(out, CHANNEL_INDENT "username", channel->slack_username);
 }

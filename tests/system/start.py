@@ -74,6 +74,21 @@ def a_bad_configuration_is_one_line_and_exit_1():
         assert re.search(wanted, done.stderr), (text[:80], done.stderr)
 
 
+def a_bad_rule_file_is_told_by_both():
+    place = folder()
+    rules = os.path.join(place, "rules.yml")
+    with open(rules, "w", encoding="utf-8") as file:
+        file.write("groups: [{name: g, rules: [{alert: A, expr: up ==}, {alert: B, expr: up + }]}]\n")
+    config = os.path.join(place, "dbvitals.yml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"targets: []\nrules: {{files: [{rules}]}}\n")
+    checked = run("check-config", f"--config.file={config}")
+    assert checked.returncode == 1 and checked.stdout == "", checked
+    assert len(re.findall(r"rules\.yml:1:\d+: ", checked.stderr)) == 2, checked.stderr
+    done = run("run", f"--config.file={config}", "--storage.path=:memory:")
+    assert done.returncode == 1 and "rules.yml:1:" in done.stderr, done
+
+
 def a_missing_file_says_so():
     done = run("run", "--config.file=/nowhere/dbvitals.yml")
     assert done.returncode == 1 and "/nowhere/dbvitals.yml" in done.stderr, done
@@ -250,6 +265,7 @@ run_tests([
     with_nothing_around_it_runs_and_is_ready,
     the_first_scrape_is_answered_at_once,
     a_bad_configuration_is_one_line_and_exit_1,
+    a_bad_rule_file_is_told_by_both,
     a_missing_file_says_so,
     a_file_of_100_megabytes_is_refused_quickly,
     a_port_in_use_says_so_and_by_whom,
