@@ -155,6 +155,7 @@ static void do_anything(struct fixture *f, struct fake_client *client, const str
     } else if (state == CLIENT_READY && chance < mood->answers) {
         answer_next(client);
     } else if (state == CLIENT_DRAINING && chance < mood->wakes && fake_next(client) == NULL) {
+        client->n_requests = 0;
         fake_drained(client);
     }
 }
