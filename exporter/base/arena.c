@@ -9,8 +9,9 @@
 
 #define FIRST_BLOCK_BYTES   ((size_t)2048)
 #define LARGEST_BLOCK_BYTES ((size_t)256 * 1024)
-/* A block above this is not kept over a reset: one large reply must not hold memory for ever. */
-#define KEPT_BLOCK_BYTES ((size_t)64 * 1024)
+/* A block above this is not kept over a reset: hundreds of targets have an arena each, and only few
+ * of them have a round at the same time. */
+#define KEPT_BLOCK_BYTES ((size_t)4 * 1024)
 
 struct arena_block {
     struct arena_block *next;

@@ -69,7 +69,7 @@ void *mem_grow(void *array, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity && array != NULL) {
         return array;
     }
-    *capacity = *capacity < 4 ? 8 : *capacity * 2;
+    *capacity = *capacity < 2 ? 4 : *capacity * 2;
     return mem_resize(array, *capacity, size);
 }
 

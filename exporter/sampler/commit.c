@@ -72,6 +72,7 @@ static void run_succeeded(struct collector_run *run, int64_t t_ms) {
     uint64_t dropped = result.over_limit + run->batch.dropped_samples;
     target->dropped_samples += dropped;
     log_dropping(run, dropped);
+    batch_deinit(&run->batch); /* until the next answer; there may be thousands of them */
     run->last_good_usec = target->round.start_usec;
     run->timed_out = false;
     backoff_reset(&run->backoff);
@@ -133,7 +134,6 @@ static bool commit_run(struct collector_run *run, int64_t t_ms) {
     return run->view.enabled && error_is_set(&run->view.failure.error);
 }
 
-/* A part's batch is given back: there may be hundreds of them. */
 static void commit_parts(struct target *target, int64_t t_ms) {
     struct collector_run *part;
     struct walk_cursor cursor = {0};
@@ -231,6 +231,17 @@ static void remember_position(struct target *target, int64_t t_ms) {
     }
 }
 
+static void commit_self(struct target *target, int64_t t_ms) {
+    const struct sampler_options *options = &target->sampler->options;
+    struct batch batch = {0};
+    target_metrics_add(target, &batch);
+    if (options->add_samples != NULL) {
+        options->add_samples(options->userdata, &target->view, &batch);
+    }
+    store_feed_commit(target->self_feed, &batch, t_ms);
+    batch_deinit(&batch);
+}
+
 void target_commit(struct target *target) {
     bool good = target->round.vital_good;
     int64_t t_ms = target->round.start_ms;
@@ -253,13 +264,7 @@ void target_commit(struct target *target) {
     if (!lag_update(&target->lag, &target->view.facts, now_ms, &target->lag_seconds)) {
         target->lag_seconds = (double)NAN;
     }
-    batch_clear(&target->self_batch);
-    target_metrics_add(target, &target->self_batch);
-    if (target->sampler->options.add_samples != NULL) {
-        target->sampler->options.add_samples(target->sampler->options.userdata, &target->view,
-                                             &target->self_batch);
-    }
-    store_feed_commit(target->self_feed, &target->self_batch, t_ms);
+    commit_self(target, t_ms);
     target->last_commit_ms = t_ms;
     store_publish(target->view.source);
 }

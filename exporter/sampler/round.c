@@ -97,8 +97,8 @@ static void run_decode(struct collector_run *run) {
     struct error err = {0};
     struct facts facts;
     int r = collector_run_decode(run, &round->arena, round->start_ms, &facts, &err);
-    if (r == -EREMOTEIO && error_is_set(&run->follow_up_failure.error)) {
-        run_failed(run, &run->follow_up_failure);
+    if (r == -EREMOTEIO && run->follow_up_failure != NULL) {
+        run_failed(run, run->follow_up_failure);
         return;
     }
     if (r < 0) {
@@ -121,8 +121,10 @@ static void follow_up_answered(void *userdata, const struct client_reply *reply,
         struct str text = str_of(failure != NULL ? failure->error.text : "no answer");
         *place = (struct tree){TREE_ERROR, arena_dup(&target->round.arena, text), 0, NULL, 0};
     }
-    if (failure != NULL && !error_is_set(&run->follow_up_failure.error)) {
-        run->follow_up_failure = *failure;
+    if (failure != NULL && run->follow_up_failure == NULL) {
+        struct client_failure *copy = arena_alloc(&target->round.arena, sizeof(*copy));
+        *copy = *failure;
+        run->follow_up_failure = copy;
     }
     /* An error is an answer; silence and the end of the connection are none. */
     bool none = failure != NULL && (failure->connection || failure->end == CLIENT_SILENT);
@@ -164,7 +166,7 @@ static size_t run_expand(struct collector_run *run) {
     run->answer.follow_ups = run->follow_ups;
     run->answer.n_follow_ups = count;
     run->open_follow_ups = count;
-    run->follow_up_failure = (struct client_failure){0};
+    run->follow_up_failure = NULL;
     run->state = RUN_EXPANDED;
     for (size_t i = 0; i < count; i++) {
         struct follow_up *follow_up = arena_alloc(&round->arena, sizeof(*follow_up));

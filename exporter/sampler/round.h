@@ -46,7 +46,8 @@ struct collector_run {
     struct answer answer;
     struct tree *follow_ups;
     size_t open_follow_ups;
-    struct client_failure follow_up_failure; /* the first one; error not set: none */
+    const struct client_failure
+        *follow_up_failure; /* the first one, in the round's arena; or NULL */
 };
 
 /* One query text that is sent once, whoever wants its answer. */

@@ -361,6 +361,9 @@ static void round_finish(struct target *target) {
     target_commit(target);
     round->active = false;
     round->client = NULL;
+    if (round->open == 0) {
+        arena_reset(&round->arena); /* nothing on its way writes there */
+    }
     walk_round_ended(target->walk);
     if (target->sampler->options.round_ended != NULL) {
         target->sampler->options.round_ended(target->sampler->options.userdata, &target->view);
@@ -683,7 +686,6 @@ struct target *target_free(struct target *target, int64_t now_ms) {
     loop_deferred_free(target->kick);
     walk_free(target->walk);
     runs_free(target);
-    batch_deinit(&target->self_batch);
     arena_deinit(&target->round.arena);
     target_options_deinit(&target->options);
     free(target);

@@ -55,7 +55,6 @@ struct target {
     struct collector_run *runs; /* of the target's kind, vital first */
     size_t n_runs;
     struct store_feed *self_feed; /* *_up, dbvitals_*, service names */
-    struct batch self_batch;
     struct summary_ring traffic;
     int64_t last_commit_ms;
     struct round round;
