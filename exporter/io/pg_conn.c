@@ -17,6 +17,7 @@
 #include "io/pg_failure.h"
 #include "io/pg_hosts.h"
 #include "io/pg_watch.h"
+#include "io/tls.h"
 
 /* Results that may still lie in libpq's buffer when a connection breaks. */
 #define MOST_RESULTS_AT_END 100000
@@ -228,6 +229,7 @@ static void become_connected(struct pg_conn *conn) {
     conn->answered = true;
     conn->io = loop_io_new(conn->loop, PQsocket(conn->handle), EPOLLIN, on_ready, conn);
     PQsetErrorVerbosity(conn->handle, PQERRORS_TERSE);
+    tls_release_buffers(PQsslStruct(conn->handle, "OpenSSL"));
     if (conn->io == NULL || PQsetnonblocking(conn->handle, 1) != 0) {
         struct client_failure failure = {
             .end = CLIENT_OURS, .reason = REASON_LOCAL, .connection = true};

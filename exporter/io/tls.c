@@ -326,3 +326,9 @@ struct tls_session *tls_session_free(struct tls_session *session) {
     }
     return NULL;
 }
+
+void tls_release_buffers(void *ssl) {
+    if (ssl != NULL) {
+        SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    }
+}

@@ -32,3 +32,7 @@ void tls_session_failure(const struct tls_session *session, struct client_failur
 bool tls_session_wants_write(const struct tls_session *session);
 
 struct tls_session *tls_session_free(struct tls_session *session);
+
+/* The connection of another library over OpenSSL (its SSL *): it holds buffers only while it reads
+ * or writes, not 32 KB between two rounds. NULL is fine. */
+void tls_release_buffers(void *ssl);
