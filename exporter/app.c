@@ -166,6 +166,7 @@ static void reload_parse(struct app *app, struct str packed) {
         return;
     }
     struct rule_set *rules = alerting_prepare(&config, &err);
+    config_drop_rule_files(&config);
     if (rules == NULL) {
         config_deinit(&config);
         reload_failed(app, err.text);
@@ -497,6 +498,7 @@ static void know_ourselves(struct app *app) {
 
 static int build_rules(struct app *app, struct error *err) {
     struct rule_set *rules = alerting_prepare(&app->config, err);
+    config_drop_rule_files(&app->config);
     if (rules == NULL) {
         return -EINVAL;
     }

@@ -60,6 +60,9 @@ struct config_rule_file {
 void config_init(struct config *config);
 void config_deinit(struct config *config);
 
+/* Forgets the texts of rule files, after the rules were made of them. */
+void config_drop_rule_files(struct config *config);
+
 /* Text of a file (and of the secret files and rule files that it names) as read before: parsing
  * touches no disk. */
 struct config_files;

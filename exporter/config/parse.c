@@ -23,6 +23,16 @@ void config_init(struct config *config) {
     };
 }
 
+void config_drop_rule_files(struct config *config) {
+    for (size_t i = 0; i < config->n_rule_files; i++) {
+        free(config->rule_files[i].path);
+        free(config->rule_files[i].text);
+    }
+    free(config->rule_files);
+    config->rule_files = NULL;
+    config->n_rule_files = 0;
+}
+
 void config_deinit(struct config *config) {
     for (size_t i = 0; i < config->n_labels; i++) {
         free(config->labels[i].name);
@@ -36,11 +46,7 @@ void config_deinit(struct config *config) {
         free(config->rule_patterns[i]);
     }
     free(config->rule_patterns);
-    for (size_t i = 0; i < config->n_rule_files; i++) {
-        free(config->rule_files[i].path);
-        free(config->rule_files[i].text);
-    }
-    free(config->rule_files);
+    config_drop_rule_files(config);
     notify_options_deinit(&config->notify);
     for (size_t i = 0; i < config->n_parameters; i++) {
         free(config->parameters[i].name);
