@@ -50,7 +50,7 @@ static void add_series(struct strbuf *out, const struct series *series, struct s
 
 static void add_own(struct strbuf *out, const struct source_family *group) {
     const struct str name = str_of(group->family->name);
-    strbuf_add_str(out, group->family->head);
+    family_add_head(group->family, out);
     for (const struct series *series = group->first; series != NULL; series = series->next) {
         add_series(out, series, name, (struct str){series->own_text, series->own_text_len},
                    (struct str){"", 0});
@@ -206,6 +206,7 @@ void page_walk_deinit(struct page_walk *walk) {
         joined_block_unref(walk->places[i].block);
     }
     free(walk->places);
+    strbuf_deinit(&walk->head);
     *walk = (struct page_walk){0};
 }
 
@@ -227,7 +228,9 @@ bool page_walk_next(struct page_walk *walk, struct str *ret) {
             }
             if (!walk->head_given) {
                 walk->head_given = true;
-                *ret = walk->family->head;
+                strbuf_clear(&walk->head);
+                family_add_head(walk->family, &walk->head);
+                *ret = strbuf_view(&walk->head);
                 return true;
             }
             const struct joined_part *part = place->part++;

@@ -66,10 +66,11 @@ static inline struct series_writer *series_writer(const struct series *series) {
     return &container_of(series->hot, struct hot_place, hot)->writer;
 }
 
-#define SLAB_PLACES 64
+/* Few, because many sources are small: a group of rules has a handful of series. */
+#define SLAB_PLACES 16
 struct hot_slab {
     char *places;  /* SLAB_PLACES; NULL while none is used */
-    uint64_t used; /* a bit each */
+    uint16_t used; /* a bit each */
 };
 
 struct store_feed {
@@ -166,6 +167,10 @@ static inline void series_text_changes(const struct series *series) {
 /* The family of that name, made if there is room. Return: NULL when there is none. */
 struct family *store_family(struct store *store, const struct batch_metric *metric);
 
+/* Its HELP and TYPE lines: made anew for each page, because hundreds of them would be held for
+ * little. */
+void family_add_head(const struct family *family, struct strbuf *out);
+
 struct family *store_find_family(const struct store *store, struct str name);
 
 /* Makes family->order right for all families. */
@@ -251,6 +256,7 @@ struct page_walk {
     struct page_walk_place *places; /* one for each source, in name order of targets */
     size_t n_places, at;
     const struct family *family, *next;
+    struct strbuf head; /* of the family */
     bool head_given;
 };
 void page_walk_init(struct page_walk *walk, struct store *store, uint64_t now_usec);

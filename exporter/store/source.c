@@ -223,7 +223,7 @@ static void fill_slab(struct store_source *source, struct hot_slab *slab) {
 
 static void take_place(struct store_source *source, struct series *series) {
     size_t at = source->free_slab;
-    while (at < source->n_slabs && source->slabs[at].used == UINT64_MAX) {
+    while (at < source->n_slabs && source->slabs[at].used == UINT16_MAX) {
         at++;
     }
     source->free_slab = at;
@@ -237,8 +237,8 @@ static void take_place(struct store_source *source, struct series *series) {
         fill_slab(source, slab);
         source->store->numbers.bytes += SLAB_PLACES * sizeof(struct series_hot);
     }
-    unsigned place = (unsigned)__builtin_ctzll(~slab->used);
-    slab->used |= UINT64_C(1) << place;
+    unsigned place = (unsigned)__builtin_ctz(~(unsigned)slab->used);
+    slab->used |= (uint16_t)(1U << place);
     series->place = (uint32_t)(at * SLAB_PLACES + place);
     series->hot = place_at(source, series->place);
     *series->hot = (struct series_hot){.t_ms = INT64_MIN};
@@ -248,7 +248,7 @@ static void take_place(struct store_source *source, struct series *series) {
 static void release_place(struct store_source *source, const struct series *series) {
     size_t at = series->place / SLAB_PLACES;
     struct hot_slab *slab = &source->slabs[at];
-    slab->used &= ~(UINT64_C(1) << series->place % SLAB_PLACES);
+    slab->used &= (uint16_t) ~(1U << series->place % SLAB_PLACES);
     if (slab->used == 0) {
         free(slab->places);
         slab->places = NULL;
@@ -317,7 +317,7 @@ void source_revive_series(struct series *series) {
     series_text_changes(series);
     store->numbers.series++;
     if (source->hidden_name == NULL && series->family->n_live++ == 0) {
-        store->head_bytes += series->family->head.len;
+        store->head_bytes += series->family->head_len;
     }
 }
 
@@ -335,7 +335,7 @@ void source_end_series(struct series *series, int64_t t_ms) {
     series_text_changes(series);
     store->numbers.series--;
     if (source->hidden_name == NULL && --series->family->n_live == 0) {
-        store->head_bytes -= series->family->head.len;
+        store->head_bytes -= series->family->head_len;
     }
     enter_stale(source, series);
 }

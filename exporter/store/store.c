@@ -68,7 +68,6 @@ static void free_family(struct family *family) {
         mem_freep(&family->name);
         mem_freep(&family->help);
     }
-    mem_freep(&family->head.data);
     for (size_t i = 0; i < N_METRIC_SUFFIXES; i++) {
         free(family->postings[i].series);
     }
@@ -111,25 +110,49 @@ struct family *store_find_family(const struct store *store, struct str name) {
                         &name);
 }
 
-/* The HELP and TYPE lines, made once: pages copy them as they are. */
-static struct str make_head(const struct family *family) {
-    struct strbuf head = {0};
-    if (family->help[0] != '\0') {
-        strbuf_printf(&head, "# HELP %s ", family->name);
-        for (const char *c = family->help; *c != '\0'; c++) {
-            if (*c == '\n') {
-                strbuf_add_text(&head, "\\n");
-            } else {
-                strbuf_add_text(&head, *c == '\\' ? "\\" : "");
-                strbuf_add_char(&head, *c);
-            }
-        }
-        strbuf_add_char(&head, '\n');
+/* A line feed and a backslash are escaped in HELP. */
+static size_t escaped_length(const char *text) {
+    size_t length = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        length += *c == '\n' || *c == '\\' ? 2 : 1;
     }
-    strbuf_printf(&head, "# TYPE %s %s\n", family->name, metric_type_names[family->type]);
-    struct str made = {.data = mem_strndup(head.data, head.len), .len = head.len};
-    strbuf_deinit(&head);
-    return made;
+    return length;
+}
+
+static void add_escaped(struct strbuf *out, const char *text) {
+    for (;;) {
+        const size_t plain = strcspn(text, "\n\\");
+        strbuf_add(out, text, plain);
+        text += plain;
+        if (*text == '\0') {
+            return;
+        }
+        strbuf_add(out, *text++ == '\n' ? "\\n" : "\\\\", 2);
+    }
+}
+
+static size_t head_length(const struct family *family) {
+    const size_t name = strlen(family->name);
+    const size_t help =
+        family->help[0] != '\0' ? strlen("# HELP  \n") + name + escaped_length(family->help) : 0;
+    return help + strlen("# TYPE  \n") + name + strlen(metric_type_names[family->type]);
+}
+
+void family_add_head(const struct family *family, struct strbuf *out) {
+    const struct str name = str_of(family->name);
+    strbuf_reserve(out, family->head_len + 1);
+    if (family->help[0] != '\0') {
+        strbuf_add_text(out, "# HELP ");
+        strbuf_add_str(out, name);
+        strbuf_add_char(out, ' ');
+        add_escaped(out, family->help);
+        strbuf_add_char(out, '\n');
+    }
+    strbuf_add_text(out, "# TYPE ");
+    strbuf_add_str(out, name);
+    strbuf_add_char(out, ' ');
+    strbuf_add_text(out, metric_type_names[family->type]);
+    strbuf_add_char(out, '\n');
 }
 
 static struct family *new_family(const struct batch_metric *metric, uint64_t hash) {
@@ -142,7 +165,7 @@ static struct family *new_family(const struct batch_metric *metric, uint64_t has
         .constant = metric->constant,
         .hash = hash,
     };
-    family->head = make_head(family);
+    family->head_len = head_length(family);
     return family;
 }
 
@@ -158,7 +181,7 @@ struct family *store_family(struct store *store, const struct batch_metric *metr
                                sizeof(struct family *));
     store->families[store->n_families++] = family;
     store->families_stale = true;
-    store->numbers.bytes += sizeof(*family) + FAMILY_OVERHEAD_BYTES + family->head.len +
+    store->numbers.bytes += sizeof(*family) + FAMILY_OVERHEAD_BYTES +
                             (family->constant ? 0 : strlen(family->name) + strlen(family->help));
     return family;
 }

@@ -44,7 +44,7 @@ struct family {
     size_t order;    /* place in name order; renumbered when a family is added */
     uint64_t hash;   /* of the name */
     size_t n_live;   /* live series, in all sources */
-    struct str head; /* its HELP and TYPE lines; owned */
+    size_t head_len; /* of its HELP and TYPE lines on pages */
     struct posting postings[N_METRIC_SUFFIXES];
 };
 
