@@ -390,18 +390,51 @@ void alerting_apply_secrets(struct alerting *alerting, const struct config *conf
     apply_delivery(alerting, config);
 }
 
-/* What rules of the set may look back, up to the most that may be kept. */
-static int64_t reach_of(const struct rule_set *set, int64_t most_ms) {
-    int64_t reach_ms = 0;
+/* How much of the past the rules of a set need, up to the most that may be kept. Most look back
+ * less than is kept anyway, and a few much further, at few metrics. */
+struct reach {
+    int64_t most_ms;   /* 0: none is kept */
+    int64_t all_ms;    /* of all metrics */
+    int64_t named_ms;  /* of these */
+    struct str *names; /* borrowed from the set */
+    size_t n_names, capacity;
+};
+
+static void note_reach(struct reach *reach, const struct rule *rule) {
+    if (rule->reach_ms <= reach->all_ms || rule->reach_ms > reach->most_ms) {
+        return;
+    }
+    reach->named_ms = rule->reach_ms > reach->named_ms ? rule->reach_ms : reach->named_ms;
+    const struct expr *selector = rule->expr.selectors;
+    for (; selector != NULL; selector = selector->selector.next) {
+        struct str name;
+        if (!expr_metric_name(selector, &name)) {
+            reach->all_ms = rule->reach_ms;
+            return;
+        }
+        reach->names =
+            mem_grow(reach->names, reach->n_names, &reach->capacity, sizeof(*reach->names));
+        reach->names[reach->n_names++] = name;
+    }
+}
+
+/* Keeps as much as the rules need. Return: how far back rules may look. */
+static int64_t keep_past(struct store *store, const struct rule_set *set,
+                         const struct config *config) {
+    struct reach reach = {
+        .all_ms = (int64_t)(config->history_usec / USEC_PER_MSEC),
+        .most_ms =
+            config->history_usec > 0 ? (int64_t)(config->history_max_usec / USEC_PER_MSEC) : 0,
+    };
     for (size_t i = 0; i < set->n_groups; i++) {
         for (size_t k = 0; k < set->groups[i].n_rules; k++) {
-            const struct rule *rule = &set->groups[i].rules[k];
-            if (rule->reach_ms > reach_ms && rule->reach_ms <= most_ms) {
-                reach_ms = rule->reach_ms;
-            }
+            note_reach(&reach, &set->groups[i].rules[k]);
         }
     }
-    return reach_ms;
+    store_set_history(store, reach.all_ms, config->history_bytes);
+    store_keep_longer(store, reach.names, reach.n_names, reach.named_ms);
+    free(reach.names);
+    return reach.named_ms > reach.all_ms ? reach.named_ms : reach.all_ms;
 }
 
 static void warn_beyond(const struct rule_set *set, int64_t history_ms) {
@@ -423,12 +456,7 @@ static void warn_beyond(const struct rule_set *set, int64_t history_ms) {
 }
 
 void alerting_apply(struct alerting *alerting, struct rule_set *set, const struct config *config) {
-    int64_t kept_ms = (int64_t)(config->history_usec / USEC_PER_MSEC);
-    if (kept_ms > 0) {
-        int64_t reach_ms = reach_of(set, (int64_t)(config->history_max_usec / USEC_PER_MSEC));
-        kept_ms = reach_ms > kept_ms ? reach_ms : kept_ms;
-    }
-    store_set_history(alerting->options.store, kept_ms, config->history_bytes);
+    const int64_t kept_ms = keep_past(alerting->options.store, set, config);
     rules_set_history(alerting->rules, kept_ms);
     warn_beyond(set, kept_ms);
     scrape_series_apply(alerting->scrapes, config->targets, config->n_targets,

@@ -53,8 +53,8 @@ static const struct key history_keys[HISTORY_KEY_COUNT] = {
     [HISTORY_RETENTION] = {"retention", KEY_DURATION, KEY_MAY_BE_ZERO, 60 * USEC_PER_SEC,
                            RARELY_MOST, .fallback = "1h",
                            .help = "How far back samples are kept; 0s keeps the newest alone, "
-                                   "and rules with windows are not evaluated. Raised by itself to "
-                                   "what the rules look back, up to 'max_retention'."},
+                                   "and rules with windows are not evaluated. Metrics that rules "
+                                   "look further back at are kept longer, up to 'max_retention'."},
     [HISTORY_MAX_RETENTION] = {"max_retention", KEY_DURATION, 0, 60 * USEC_PER_SEC, RARELY_MOST,
                                .fallback = "6h",
                                .help = "As much is kept for the rules at most: one that looks "

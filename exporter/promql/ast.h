@@ -180,6 +180,9 @@ struct expr {
 /* The node without the parentheses around it. */
 const struct expr *expr_unwrap(const struct expr *expr);
 
+/* The one metric that a selector is of. Return: false when it names none, or a pattern. */
+bool expr_metric_name(const struct expr *selector, struct str *ret);
+
 /* Line and column (bytes, both from 1) of a byte of a text. */
 struct position;
 struct position text_position(struct str text, uint32_t offset);

@@ -102,3 +102,14 @@ const struct expr *expr_unwrap(const struct expr *expr) {
     }
     return expr;
 }
+
+bool expr_metric_name(const struct expr *selector, struct str *ret) {
+    for (size_t i = 0; i < selector->selector.n_matchers; i++) {
+        const struct matcher *matcher = &selector->selector.matchers[i];
+        if (matcher->type == MATCH_EQUAL && str_is(matcher->name, "__name__")) {
+            *ret = matcher->value;
+            return true;
+        }
+    }
+    return false;
+}

@@ -12,15 +12,13 @@
 
 static void note_selector(struct group_state *group, const struct expr *selector,
                           size_t *capacity) {
-    for (size_t i = 0; i < selector->selector.n_matchers; i++) {
-        const struct matcher *matcher = &selector->selector.matchers[i];
-        if (matcher->type == MATCH_EQUAL && str_is(matcher->name, "__name__")) {
-            group->names = mem_grow(group->names, group->n_names, capacity, sizeof(*group->names));
-            group->names[group->n_names++] = matcher->value;
-            return;
-        }
+    struct str name;
+    if (!expr_metric_name(selector, &name)) {
+        group->reads_anything = true;
+        return;
     }
-    group->reads_anything = true;
+    group->names = mem_grow(group->names, group->n_names, capacity, sizeof(*group->names));
+    group->names[group->n_names++] = name;
 }
 
 static void note_names(struct group_state *group) {

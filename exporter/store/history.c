@@ -2,10 +2,11 @@
 
 /* Keeping the past: writers, blocks and what becomes of the oldest.
  *
- * A block is open while its writer adds to it, then sealed. Sealed blocks of all series stand in
- * one queue by the time of sealing, so that expiry and the limit on bytes take from its beginning;
- * within a series that is always its first block. When a series is freed its sealed blocks lose
- * their owner and leave the queue when it is their turn.
+ * A block is open while its writer adds to it, then sealed. Sealed blocks of all series stand in a
+ * queue by the time of sealing, so that expiry and the limit on bytes take from its beginning;
+ * within a series that is its first block. There are two queues: of metrics whose past is kept as
+ * long as that of most, and of those that are kept longer. When a series is freed its sealed blocks
+ * lose their owner and leave the queue when it is their turn.
  *
  * A series' blocks are walked from both ends: expiry comes from the oldest, and most questions are
  * about the newest. Each holds the numbers of its neighbours as one, by XOR; who comes from the one
@@ -150,13 +151,25 @@ static void release_block(struct history *history, uint32_t number) {
     }
 }
 
-/* Takes the oldest sealed block away from its series. */
-static void pop_sealed(struct history *history) {
-    const uint32_t number = history->oldest;
+/* A metric whose past is no longer kept as long has older blocks in the other queue: these are too
+ * old, too. */
+static void make_first(struct history *history, struct series_writer *writer, uint32_t number) {
+    while (writer->first_block != number) {
+        struct history_block *older = get_block(history, writer->first_block);
+        get_block(history, older->link)->link ^= writer->first_block;
+        writer->first_block = older->link;
+        older->owner = NULL;
+    }
+}
+
+/* Takes the oldest sealed block of a queue away from its series. */
+static void pop_sealed(struct history *history, struct block_queue *queue) {
+    const uint32_t number = queue->oldest;
     struct history_block *block = get_block(history, number);
-    history->oldest = block->next_sealed;
+    queue->oldest = block->next_sealed;
     if (block->owner != NULL) {
         struct series_writer *writer = series_writer(block->owner);
+        make_first(history, writer, number);
         writer->first_block = block->link; /* it has one neighbour at most */
         if (writer->last_block == number) {
             writer->last_block = NO_BLOCK;
@@ -167,18 +180,39 @@ static void pop_sealed(struct history *history) {
     release_block(history, number);
 }
 
-static void evict(struct history *history) {
-    history->evicted_blocks += get_block(history, history->oldest)->owner != NULL;
-    pop_sealed(history);
+/* When the oldest block of a queue begins, as far as that is still known. */
+static int64_t oldest_ms(const struct history *history, const struct block_queue *queue) {
+    if (queue->oldest == NO_BLOCK) {
+        return INT64_MAX;
+    }
+    const struct history_block *block = get_block(history, queue->oldest);
+    if (block->owner == NULL) {
+        return INT64_MIN;
+    }
+    const struct time_log *log = &block->owner->source->log;
+    const bool is_known = (int32_t)(block->first_tick - log->first) >= 0;
+    return time_log_time(log, is_known ? block->first_tick : log->first);
+}
+
+/* Return: false when there is no sealed block. */
+static bool evict(struct history *history) {
+    struct block_queue *usual = &history->queues[PAST_USUAL], *kept = &history->queues[PAST_LONG];
+    struct block_queue *queue =
+        oldest_ms(history, usual) <= oldest_ms(history, kept) ? usual : kept;
+    if (queue->oldest == NO_BLOCK) {
+        return false;
+    }
+    history->evicted_blocks += get_block(history, queue->oldest)->owner != NULL;
+    pop_sealed(history, queue);
+    return true;
 }
 
 /* Return: NO_BLOCK when the limit leaves none. */
 static uint32_t take_block(struct history *history) {
     while (!find_free(history) && !add_slab(history)) {
-        if (history->oldest == NO_BLOCK) {
+        if (!evict(history)) {
             return NO_BLOCK;
         }
-        evict(history);
     }
     struct history_slab *slab = &history->slabs[history->free_slab];
     const uint32_t number = slab->first_free;
@@ -216,16 +250,18 @@ static uint8_t *open_block(struct history *history, struct series *series) {
     return block->payload;
 }
 
-static void seal_block(struct history *history, struct series_writer *writer) {
+static void seal_block(struct history *history, const struct series *series) {
+    struct series_writer *writer = series_writer(series);
+    struct block_queue *queue = &history->queues[series->family->past];
     const uint32_t number = writer->last_block;
     struct history_block *block = get_block(history, number);
     block->n_bits = (uint16_t)chunk_end(&writer->chunk, block->payload);
-    if (history->oldest == NO_BLOCK) {
-        history->oldest = number;
+    if (queue->oldest == NO_BLOCK) {
+        queue->oldest = number;
     } else {
-        get_block(history, history->newest)->next_sealed = number;
+        get_block(history, queue->newest)->next_sealed = number;
     }
-    history->newest = number;
+    queue->newest = number;
 }
 
 static void write_sample(struct history *history, struct series *series,
@@ -249,7 +285,7 @@ static void write_sample(struct history *history, struct series *series,
             chunk_begin(&writer->chunk, sample->tick);
             break;
         case CHUNK_FULL:
-            seal_block(history, writer);
+            seal_block(history, series);
             chunk_begin(&writer->chunk, sample->tick);
             payload = NULL;
             break;
@@ -265,8 +301,9 @@ static size_t log_bytes(const struct time_log *log) {
     return log->capacity != 0 ? log->capacity * sizeof(*log->times) + LOG_OVERHEAD : 0;
 }
 
-static bool find_tick(struct history *history, struct time_log *log, int64_t t_ms,
-                      struct chunk_sample *sample) {
+static bool find_tick(struct store_source *source, int64_t t_ms, struct chunk_sample *sample) {
+    struct history *history = &source->store->history;
+    struct time_log *log = &source->log;
     const uint32_t next = log->next;
     if (next != log->first && time_log_time(log, next - 1) == t_ms) { /* all but a round's first */
         sample->tick = next - 1;
@@ -278,7 +315,7 @@ static bool find_tick(struct history *history, struct time_log *log, int64_t t_m
     }
     history->log_bytes += log_bytes(log) - bytes;
     if (log->next != next) {
-        time_log_trim(log, before(t_ms, history->retention_ms));
+        time_log_trim(log, before(t_ms, past_of_source_ms(source)));
     }
     return true;
 }
@@ -290,7 +327,7 @@ static void interrupt(struct history *history, struct series *series) {
         return;
     }
     if (has_open_block(writer) || open_block(history, series) != NULL) {
-        seal_block(history, writer);
+        seal_block(history, series);
     }
     chunk_begin(&writer->chunk, series->source->log.next - 1);
 }
@@ -299,7 +336,7 @@ void history_append(struct series *series, int64_t t_ms, uint64_t newest, uint64
     struct store_source *source = series->source;
     struct history *history = &source->store->history;
     struct chunk_sample sample = {.bits = bits};
-    if (find_tick(history, &source->log, t_ms, &sample)) {
+    if (find_tick(source, t_ms, &sample)) {
         history->samples++;
         write_sample(history, series, &sample, newest);
     } else {
@@ -335,27 +372,41 @@ void history_forget_log(struct store_source *source) {
     time_log_deinit(&source->log);
 }
 
-/* Whether all of the oldest sealed block is before its source's oldest time, or at it: that one is
- * too old already, or the source is silent. A block that stayed would keep all others. */
-static bool is_expired(const struct history *history) {
-    const struct history_block *block = get_block(history, history->oldest);
+/* Whether all of the oldest block is before its source's oldest time, or at it: that one is too old
+ * already, or the source is silent. A block that stayed would keep all others. */
+static bool is_expired(struct history *history, enum past past) {
+    const uint32_t number = history->queues[past].oldest;
+    const struct history_block *block = get_block(history, number);
     if (block->owner == NULL) {
         return true;
     }
-    const struct series_writer *writer = series_writer(block->owner);
+    const struct store_source *source = block->owner->source;
+    struct series_writer *writer = series_writer(block->owner);
+    if (past == PAST_USUAL) {
+        make_first(history, writer, number);
+    } else if (writer->first_block != number) {
+        return false; /* it has others still from when it was not kept as long */
+    }
     const uint32_t behind = block->link != NO_BLOCK ? get_block(history, block->link)->first_tick
                                                     : writer->chunk.first_tick;
-    return (int32_t)(behind - block->owner->source->log.first) <= 0;
+    const uint32_t first = past == PAST_USUAL ? source->usual_tick : source->log.first;
+    return (int32_t)(behind - first) <= 0;
 }
 
 /* Time logs and new series may have gone above it since. Blocks that are free in slabs of others
  * are no reason to take more. */
 static void keep_limit(struct history *history) {
-    while (history->oldest != NO_BLOCK &&
-           history->n_blocks * BLOCK_SIZE + history->log_bytes + history->writer_bytes >
-               history->most_bytes) {
-        evict(history);
-    }
+    while (history->n_blocks * BLOCK_SIZE + history->log_bytes + history->writer_bytes >
+               history->most_bytes &&
+           evict(history)) {}
+}
+
+/* One time before the oldest that is wanted stays, too: a late sample may stand behind it. */
+static void expire_times(struct store_source *source, int64_t now_ms) {
+    const int64_t usual_ms = before(now_ms, source->store->history.retention_ms);
+    time_log_trim(&source->log, before(now_ms, past_of_source_ms(source)));
+    source->usual_tick = time_log_after(&source->log, usual_ms);
+    source->usual_tick -= source->usual_tick != source->log.first;
 }
 
 void history_expire(struct store *store, int64_t now_ms) {
@@ -365,10 +416,13 @@ void history_expire(struct store *store, int64_t now_ms) {
     }
     struct store_source *source;
     for (size_t i = 0; (source = store_nth_source(store, i)) != NULL; i++) {
-        time_log_trim(&source->log, before(now_ms, history->retention_ms));
+        expire_times(source, now_ms);
     }
-    while (history->oldest != NO_BLOCK && is_expired(history)) {
-        pop_sealed(history);
+    for (int past = 0; past < N_PASTS; past++) {
+        struct block_queue *queue = &history->queues[past];
+        while (queue->oldest != NO_BLOCK && is_expired(history, (enum past)past)) {
+            pop_sealed(history, queue);
+        }
     }
     keep_limit(history);
 }
@@ -389,8 +443,13 @@ void store_set_history(struct store *store, int64_t retention_ms, size_t history
     struct store_source *source;
     const bool had = history->retention_ms > 0, wanted = retention_ms > 0;
     if (had && !wanted) {
-        const struct history kept = {.samples = history->samples,
-                                     .evicted_blocks = history->evicted_blocks};
+        const struct history kept = {
+            .samples = history->samples,
+            .evicted_blocks = history->evicted_blocks,
+            .long_ms = history->long_ms,
+            .long_names = history->long_names,
+            .n_long_names = history->n_long_names,
+        };
         history_deinit(history);
         *history = kept;
     }

@@ -13,8 +13,9 @@
  * one is never written again. A value that stays the same costs a counter, whole numbers the
  * difference of their differences, anything else the XOR with its predecessor.
  *
- * Limits. What is older than the retention goes, block by block; when all blocks together exceed
- * history_bytes, the oldest blocks of all series go first. */
+ * Limits. What is older than the retention goes, block by block; metrics that rules look further
+ * back at have a longer one (store_keep_longer), so that not all must be kept as long. When all
+ * blocks together exceed history_bytes, the oldest blocks of all series go first. */
 #pragma once
 
 #include <stdbool.h>
@@ -56,6 +57,11 @@ uint64_t store_series_generation(const struct store *store);
 
 /* Raises or lowers how much past is kept (0: none but the newest sample). */
 void store_set_history(struct store *store, int64_t retention_ms, size_t history_bytes);
+
+/* Keeps the past of these metrics (names of series) for so long, if that is more than all others
+ * are kept; in place of what was named before. Copies the names. */
+void store_keep_longer(struct store *store, const struct str *names, size_t n_names,
+                       int64_t retention_ms);
 
 struct history_numbers {
     size_t bytes;            /* blocks, writers and time logs */

@@ -82,16 +82,24 @@ struct store_feed {
     bool vital; /* its series are taken above the limit, too */
 };
 
+/* Sealed blocks, linked from the oldest; numbers, 0 is none. */
+struct block_queue {
+    uint32_t oldest, newest;
+};
+
 /* Blocks and their limits; see history.c. */
 struct history {
     int64_t retention_ms; /* 0: none is kept, and series have no writers */
+    int64_t long_ms;      /* of PAST_LONG, if that is more */
+    char **long_names;    /* metrics of it; owned */
+    size_t n_long_names;
     size_t most_bytes;
     struct history_slab *slabs;
     size_t n_slabs, slabs_capacity;
     struct history_region *regions; /* of the slabs that share memory */
     size_t n_regions, regions_capacity;
-    size_t free_slab;        /* none before it has a free block */
-    uint32_t oldest, newest; /* sealed blocks */
+    size_t free_slab; /* none before it has a free block */
+    struct block_queue queues[N_PASTS];
     size_t n_slabs_used, n_blocks, log_bytes, writer_bytes;
     uint64_t samples, evicted_blocks;
 };
@@ -119,6 +127,8 @@ struct store_source {
     size_t free_slab; /* none before it has a free place */
 
     struct time_log log; /* of its series' past */
+    bool has_long;       /* one of its families has PAST_LONG */
+    uint32_t usual_tick; /* where PAST_USUAL began when it expired last */
     uint64_t round;      /* counts commits */
     uint64_t generation; /* of what is visible */
     bool changed;        /* since then */
@@ -225,6 +235,14 @@ void history_forget_log(struct store_source *source);
 
 void history_expire(struct store *store, int64_t now_ms);
 void history_deinit(struct history *history);
+
+/* --- past.c --- */
+
+enum past past_of_family(const struct store *store, const char *name);
+
+/* How long the source remembers times, and what series it once had. */
+int64_t past_of_source_ms(const struct store_source *source);
+void past_free_names(struct history *history);
 
 /* --- select.c --- */
 

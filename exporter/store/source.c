@@ -352,6 +352,7 @@ static struct source_family *get_group(struct store_source *source, struct famil
     if (group == NULL) {
         group = mem_alloc(sizeof(*group));
         group->family = family;
+        source->has_long |= family->past == PAST_LONG;
         hash_map_add(&source->families, family->hash, group);
         source->sorted_stale = true;
         source->store->numbers.bytes += sizeof(*group) + SERIES_OVERHEAD_BYTES;

@@ -88,6 +88,7 @@ struct store *store_free(struct store *store) {
     cached_page_clear(&store->joined);
     hash_map_deinit(&store->families_by_name);
     free(store->families);
+    past_free_names(&store->history);
     history_deinit(&store->history);
     free(store->sources);
     free(store->hidden);
@@ -176,6 +177,7 @@ struct family *store_family(struct store *store, const struct batch_metric *metr
         return family;
     }
     family = new_family(metric, hash_bytes(name.data, name.len));
+    family->past = past_of_family(store, family->name);
     hash_map_add(&store->families_by_name, family->hash, family);
     store->families = mem_grow(store->families, store->n_families, &store->families_capacity,
                                sizeof(struct family *));
@@ -316,9 +318,9 @@ void store_publish(struct store_source *source) {
 /* A series outlives its past. */
 static void expire_source(struct store_source *source, int64_t now_ms) {
     const struct store *store = source->store;
-    const int64_t retention_ms = store->options.retention_ms > store->history.retention_ms
-                                     ? store->options.retention_ms
-                                     : store->history.retention_ms;
+    const int64_t past_ms = past_of_source_ms(source);
+    const int64_t retention_ms =
+        store->options.retention_ms > past_ms ? store->options.retention_ms : past_ms;
     const int64_t until_ms = now_ms < INT64_MIN + retention_ms ? INT64_MIN : now_ms - retention_ms;
     struct series *oldest;
     while ((oldest = source->stale_first) != NULL && oldest->hot->t_ms <= until_ms) {

@@ -36,11 +36,16 @@ struct posting {
     size_t n, capacity;
 };
 
+/* How long the past of a metric is kept: as that of most, or of those that store_keep_longer()
+ * names. */
+enum past { PAST_USUAL, PAST_LONG, N_PASTS };
+
 struct family {
     const char *name; /* owned by the store unless constant */
     const char *help;
     enum metric_type type;
     bool constant;
+    enum past past;
     size_t order;    /* place in name order; renumbered when a family is added */
     uint64_t hash;   /* of the name */
     size_t n_live;   /* live series, in all sources */

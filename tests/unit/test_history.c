@@ -206,6 +206,87 @@ static void a_stale_series_stays_as_long_as_its_past(void **state) {
     assert_int_equal(store_history_numbers(f->store).blocks, 0);
 }
 
+/* One round of two metrics, m and o. */
+static void say_both_at(struct fixture *f, int64_t t_ms, double value) {
+    batch_clear(&f->batch);
+    say(&f->batch, "m", "", value);
+    say(&f->batch, "o", "", value);
+    store_feed_commit(f->feed, &f->batch, t_ms);
+    store_expire(f->store, t_ms);
+}
+
+/* Both have all samples from some round to the newest one. Return: how many m and o have. */
+static void check_both(struct fixture *f, int newest, size_t ret_n[2]) {
+    for (size_t k = 0; k < 2; k++) {
+        const struct series *series = store_find(f->source, k == 0 ? "m" : "o", "");
+        const size_t n = series_read(series, INT64_MIN, INT64_MAX, &f->read);
+        assert_true(n > 0);
+        for (size_t i = 0; i < n; i++) {
+            const int round = newest + 1 - (int)(n - i);
+            assert_int_equal(f->read.t_ms[i], round * 1000);
+            assert_true(f->read.values[i] == round / 7.0);
+        }
+        ret_n[k] = n;
+    }
+}
+
+static void a_metric_may_be_kept_longer_than_others(void **state) {
+    struct fixture *f = *state;
+    const struct str name = str_of("m");
+    size_t n[2];
+    store_set_history(f->store, 60000, MANY_BYTES);
+    store_keep_longer(f->store, &name, 1, 600000);
+    for (int i = 0; i < 2000; i++) {
+        say_both_at(f, i * 1000, i / 7.0);
+    }
+    check_both(f, 1999, n);
+    assert_in_range(n[0], 600, 650);
+    assert_in_range(n[1], 60, 90);
+    store_keep_longer(f->store, NULL, 0, 0);
+    for (int i = 2000; i < 2200; i++) {
+        say_both_at(f, i * 1000, i / 7.0);
+    }
+    check_both(f, 2199, n);
+    assert_in_range(n[0], 60, 90);
+    assert_true(store_history_numbers(f->store).blocks < 30);
+}
+
+static void a_stale_series_of_such_a_metric_stays_as_long(void **state) {
+    struct fixture *f = *state;
+    const struct str names[] = {{"x", 1}, {"m_bucket", 8}};
+    store_keep_longer(f->store, names, ARRAY_LEN(names), 3 * HOUR_MS);
+    say_at(f, 0, 1);
+    store_feed_end(f->feed, 1000);
+    store_expire(f->store, 2 * HOUR_MS);
+    assert_int_equal(read_past(f, INT64_MIN, INT64_MAX), 2);
+    store_expire(f->store, 3 * HOUR_MS + 1000);
+    assert_null(the_series(f));
+}
+
+/* What is kept may change with each reload, also while the limit on bytes takes blocks away. */
+static void what_is_kept_longer_may_change_at_any_time(void **state) {
+    struct fixture *f = *state;
+    const struct str names[] = {{"m", 1}, {"o", 1}};
+    size_t n[2];
+    srand(1);
+    for (int i = 0; i < 30000; i++) {
+        if (rand() % 150 == 0) {
+            const size_t first = (size_t)rand() % 2;
+            store_set_history(f->store, 60000, rand() % 4 == 0 ? 24000 : MANY_BYTES);
+            store_keep_longer(f->store, names + first, (size_t)rand() % (3 - first),
+                              rand() % 2 == 0 ? 600000 : 300000);
+        }
+        say_both_at(f, i * 1000, i / 7.0);
+        if (i % 50 == 0) {
+            check_both(f, i, n);
+            assert_true(n[0] < 700 && n[1] < 700);
+        }
+    }
+    store_keep_longer(f->store, NULL, 0, 0);
+    store_expire(f->store, (int64_t)40000 * 1000);
+    assert_true(store_history_numbers(f->store).blocks <= 4);
+}
+
 static void without_a_retention_only_the_newest_sample_is_there(void **state) {
     struct fixture *f = *state;
     store_set_history(f->store, 0, 0);
@@ -558,6 +639,9 @@ int main(void) {
         TEST(what_is_older_than_the_retention_goes),
         TEST(a_silent_source_does_not_keep_the_blocks_of_others),
         TEST(a_stale_series_stays_as_long_as_its_past),
+        TEST(a_metric_may_be_kept_longer_than_others),
+        TEST(a_stale_series_of_such_a_metric_stays_as_long),
+        TEST(what_is_kept_longer_may_change_at_any_time),
         TEST(without_a_retention_only_the_newest_sample_is_there),
         TEST(history_may_begin_and_end_at_any_time),
         TEST(the_oldest_blocks_make_room),
