@@ -47,7 +47,10 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     pool = worker_pool_free(pool);
     loop = loop_free(loop);
+    char *half = mem_printf("%s.new", path); /* of a worker that was ended */
+    unlink(half);
     unlink(path);
+    free(half);
     free(path);
     return 0;
 }
