@@ -6,7 +6,7 @@ import os
 import struct
 import time
 
-from harness import Daemon, FakeServer, eventually, run_tests
+from harness import PATIENCE, Daemon, FakeServer, eventually, run_tests
 from hostile_peers import (COMPLETE, INFO, READY, SANE, PgPeer, array, be_sane, bulk, data_row,
                            error, message, notice, parameter, pgbouncer, postgres, redis,
                            row_description)
@@ -14,8 +14,8 @@ from hostile_peers import (COMPLETE, INFO, READY, SANE, PgPeer, array, be_sane, 
 ASAN = "asan" in os.environ.get("DBVITALS", "")
 MOST_MEGABYTES = 100
 SLOW_SECONDS = 0.250 if ASAN else 0.050
-# Of harm: what one round leaves behind meets the next. So many answers are timed meanwhile.
-HARM_ROUNDS, LOOKS = 2, 60
+# Of harm: what one round leaves behind meets the next. So many answers at least are timed meanwhile.
+HARM_ROUNDS, LOOKS = 2, 150
 BLOCK = b"x" * 65536
 # meson lets the C library fill what it hands out, and so use what is only set aside.
 os.environ["MALLOC_PERTURB_"] = "0"
@@ -24,7 +24,7 @@ os.environ["MALLOC_PERTURB_"] = "0"
 def config(kind, port):
     address = f'url: "redis://127.0.0.1:{port}"' if kind in ("redis", "sentinel") else \
         f'dsn: "postgresql://m:x@127.0.0.1:{port}/d?sslmode=disable"'
-    return ("global: {interval: 600ms, timeout: 500ms}\n"
+    return ("global: {interval: 1s, timeout: 800ms}\n"
             f"targets: [{{name: fake, type: {kind}, {address}}}]\n")
 
 
@@ -40,19 +40,25 @@ def suffers(kind, handle, reasons=None):
     daemon = Daemon(config(kind, server.port))
     seconds = []
 
+    def found():
+        return {p["reason"] for name in ("dbvitals_target_errors_total",
+                                         "dbvitals_collector_errors_total")
+                for p, _ in daemon.page("fake").find(name)}
+
     def harmed():
-        for _ in range(LOOKS // 3):
+        for _ in range(20):
             seconds.append(daemon.get("/healthz").seconds)
             time.sleep(0.005)
         rounds = daemon.page("fake").value("dbvitals_rounds_total") or 0
-        return rounds >= HARM_ROUNDS and len(seconds) >= LOOKS
-    eventually(harmed, what=f"{HARM_ROUNDS} rounds have ended")
+        return rounds >= HARM_ROUNDS and len(seconds) >= LOOKS and \
+            (reasons is None or found() & reasons)
+    try:
+        eventually(harmed, 2 * PATIENCE)
+    except AssertionError:
+        rounds = daemon.page("fake").value("dbvitals_rounds_total")
+        raise AssertionError(f"{rounds} rounds, found {found()}: {daemon.log()[-2000:]}") from None
     slow = sum(s > SLOW_SECONDS for s in seconds)
     assert slow <= len(seconds) // 10, f"{slow} of {len(seconds)} answers were slow"
-    found = {p["reason"] for name in ("dbvitals_target_errors_total",
-                                      "dbvitals_collector_errors_total")
-             for p, _ in daemon.page("fake").find(name)}
-    assert reasons is None or found & reasons, found
     megabytes = resident_most(daemon.process.pid)
     assert ASAN or megabytes < MOST_MEGABYTES, f"{megabytes:.0f} MB"
     be_sane(True)
