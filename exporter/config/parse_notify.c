@@ -29,14 +29,12 @@ int notify_missing(struct reader *reader, const struct yaml_node *map, const cha
 
 /* Of "host:port", "[::1]:port" or without a port. */
 static bool has_good_port(struct str authority) {
-    const char *bracket = memrchr(authority.data, ']', authority.len);
-    const char *from = bracket != NULL ? bracket : authority.data;
-    const char *end = authority.data + authority.len;
-    const char *colon = memchr(from, ':', (size_t)(end - from));
-    uint64_t port = 1;
-    if (colon != NULL) {
-        struct str digits = {colon + 1, (size_t)(end - colon - 1)};
-        return str_to_uint64(digits, &port) && port >= 1 && port <= 65535;
+    for (size_t i = authority.len; i > 0 && authority.data[i - 1] != ']'; i--) {
+        if (authority.data[i - 1] == ':') {
+            struct str digits = {authority.data + i, authority.len - i};
+            uint64_t port;
+            return str_to_uint64(digits, &port) && port >= 1 && port <= 65535;
+        }
     }
     return true;
 }
