@@ -21,11 +21,11 @@
 
 #define INTERVAL ((uint64_t)10 * USEC_PER_MSEC)
 #define TIMEOUT  ((uint64_t)8 * USEC_PER_MSEC)
-#define AGE      ((uint64_t)20 * USEC_PER_MSEC)
-#define PATIENCE ((uint64_t)10 * USEC_PER_SEC)
+#define AGE      ((uint64_t)80 * USEC_PER_MSEC)
+#define PATIENCE ((uint64_t)30 * USEC_PER_SEC)
 #define STEPS    16000
 /* A mood lasts for so many steps. */
-#define MOOD 200
+#define MOOD 800
 
 struct fixture {
     struct loop *loop;
@@ -191,8 +191,9 @@ static void there_are_two_connections_at_most_whatever_happens(void **state) {
     for (unsigned i = 0; i < STEPS || (!has_lived(f) && loop_clock_usec() < deadline); i++) {
         (void)loop_run_once(f->loop, i % 8 == 0 ? USEC_PER_MSEC : 0);
         forget_freed(&f->clients);
-        if (i % MOOD == 0) { /* well every other time */
-            mood = &moods[i / MOOD % 2 == 0 ? 0 : (unsigned)rand_r(&seed) % ARRAY_LEN(moods)];
+        if (i % MOOD == 0) { /* well every other time, and to the end of a long wait */
+            bool well = i >= STEPS || i / MOOD % 2 == 0;
+            mood = &moods[well ? 0 : (unsigned)rand_r(&seed) % ARRAY_LEN(moods)];
         }
         if (f->clients.n_made != 0) {
             size_t chosen = (size_t)rand_r(&seed) % f->clients.n_made;
