@@ -39,7 +39,11 @@ enum fact {
     FACT_CACHE_MISSES,
     FACT_COMMITS, /* PostgreSQL: of all databases */
     FACT_ROLLBACKS,
-    FACT_DATABASES, /* Redis: how many there may be */
+    FACT_DATABASES,       /* Redis: how many there may be */
+    FACT_READ_ONLY,       /* PostgreSQL: 1 while transactions are read-only unless they say else */
+    FACT_PAUSED,          /* PgBouncer: 1 while it lets no client through to any database */
+    FACT_CPU_BUSY_TICKS,  /* host: that its processors worked since it started */
+    FACT_CPU_TOTAL_TICKS, /* host: that they worked or idled */
     FACT_COUNT
 };
 

@@ -80,8 +80,20 @@ static void never_fall(double *ticks, double *before) {
     }
 }
 
+/* What the processors did together; guests are part of user and nice. */
+struct work {
+    double busy, total;
+};
+
+static void add_work(const double *ticks, struct work *work) {
+    for (size_t mode = 0; mode < GUEST; mode++) {
+        work->total += ticks[mode];
+        work->busy += mode != IDLE && mode != IOWAIT ? ticks[mode] : 0;
+    }
+}
+
 static void add_cpu(const struct sample_context *context, const struct table *table, size_t row,
-                    uint64_t cpu, struct batch *batch) {
+                    uint64_t cpu, struct work *work, struct batch *batch) {
     struct str name = table_cell(table, row, 0);
     struct str number = {name.data + 3, name.len - 3};
     double *before = shown_before(context->kept, cpu);
@@ -96,6 +108,7 @@ static void add_cpu(const struct sample_context *context, const struct table *ta
     if (before != NULL) {
         never_fall(ticks, before);
     }
+    add_work(ticks, work);
     for (size_t mode = 0; mode < MODES; mode++) {
         const struct label labels[] = {{str_of("cpu"), number},
                                        {str_of("mode"), str_of(modes[mode].name)}};
@@ -110,15 +123,18 @@ static void add_cpu(const struct sample_context *context, const struct table *ta
 static int decode(const struct sample_context *context, const struct answer *answer,
                   struct batch *batch, struct error *err) {
     const struct table *table = answer->table;
+    struct work work = {0};
     uint64_t cpu;
     if (table == NULL || table->n_columns <= MODES) {
         return error_say(err, -EPROTO, "the answer is no list of processors");
     }
     for (size_t row = 0; row < table->n_rows; row++) {
         if (cpu_number(table_cell(table, row, 0), &cpu)) {
-            add_cpu(context, table, row, cpu, batch);
+            add_cpu(context, table, row, cpu, &work, batch);
         }
     }
+    facts_set(context->facts, FACT_CPU_BUSY_TICKS, fact_of(work.busy));
+    facts_set(context->facts, FACT_CPU_TOTAL_TICKS, fact_of(work.total));
     return 0;
 }
 

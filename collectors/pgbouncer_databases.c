@@ -53,6 +53,25 @@ static int64_t worst_permille(const struct table *table) {
     return fact_of(worst * 1000);
 }
 
+static bool is_one(const struct table *table, size_t row, const char *column) {
+    return str_is(cell_named(table, row, column), "1");
+}
+
+/* PAUSE or DISABLE without a name means all of them; one database alone is its own business. */
+static bool all_are_paused(const struct table *table) {
+    size_t paused = 0;
+    for (size_t row = 0; row < table->n_rows; row++) {
+        if (str_is(cell_named(table, row, "name"), "pgbouncer")) {
+            continue;
+        }
+        if (!is_one(table, row, "paused") && !is_one(table, row, "disabled")) {
+            return false;
+        }
+        paused++;
+    }
+    return paused > 0;
+}
+
 extern const struct collector collector_pgbouncer_databases;
 
 static int decode(const struct sample_context *context, const struct answer *answer,
@@ -63,6 +82,7 @@ static int decode(const struct sample_context *context, const struct answer *ans
         sum_column(answer->table, "current_connections", "name", "pgbouncer", &connections);
         facts_set(context->facts, FACT_POOL_CONNECTIONS, fact_of(connections));
         facts_set(context->facts, FACT_POOL_USAGE_PERMILLE, worst_permille(answer->table));
+        facts_set(context->facts, FACT_PAUSED, all_are_paused(answer->table));
     }
     return r;
 }

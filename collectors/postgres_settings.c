@@ -94,6 +94,9 @@ static int decode(const struct sample_context *context, const struct answer *ans
         }
         struct batch_metric metric = {keep_name(batch, name, suffix), help, METRIC_GAUGE, false};
         batch_add(batch, metric, labels, value == -1 ? value : scale_value(value, size));
+        if (str_is(name, "default_transaction_read_only")) {
+            facts_set(context->facts, FACT_READ_ONLY, value != 0);
+        }
     }
     return 0;
 }

@@ -242,6 +242,32 @@ static void commit_self(struct target *target, int64_t t_ms) {
     batch_deinit(&batch);
 }
 
+/* A replica's distance from the position that its cluster's primary left behind. */
+static double bytes_to_replay(const struct target *target) {
+    const struct facts *facts = &target->view.facts;
+    const struct cluster_position *cluster =
+        sampler_cluster(target->sampler, target->options.cluster);
+    int64_t role = ROLE_UNKNOWN, replayed, identifier = 0;
+    facts_get(facts, FACT_ROLE, &role);
+    facts_get(facts, FACT_SYSTEM_IDENTIFIER, &identifier);
+    if (cluster == NULL || cluster->seen_ms == 0 || role != ROLE_REPLICA ||
+        cluster->system_identifier != identifier ||
+        !facts_get(facts, FACT_REPLAY_POSITION, &replayed)) {
+        return (double)NAN;
+    }
+    int64_t behind = fact_distance(cluster->position, replayed);
+    return behind > 0 ? (double)behind : 0;
+}
+
+static void measure_lag(struct target *target) {
+    struct target_view *view = &target->view;
+    int64_t now_ms = (int64_t)(target->round.start_usec / USEC_PER_MSEC);
+    if (!lag_update(&target->lag, &view->facts, now_ms, &view->lag_seconds)) {
+        view->lag_seconds = (double)NAN;
+    }
+    view->lag_bytes = bytes_to_replay(target);
+}
+
 void target_commit(struct target *target) {
     bool good = target->round.vital_good;
     int64_t t_ms = target->round.start_ms;
@@ -260,9 +286,10 @@ void target_commit(struct target *target) {
     gather_facts(target, good);
     free_walked_runs(target);
     remember_position(target, t_ms);
-    int64_t now_ms = (int64_t)(target->round.start_usec / USEC_PER_MSEC);
-    if (!lag_update(&target->lag, &target->view.facts, now_ms, &target->lag_seconds)) {
-        target->lag_seconds = (double)NAN;
+    measure_lag(target);
+    if (good) {
+        standing_update(&target->view.standing, &target->view.facts,
+                        target->view.last_round_seconds, target->round.start_usec);
     }
     commit_self(target, t_ms);
     target->last_commit_ms = t_ms;

@@ -16,6 +16,7 @@
 #include "io/client.h"
 #include "io/loop.h"
 #include "io/resolve.h"
+#include "sampler/standing.h"
 #include "sampler/target_options.h"
 #include "store/store.h"
 
@@ -38,15 +39,20 @@ struct target_view {
     enum target_health health;
     int64_t health_since_ms;
     uint64_t rounds, failed_rounds, skipped_ticks;
-    uint32_t window;         /* the newest rounds, newest in bit 0, 1 = good */
-    unsigned n_window;       /* how many of its bits count */
-    int64_t last_round_ms;   /* start of the last round that ended; 0: none */
-    int64_t last_success_ms; /* start of the last good round */
+    uint32_t window;          /* the newest rounds, newest in bit 0, 1 = good */
+    unsigned n_window;        /* how many of its bits count */
+    int64_t last_round_ms;    /* start of the last round that ended; 0: none */
+    uint64_t last_round_usec; /* the same by the clock that never steps */
+    int64_t last_success_ms;  /* start of the last good round */
     double last_round_seconds, all_rounds_seconds;
     struct client_failure last_failure; /* of the last bad round; error not set: none */
     size_t failed_collectors;           /* when they ran last */
     const struct breaker *breaker;      /* around sampling */
     struct facts facts;
+    struct standing standing; /* of the last good round, whatever came after it */
+    /* How far a replica is behind; NaN: not known. The bytes are those that it has yet to replay of
+     * what its cluster's primary had written when that was last seen. */
+    double lag_seconds, lag_bytes;
     const struct summary_ring *traffic; /* of the last minute: summary_of() */
     int version;
     bool pooler;

@@ -312,6 +312,7 @@ static void health_set(struct target *target, bool good) {
     view->window = view->window << 1 | (good ? 1 : 0);
     view->n_window += view->n_window < TARGET_HEALTH_WINDOW ? 1 : 0;
     view->last_round_ms = round->start_ms;
+    view->last_round_usec = round->start_usec;
     view->health = good ? TARGET_UP : TARGET_DOWN;
     if (view->health != was) {
         int64_t since = view->health_since_ms;
@@ -645,7 +646,7 @@ struct target *target_new(struct sampler *sampler, const struct target_options *
     uint64_t now = loop_now_usec(sampler->loop);
     target->sampler = sampler;
     target->connect_seconds = (double)NAN;
-    target->lag_seconds = (double)NAN;
+    target->view.lag_seconds = target->view.lag_bytes = (double)NAN;
     target->view.breaker = &target->breaker;
     target->view.traffic = &target->traffic;
     target->slots[0].target = target->slots[1].target = target;
@@ -700,6 +701,7 @@ void target_change(struct target *target, const struct target_options *options,
                            !database_options_equal(&options->databases, &target->options.databases);
     if (difference & TARGET_CONNECTION) {
         close_connections(target);
+        target->view.standing = (struct standing){0}; /* it may be another server */
     }
     target_options_instance(options, instance, sizeof(instance));
     if ((difference & TARGET_LABELS) != 0 || strcmp(instance, target->view.instance) != 0) {

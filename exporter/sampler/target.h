@@ -61,7 +61,6 @@ struct target {
     struct walk *walk; /* of a PostgreSQL target; else NULL */
 
     struct lag lag;
-    double lag_seconds; /* of the last round; NaN: unknown */
     uint64_t errors[REASON_COUNT];
     uint64_t connects; /* connections opened */
     uint64_t duplicate_samples, dropped_samples;

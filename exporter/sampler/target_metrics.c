@@ -266,8 +266,8 @@ static void add_lag(const struct target *target, struct batch *batch) {
     const struct cluster_position *cluster =
         sampler_cluster(target->sampler, target->options.cluster);
     int64_t role, received, identifier = 0;
-    if (!isnan(target->lag_seconds)) {
-        add(batch, LAG_SECONDS, no_labels, target->lag_seconds);
+    if (!isnan(target->view.lag_seconds)) {
+        add(batch, LAG_SECONDS, no_labels, target->view.lag_seconds);
     }
     facts_get(facts, FACT_SYSTEM_IDENTIFIER, &identifier);
     if (cluster == NULL || cluster->seen_ms == 0 || !facts_get(facts, FACT_ROLE, &role) ||

@@ -56,6 +56,10 @@ static const char *const fact_names[] = {
     [FACT_COMMITS] = "commits",
     [FACT_ROLLBACKS] = "rollbacks",
     [FACT_DATABASES] = "databases",
+    [FACT_READ_ONLY] = "read_only",
+    [FACT_PAUSED] = "paused",
+    [FACT_CPU_BUSY_TICKS] = "cpu_busy_ticks",
+    [FACT_CPU_TOTAL_TICKS] = "cpu_total_ticks",
 };
 _Static_assert(ARRAY_LEN(fact_names) == FACT_COUNT, "a fact has no name here");
 

@@ -22,6 +22,7 @@ struct fake_target *fake_sampler_add(struct sampler *sampler, const char *name,
     fake->view.traffic = &fake->traffic;
     fake->view.health = TARGET_UP;
     fake->view.health_since_ms = 1700000000123;
+    fake->view.lag_seconds = fake->view.lag_bytes = (double)NAN;
     snprintf(fake->view.instance, sizeof(fake->view.instance), "%s", instance);
     return fake;
 }
