@@ -65,6 +65,9 @@ void page_health(struct web *web, const struct web_request *request, struct web_
 void page_health_detailed(struct web *web, const struct web_request *request,
                           struct web_answer *ret);
 
+/* Whether clients should be sent to a target. */
+void page_advice(struct web *web, const struct web_request *request, struct web_answer *ret);
+
 void page_service_discovery(struct web *web, const struct web_request *request,
                             struct web_answer *ret);
 /* The newest samples of selected series, for another Prometheus. */

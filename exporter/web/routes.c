@@ -23,6 +23,7 @@ const struct route routes[] = {
     {"/alerts", ROUTE_GET, page_section},
     {"/rules", ROUTE_GET, page_section},
     {"/targets", ROUTE_GET, page_section},
+    {"/targets/", ROUTE_GET | ROUTE_OPTIONS, page_advice, ROUTE_BELOW},
     {"/query", ROUTE_GET, page_query},
     {"/graph", ROUTE_GET, page_query},
     {"/-/reload", ROUTE_POST, page_reload, ROUTE_LIFECYCLE, .changes = ROUTE_POST},
@@ -79,7 +80,7 @@ unsigned route_method_of(struct str method) {
         unsigned method;
     } methods[] = {
         {"GET", ROUTE_GET}, {"HEAD", ROUTE_GET},      {"POST", ROUTE_POST},
-        {"PUT", ROUTE_PUT}, {"DELETE", ROUTE_DELETE},
+        {"PUT", ROUTE_PUT}, {"DELETE", ROUTE_DELETE}, {"OPTIONS", ROUTE_OPTIONS},
     };
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
         if (str_is(method, methods[i].name)) {
@@ -117,6 +118,7 @@ static const char *const allowed_methods[] = {
     [ROUTE_GET] = "GET, HEAD",
     [ROUTE_POST] = "POST",
     [ROUTE_GET | ROUTE_POST] = "GET, HEAD, POST",
+    [ROUTE_GET | ROUTE_OPTIONS] = "GET, HEAD, OPTIONS",
     [ROUTE_GET | ROUTE_PUT | ROUTE_DELETE] = "GET, HEAD, PUT, DELETE",
 };
 

@@ -12,6 +12,7 @@ enum route_method {
     ROUTE_POST = 2,
     ROUTE_PUT = 4,
     ROUTE_DELETE = 8,
+    ROUTE_OPTIONS = 16, /* what HAProxy asks with unless it is told otherwise */
 };
 
 enum route_flag {
