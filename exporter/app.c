@@ -68,6 +68,7 @@ struct app {
     int64_t wall_minus_boot_ms;    /* changes when the wall clock steps */
     struct self_sources self_sources;
 
+    bool stopping;
     bool reloading, reload_again;
     bool only_secrets;    /* what is being read is no reload */
     bool has_secrets;     /* the configuration names files of passwords */
@@ -343,10 +344,22 @@ static void keep_house(void *userdata) {
 
 /* ---- signals ---- */
 
+static void leave(void *userdata) {
+    struct app *app = userdata;
+    loop_exit(app->loop, 0);
+}
+
+/* A second signal does not wait. */
 static void stop_asked(void *userdata) {
     struct app *app = userdata;
-    log_info("stopping");
+    bool first = !app->stopping;
+    app->stopping = true;
     sd_notify(0, "STOPPING=1");
+    if (first && app->web != NULL && web_leave(app->web, leave, app)) {
+        log_info("stopping in 3s, for HAProxy has to hear of it");
+        return;
+    }
+    log_info("stopping");
     loop_exit(app->loop, 0);
 }
 
@@ -475,6 +488,8 @@ static struct web_options web_options_of(const struct app *app) {
     return (struct web_options){
         .listen_addresses = given ? flags->listen_addresses : default_address,
         .n_listen_addresses = given ? flags->n_listen_addresses : 1,
+        .agent_addresses = flags->agent_addresses,
+        .n_agent_addresses = flags->n_agent_addresses,
         .telemetry_path = flags->telemetry_path,
         .external_url = flags->external_url,
         .route_prefix = flags->route_prefix,

@@ -38,6 +38,7 @@ enum {
     HTTP_REQUESTS,
     HTTP_CONNECTIONS,
     HTTP_REFUSED,
+    AGENT_CHECKS,
     CPU_SECONDS,
     RESIDENT,
     VIRTUAL,
@@ -85,6 +86,11 @@ static const struct column rows[] = {
     [HTTP_CONNECTIONS] = {NULL, GAUGE, "dbvitals_http_connections", "Open HTTP connections."},
     [HTTP_REFUSED] = {NULL, COUNTER, "dbvitals_http_connections_refused_total",
                       "HTTP connections refused above the limit."},
+    [AGENT_CHECKS] =
+        {NULL, COUNTER, "dbvitals_agent_checks_total",
+         "Connections of HAProxy's agent-check, by whether they were answered or ended "
+         "without a word.",
+         .group = 6},
     [CPU_SECONDS] = {NULL, COUNTER, "process_cpu_seconds_total",
                      "User and system CPU time of the process."},
     [RESIDENT] = {NULL, GAUGE, "process_resident_memory_bytes", "Resident memory of the process."},
@@ -99,6 +105,7 @@ static const struct column rows[] = {
     {NULL, LABEL, "reason", .group = 3},
     {NULL, LABEL, "le", .group = 4},
     {NULL, LABEL, "code", .group = 5},
+    {NULL, LABEL, "outcome", .group = 6},
     {0},
 };
 
@@ -178,6 +185,10 @@ static void add_web(const struct web *web, struct batch *batch) {
     }
     add(batch, HTTP_CONNECTIONS, numbers.connections);
     add(batch, HTTP_REFUSED, (double)numbers.refused);
+    if (web_agent_address(web) != NULL) {
+        add_labelled(batch, AGENT_CHECKS, "outcome", "answered", (double)numbers.agent_answered);
+        add_labelled(batch, AGENT_CHECKS, "outcome", "silent", (double)numbers.agent_silent);
+    }
 }
 
 static double start_time(void) {

@@ -18,6 +18,8 @@ struct flags {
     const char *config_file; /* NULL: the default file if it exists, else guesses */
     const char *listen_addresses[FLAGS_MOST_ADDRESSES];
     size_t n_listen_addresses;
+    const char *agent_addresses[FLAGS_MOST_ADDRESSES];
+    size_t n_agent_addresses;
     const char *telemetry_path, *external_url, *route_prefix;
     bool enable_lifecycle;
     const char *storage_path; /* NULL: the default; ":memory:" */

@@ -4,10 +4,12 @@
  * sampler and the store know. None of them waits for anything. */
 #pragma once
 
+#include "web/agent_answer.h"
 #include "web/request.h"
 #include "web/scrape_rhythm.h"
 #include "web/web.h"
 
+struct agent;
 struct api;
 struct server;
 struct waiting_scrape;
@@ -28,6 +30,12 @@ struct web {
     unsigned max_connections, idle_seconds;
     struct server **servers;
     size_t n_servers;
+    struct agent **agents;
+    size_t n_agents;
+    struct agent_memory agent_memory;
+    struct loop_timer *leave_timer;
+    void (*left)(void *userdata);
+    void *left_userdata;
     struct waiting_scrape *waiting; /* of metrics.c */
     struct loop_deferred *prepare;  /* calls metrics_prepare() */
     unsigned preparing_turns;

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "web/agent.h"
 #include "web/api_question.h"
 #include "web/listen.h"
 #include "web/pages.h"
@@ -15,6 +17,8 @@
 
 #define DEFAULT_MAX_CONNECTIONS 512
 #define DEFAULT_IDLE_SECONDS    30
+/* HAProxy asks every two seconds unless it is told otherwise. */
+#define LEAVE_USEC (3 * USEC_PER_SEC)
 
 /* "", "/", "db/" and "/db/" become "", "", "/db" and "/db". Owned by the caller. */
 static char *clean_prefix(const char *prefix) {
@@ -108,6 +112,24 @@ static int open_address(struct web *web, const char *address, struct error *err)
     return r < 0 ? r : add_server(web, &listener, false, err);
 }
 
+static void answer_agent(void *userdata, struct str line, uint64_t peer, struct strbuf *out) {
+    struct web *web = userdata;
+    agent_answer(&web->agent_memory, web->sources.sampler, line, peer,
+                 loop_now_usec(web->sources.loop), out);
+}
+
+static int open_agent(struct web *web, const char *address, struct error *err) {
+    const struct agent_options options = {
+        .loop = web->sources.loop, .answer = answer_agent, .userdata = web};
+    struct listener listener;
+    int r = listener_open(address, &listener, err);
+    if (r == 0) {
+        web->agents[web->n_agents++] = agent_new(&options, &listener);
+        log_info("web: agent-checks are answered on %s", web_agent_address(web));
+    }
+    return r;
+}
+
 /* A daemon without it still watches, which is what it is for. */
 static int open_control(struct web *web, const char *path, struct error *err) {
     struct listener listener;
@@ -127,6 +149,22 @@ static int open_control(struct web *web, const char *path, struct error *err) {
     return add_server(web, &listener, true, err);
 }
 
+static void leave_is_over(void *userdata) {
+    struct web *web = userdata;
+    web->left(web->left_userdata);
+}
+
+bool web_leave(struct web *web, void (*done)(void *userdata), void *userdata) {
+    uint64_t now = loop_now_usec(web->sources.loop);
+    if (!agent_leave(&web->agent_memory, now)) {
+        return false;
+    }
+    web->left = done;
+    web->left_userdata = userdata;
+    loop_timer_set(web->leave_timer, now + LEAVE_USEC);
+    return true;
+}
+
 int web_new(const struct web_options *options, const struct web_sources *sources, struct web **ret,
             struct error *err) {
     static const char *const default_addresses[] = {WEB_DEFAULT_ADDRESS};
@@ -140,12 +178,17 @@ int web_new(const struct web_options *options, const struct web_sources *sources
     struct web *web = mem_alloc(sizeof(*web));
     web->sources = *sources;
     web->servers = mem_array(n_addresses + 1, sizeof(struct server *));
+    web->agents = mem_array(options->n_agent_addresses, sizeof(struct agent *));
+    web->leave_timer = loop_timer_new(sources->loop, leave_is_over, web);
     web->start_ms = loop_now_ms(sources->loop);
     web->api = api_new(sources->loop);
     web->prepare = loop_deferred_new(sources->loop, metrics_prepare, web);
     int r = take_options(web, options, err);
     for (size_t i = 0; r == 0 && i < n_addresses; i++) {
         r = open_address(web, addresses[i], err);
+    }
+    for (size_t i = 0; r == 0 && i < options->n_agent_addresses; i++) {
+        r = open_agent(web, options->agent_addresses[i], err);
     }
     if (r == 0 && options->control_path != NULL) {
         r = open_control(web, options->control_path, err);
@@ -164,10 +207,15 @@ struct web *web_free(struct web *web) {
     for (size_t i = 0; i < web->n_servers; i++) {
         server_free(web->servers[i]);
     }
+    for (size_t i = 0; i < web->n_agents; i++) {
+        agent_free(web->agents[i]);
+    }
+    loop_timer_free(web->leave_timer);
     metrics_drop_waiting(web);
     api_free(web->api);
     loop_deferred_free(web->prepare);
     free(web->servers);
+    free(web->agents);
     free(web->version);
     free(web->revision);
     free(web->external_host);
@@ -186,6 +234,10 @@ const char *web_address(const struct web *web) {
     return server_address(web->servers[0]);
 }
 
+const char *web_agent_address(const struct web *web) {
+    return web->n_agents > 0 ? agent_address(web->agents[0]) : NULL;
+}
+
 struct web_numbers web_numbers(const struct web *web) {
     struct web_numbers sum = {0};
     for (size_t i = 0; i < web->n_servers; i++) {
@@ -196,6 +248,11 @@ struct web_numbers web_numbers(const struct web *web) {
         for (size_t class = 0; class < ARRAY_LEN(sum.by_class); class ++) {
             sum.by_class[class] += one.by_class[class];
         }
+    }
+    for (size_t i = 0; i < web->n_agents; i++) {
+        struct agent_numbers one = agent_numbers(web->agents[i]);
+        sum.agent_answered += one.answered;
+        sum.agent_silent += one.silent;
     }
     return sum;
 }

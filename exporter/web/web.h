@@ -21,6 +21,8 @@
 struct web_options {
     const char *const *listen_addresses; /* "host:port", ":port", "[v6]:port", "unix:/path" */
     size_t n_listen_addresses;
+    const char *const *agent_addresses; /* for HAProxy's agent-check, written likewise */
+    size_t n_agent_addresses;
     const char *telemetry_path; /* "/metrics" */
     const char *external_url;   /* NULL: what the client's Host header says */
     const char *route_prefix;   /* "" or "/db": stands before every path */
@@ -105,11 +107,21 @@ DEFINE_CLEANUP(struct web, web_free);
 /* The first address as bound, "127.0.0.1:9719": after port 0. */
 const char *web_address(const struct web *web);
 
+/* The same of the agents; NULL: there are none. */
+const char *web_agent_address(const struct web *web);
+
+/* Before web_free(): HAProxy is told that servers for reads which it takes for down by our word are
+ * up, when it asks again. Return: false when nobody has to be told; else done() is called once, in
+ * three seconds. */
+bool web_leave(struct web *web, void (*done)(void *userdata), void *userdata);
+
 struct web_numbers {
     uint64_t requests;    /* since start */
     uint64_t refused;     /* above the limit of connections */
     unsigned connections; /* open now */
     uint64_t by_class[6]; /* by hundreds of the status: [2] is 2xx */
+    uint64_t agent_answered,
+        agent_silent; /* connections of agent-checks that got a line, or none */
 };
 struct web_numbers web_numbers(const struct web *web);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* /targets/NAME/WORD over HTTP, as a load balancer sees it. */
+/* /targets/NAME/WORD over HTTP, as a load balancer sees it, and an agent-check beside it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,6 +108,52 @@ static void a_guessed_target_that_never_answered_is_none(void **state) {
     assert_int_equal(web_fixture_get(f, "/targets/orders-1/replica", NULL), 404);
 }
 
+static void an_agent_address_answers_lines(void **state) {
+    struct web_fixture *f = *state;
+    static const char *const addresses[] = {"127.0.0.1:0"};
+    struct web_client client;
+    replica_of(f);
+    f->options.agent_addresses = addresses;
+    f->options.n_agent_addresses = 1;
+    web_fixture_start(f);
+    web_client_open(&client, f->loop, web_agent_address(f->web));
+    web_client_send_text(&client, "orders-1 replica lag=5s\n");
+    assert_true(web_client_wait_close(&client));
+    assert_string_equal(strbuf_view(&client.received).data, "up 80%\n");
+    web_client_close(&client);
+    assert_int_equal(web_numbers(f->web).agent_answered, 1);
+}
+
+static void count_up(void *userdata) {
+    (*(unsigned *)userdata)++;
+}
+
+static void leaving_waits_for_who_was_told_down_and_not_for_ever(void **state) {
+    struct web_fixture *f = *state;
+    static const char *const addresses[] = {"127.0.0.1:0"};
+    struct web_client client;
+    unsigned n_left = 0;
+    replica_of(f);
+    f->options.agent_addresses = addresses;
+    f->options.n_agent_addresses = 1;
+    web_fixture_start(f);
+    assert_false(web_leave(f->web, count_up, &n_left));
+    f->web = web_free(f->web);
+    web_fixture_start(f);
+    web_client_open(&client, f->loop, web_agent_address(f->web));
+    web_client_send_text(&client, "orders-1 replica lag=0s\n");
+    assert_true(web_client_wait_close(&client));
+    assert_non_null(strstr(strbuf_view(&client.received).data, "down #"));
+    web_client_close(&client);
+    uint64_t begin = loop_clock_usec(), end = begin + 10ULL * 1000 * 1000;
+    assert_true(web_leave(f->web, count_up, &n_left));
+    while (n_left == 0 && loop_clock_usec() < end) {
+        loop_run_once(f->loop, 10 * 1000);
+    }
+    assert_int_equal(n_left, 1);
+    assert_true(loop_clock_usec() - begin >= 2ULL * 1000 * 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_fit_target_is_200_with_a_sentence_and_a_weight,
@@ -121,6 +167,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(mistakes_are_told_apart_from_advice, web_fixture_set_up,
                                         web_fixture_tear_down),
         cmocka_unit_test_setup_teardown(a_guessed_target_that_never_answered_is_none,
+                                        web_fixture_set_up, web_fixture_tear_down),
+        cmocka_unit_test_setup_teardown(an_agent_address_answers_lines, web_fixture_set_up,
+                                        web_fixture_tear_down),
+        cmocka_unit_test_setup_teardown(leaving_waits_for_who_was_told_down_and_not_for_ever,
                                         web_fixture_set_up, web_fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
