@@ -107,15 +107,16 @@ static bool apply(struct breaker *breaker, enum breaker_event event, uint64_t no
 
 void breaker_init(struct breaker *breaker, const struct breaker_options *options,
                   uint64_t now_usec) {
-    *breaker = (struct breaker){
-        .options = *options,
-        .changed_usec = now_usec,
-        .backoff = {.first_usec = options->timeout_usec,
-                    .max_usec = options->max_timeout_usec > options->timeout_usec
+    *breaker = (struct breaker){.changed_usec = now_usec, .backoff.jitter = TIMEOUT_JITTER};
+    breaker_configure(breaker, options);
+}
+
+void breaker_configure(struct breaker *breaker, const struct breaker_options *options) {
+    breaker->options = *options;
+    breaker->backoff.first_usec = options->timeout_usec;
+    breaker->backoff.max_usec = options->max_timeout_usec > options->timeout_usec
                                     ? options->max_timeout_usec
-                                    : options->timeout_usec,
-                    .jitter = TIMEOUT_JITTER},
-    };
+                                    : options->timeout_usec;
     if (breaker->options.successes == 0) {
         breaker->options.successes = 1;
     }

@@ -91,6 +91,9 @@ struct breaker {
 void breaker_init(struct breaker *breaker, const struct breaker_options *options,
                   uint64_t now_usec);
 
+/* Other options from now on; the state stays, and an open one's timeout ends when it would have. */
+void breaker_configure(struct breaker *breaker, const struct breaker_options *options);
+
 /* May a call be made now? Moves from open to half_open when the timeout is over. */
 enum breaker_answer breaker_allow(struct breaker *breaker, uint64_t now_usec);
 

@@ -36,16 +36,29 @@ const struct circuit_policy circuit_policy_default = {
     .max_timeout_usec = 300 * USEC_PER_SEC,
 };
 
-void circuit_init(struct circuit *circuit, const struct circuit_policy *policy, uint64_t now_usec) {
-    const struct breaker_options options = {
+static struct breaker_options breaker_options_of(const struct circuit_policy *policy) {
+    return (struct breaker_options){
         .consecutive_failures = policy->consecutive_failures,
         .successes = policy->successes,
         .timeout_usec = policy->timeout_usec,
         .max_timeout_usec = policy->max_timeout_usec,
     };
+}
+
+void circuit_init(struct circuit *circuit, const struct circuit_policy *policy, uint64_t now_usec) {
+    const struct breaker_options options = breaker_options_of(policy);
     *circuit = (struct circuit){.policy = *policy};
     breaker_init(&circuit->breaker, &options, now_usec);
     call_window_init(&circuit->window, policy->window_usec);
+}
+
+void circuit_configure(struct circuit *circuit, const struct circuit_policy *policy) {
+    const struct breaker_options options = breaker_options_of(policy);
+    if (policy->window_usec != circuit->policy.window_usec) {
+        call_window_init(&circuit->window, policy->window_usec);
+    }
+    circuit->policy = *policy;
+    breaker_configure(&circuit->breaker, &options);
 }
 
 /* What a change of state leaves behind. Return: changed. */
@@ -67,6 +80,11 @@ static bool note_change(struct circuit *circuit, bool changed, enum circuit_reas
 static bool trip(struct circuit *circuit, uint64_t now_usec, enum circuit_reason reason,
                  double random_unit) {
     return note_change(circuit, breaker_trip(&circuit->breaker, now_usec, random_unit), reason);
+}
+
+bool circuit_reopen(struct circuit *circuit, uint64_t now_usec, enum circuit_reason reason,
+                    double random_unit) {
+    return trip(circuit, now_usec, reason, random_unit);
 }
 
 /* What counts while half open. */
@@ -93,14 +111,16 @@ static bool passes_half_open(struct circuit *circuit) {
     return parts_rounded_up(asked + 1, parts) > parts_rounded_up(asked, parts);
 }
 
+bool circuit_allow_share(struct circuit *circuit) {
+    bool passes = passes_half_open(circuit);
+    circuit->breaker.rejected_total += !passes;
+    return passes;
+}
+
 bool circuit_allow(struct circuit *circuit, uint64_t now_usec) {
     (void)circuit_tick(circuit, now_usec);
     enum breaker_answer answer = breaker_allow(&circuit->breaker, now_usec);
-    if (answer == BREAKER_TRY && !passes_half_open(circuit)) {
-        circuit->breaker.rejected_total++;
-        return false;
-    }
-    return answer != BREAKER_REJECT;
+    return answer == BREAKER_TRY ? circuit_allow_share(circuit) : answer == BREAKER_PASS;
 }
 
 uint64_t circuit_retry_after(const struct circuit *circuit, uint64_t now_usec) {
@@ -143,7 +163,7 @@ bool circuit_call(struct circuit *circuit, uint64_t now_usec, bool failed, uint6
                   double random_unit) {
     const struct circuit_policy *policy = &circuit->policy;
     bool slow = policy->slow_call_usec > 0 && duration_usec > policy->slow_call_usec;
-    circuit->slow_total += slow;
+    circuit->calls_total[failed ? CIRCUIT_FAILURE : slow ? CIRCUIT_SLOW : CIRCUIT_SUCCESS]++;
     call_window_add(&circuit->window, now_usec, failed, slow);
     if (circuit->breaker.state == BREAKER_HALF_OPEN) {
         bool good = !failed && !(slow && policy->slow_rate > 0);

@@ -54,20 +54,39 @@ struct circuit_pressure {
     uint64_t longest_wait_usec;
 };
 
+/* What became of calls; each counts once. */
+enum circuit_outcome {
+    CIRCUIT_SUCCESS,
+    CIRCUIT_FAILURE,
+    CIRCUIT_SLOW, /* it succeeded, and took too long */
+    CIRCUIT_OUTCOME_COUNT
+};
+
 struct circuit {
     struct circuit_policy policy;
     struct breaker breaker;
     struct call_window window;
     enum circuit_reason reason; /* of the last opening */
     unsigned rounds_under_pressure;
-    uint64_t asked; /* while half open */
-    uint64_t slow_total;
+    uint64_t asked;                              /* while half open */
+    uint64_t calls_total[CIRCUIT_OUTCOME_COUNT]; /* that were reported */
 };
 
 void circuit_init(struct circuit *circuit, const struct circuit_policy *policy, uint64_t now_usec);
 
+/* Another policy from now on: state, counters and what is in the window stay, unless the window has
+ * another length. */
+void circuit_configure(struct circuit *circuit, const struct circuit_policy *policy);
+
+/* Opens it for a reason that was found before a restart. */
+bool circuit_reopen(struct circuit *circuit, uint64_t now_usec, enum circuit_reason reason,
+                    double random_unit);
+
 /* May a call pass? While half open exactly the policy's fraction may, evenly spread. */
 bool circuit_allow(struct circuit *circuit, uint64_t now_usec);
+
+/* The same as if it were half open, whatever it is: for the word of another monitor. */
+bool circuit_allow_share(struct circuit *circuit);
 
 /* When asking again makes sense: microseconds from now; 0 when a call may pass at once. */
 uint64_t circuit_retry_after(const struct circuit *circuit, uint64_t now_usec);

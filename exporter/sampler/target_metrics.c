@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What the sampler says itself about a target: up, its rounds, its errors, its breaker, and how far
+/* What the sampler says itself about a target: up, its rounds, its errors, and how far
  * it is behind the primary of its cluster. */
 
 #include <math.h>
 
 #include "base/duration.h"
+#include "breaker/breaker_metrics.h"
 #include "sampler/exporter_names.h"
 #include "sampler/private.h"
 #include "sampler/service.h"
@@ -34,10 +35,6 @@ enum {
     COLLECTOR_SECONDS,
     COLLECTOR_ERRORS,
     COLLECTOR_SKIPPED,
-    BREAKER_STATE,
-    BREAKER_NUMBER,
-    BREAKER_CHANGES,
-    BREAKER_OPEN_SECONDS,
     LAG_BYTES,
     LAG_SECONDS,
     WALK_SECONDS,
@@ -90,14 +87,6 @@ static const struct column rows[] = {
     [COLLECTOR_SKIPPED] = {NULL, COUNTER, "dbvitals_collector_skipped_cells_total",
                            "Cells of answers that were no number where one was expected.",
                            .group = 3},
-    [BREAKER_STATE] = {NULL, GAUGE, "dbvitals_breaker_state",
-                       "1 for the state that the circuit breaker is in.", .group = 5},
-    [BREAKER_NUMBER] = {NULL, GAUGE, "circuit_breaker_state",
-                        "State of the circuit breaker: 0 closed, 1 open, 2 half open.", .group = 6},
-    [BREAKER_CHANGES] = {NULL, COUNTER, "dbvitals_breaker_transitions_total",
-                         "Changes of the circuit breaker's state.", .group = 7},
-    [BREAKER_OPEN_SECONDS] = {NULL, COUNTER, "dbvitals_breaker_open_seconds_total",
-                              "Time that the circuit breaker was open.", .group = 6},
     [LAG_BYTES] = {NULL, GAUGE, "dbvitals_replication_lag_bytes",
                    "Bytes that a replica has yet to receive of what its cluster's primary had "
                    "written when it was last seen."},
@@ -118,13 +107,6 @@ static const struct column rows[] = {
     {NULL, LABEL, "collector", .group = 3},
     {NULL, LABEL, "collector", .group = 4},
     {NULL, LABEL, "reason", .group = 4},
-    {NULL, LABEL, "breaker", .group = 5},
-    {NULL, LABEL, "circuit", .group = 5},
-    {NULL, LABEL, "state", .group = 5},
-    {NULL, LABEL, "breaker", .group = 6},
-    {NULL, LABEL, "breaker", .group = 7},
-    {NULL, LABEL, "from", .group = 7},
-    {NULL, LABEL, "to", .group = 7},
     {0},
 };
 
@@ -136,6 +118,7 @@ static const struct collector target_metrics_table = {
 
 const struct collector *const sampler_metric_tables[] = {
     &target_metrics_table,
+    &breaker_metrics_table,
     &exporter_names_table,
     &service_metrics_table,
     NULL,
@@ -235,31 +218,6 @@ static void add_collector(const struct collector_run *run, struct batch *batch) 
     }
 }
 
-static void add_breaker(const struct target *target, struct batch *batch) {
-    const struct breaker *breaker = &target->breaker;
-    static const enum breaker_state shown[] = {BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN};
-    struct batch_labels labels = labels_of(batch, "breaker", SAMPLING, NULL, NULL, NULL, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
-        add(batch, BREAKER_STATE,
-            labels_of(batch, "breaker", SAMPLING, "circuit", "all", "state",
-                      breaker_state_names[shown[i]]),
-            breaker_metric_state(breaker) == (int)shown[i] ? 1 : 0);
-    }
-    add(batch, BREAKER_NUMBER, labels, breaker_metric_state(breaker));
-    add(batch, BREAKER_OPEN_SECONDS, labels,
-        breaker_open_seconds(breaker, loop_now_usec(target->sampler->loop)));
-    for (int from = 0; from < BREAKER_STATE_COUNT; from++) {
-        for (int to = 0; to < BREAKER_STATE_COUNT; to++) {
-            if (breaker->transitions[from][to] != 0) {
-                add(batch, BREAKER_CHANGES,
-                    labels_of(batch, "breaker", SAMPLING, "from", breaker_state_names[from], "to",
-                              breaker_state_names[to]),
-                    (double)breaker->transitions[from][to]);
-            }
-        }
-    }
-}
-
 /* A replica's distance from the last position seen on the primary of its cluster. */
 static void add_lag(const struct target *target, struct batch *batch) {
     const struct facts *facts = &target->view.facts;
@@ -298,7 +256,8 @@ void target_metrics_add(const struct target *target, struct batch *batch) {
     for (size_t i = 0; i < target->n_runs; i++) {
         add_collector(&target->runs[i], batch);
     }
-    add_breaker(target, batch);
+    breaker_metrics_add(SAMPLING, "all", &target->breaker, loop_now_usec(target->sampler->loop),
+                        batch);
     add_lag(target, batch);
     add_walk(target, batch);
     if (target->sampler->options.service_names && target->view.health == TARGET_UP) {

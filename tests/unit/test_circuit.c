@@ -90,7 +90,7 @@ static void slow_calls_open_it_only_when_they_are_judged(void **state) {
     struct circuit circuit = begin(policy);
     calls(&circuit, 50, false, 200 * USEC_PER_MSEC, T0);
     expect(&circuit, BREAKER_CLOSED, CIRCUIT_NO_REASON);
-    assert_int_equal(circuit.slow_total, 50);
+    assert_int_equal(circuit.calls_total[CIRCUIT_SLOW], 50);
     policy.slow_rate = 0.8;
     circuit = begin(policy);
     uint64_t now = calls(&circuit, 2, false, 100 * USEC_PER_MSEC, T0); /* not over it */
@@ -256,6 +256,31 @@ static void an_operator_has_the_last_word(void **state) {
 }
 
 /* The window is compared with a list of all calls: what it holds is what lies in its buckets. */
+static void another_policy_keeps_state_and_timeout(void **state) {
+    struct circuit_policy policy = circuit_policy_default;
+    struct circuit circuit = usual();
+    uint64_t now = calls(&circuit, 5, true, 0, T0);
+    policy.timeout_usec = 2 * USEC_PER_SEC;
+    policy.consecutive_failures = 1;
+    circuit_configure(&circuit, &policy);
+    expect(&circuit, BREAKER_OPEN, CIRCUIT_FAILURES);
+    assert_false(circuit_tick(&circuit, T0 + 29 * USEC_PER_SEC));
+    assert_true(circuit_tick(&circuit, T0 + 31 * USEC_PER_SEC));
+    assert_int_equal(call_window_counts(&circuit.window, now).failures, 5);
+    calls(&circuit, 3, false, 0, T0 + 31 * USEC_PER_SEC);
+    expect(&circuit, BREAKER_CLOSED, CIRCUIT_NO_REASON);
+    calls(&circuit, 1, true, 0, T0 + 32 * USEC_PER_SEC);
+    expect(&circuit, BREAKER_OPEN, CIRCUIT_FAILURES);
+    assert_int_equal(circuit_retry_after(&circuit, T0 + 32 * USEC_PER_SEC), 2 * USEC_PER_SEC);
+}
+
+static void a_reopened_one_has_its_reason(void **state) {
+    struct circuit circuit = usual();
+    assert_true(circuit_reopen(&circuit, T0, CIRCUIT_WAITING, 0.5));
+    expect(&circuit, BREAKER_OPEN, CIRCUIT_WAITING);
+    assert_false(circuit_reopen(&circuit, T0, CIRCUIT_FAILURES, 0.5));
+}
+
 static void the_window_counts_what_lies_in_it(void **state) {
     struct call_window window;
     static uint64_t times[4096];
@@ -290,6 +315,8 @@ int main(void) {
         cmocka_unit_test(old_failures_do_not_open_a_closed_one_again),
         cmocka_unit_test(an_expression_opens_and_closes_it),
         cmocka_unit_test(an_operator_has_the_last_word),
+        cmocka_unit_test(another_policy_keeps_state_and_timeout),
+        cmocka_unit_test(a_reopened_one_has_its_reason),
         cmocka_unit_test(the_window_counts_what_lies_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
