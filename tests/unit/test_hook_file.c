@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "failover/hook_file.h"
+#include "io/hook_file.h"
 
 static char folder[] = "/tmp/test_hook_file.XXXXXX";
 static char inner[64], hook[96], link_[96];

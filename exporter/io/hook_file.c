@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "failover/hook_file.h"
+#include "io/hook_file.h"
 
 #include <errno.h>
 #include <limits.h>
