@@ -14,6 +14,7 @@
 #include "actions/notify_options.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "circuits/circuit_options.h"
 #include "rules/parameters.h"
 #include "sampler/target_options.h"
 
@@ -47,6 +48,8 @@ struct config {
     struct config_rule_file *rule_files; /* what they matched, sorted; of config_parse() */
     size_t n_rule_files;
     struct notify_options notify;
+    struct circuit_options *breakers;
+    size_t n_breakers;
     struct parameter_setting *parameters; /* of the rules, for all targets and for single ones */
     size_t n_parameters, parameters_capacity;
 };

@@ -36,6 +36,9 @@ static const struct key top_keys[TOP_KEY_COUNT] = {
     [TOP_TARGETS] = {"targets", KEY_LIST,
                      .help = "The servers to watch. Without any the daemon only serves its own "
                              "metrics."},
+    [TOP_BREAKERS] = {"breakers", KEY_LIST,
+                      .help = "Circuit breakers that are kept for applications; at most 500 "
+                              "(docs/breakers.md)."},
 };
 
 static const struct key global_keys[GLOBAL_KEY_COUNT] = {
@@ -197,13 +200,15 @@ const struct key_section key_section_collector = {"targets[].collectors.<name>",
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
-    &key_section_top,          &key_section_global,        &key_section_history,
-    &key_section_rules,        &key_section_target,        &key_section_tls,
-    &key_section_databases,    &key_section_collector,     &key_section_notify,
-    &key_section_alertmanager, &key_section_relabel,       &key_section_receiver,
-    &key_section_webhook,      &key_section_slack,         &key_section_pagerduty,
-    &key_section_email,        &key_section_exec,          &key_section_route,
-    &key_section_basic_auth,   &key_section_authorization, &key_section_notify_tls,
+    &key_section_top,           &key_section_global,     &key_section_history,
+    &key_section_rules,         &key_section_target,     &key_section_tls,
+    &key_section_databases,     &key_section_collector,  &key_section_breaker,
+    &key_section_open_when,     &key_section_recovery,   &key_section_publish,
+    &key_section_breaker_hooks, &key_section_notify,     &key_section_alertmanager,
+    &key_section_relabel,       &key_section_receiver,   &key_section_webhook,
+    &key_section_slack,         &key_section_pagerduty,  &key_section_email,
+    &key_section_exec,          &key_section_route,      &key_section_basic_auth,
+    &key_section_authorization, &key_section_notify_tls,
 };
 
 static const char *const type_names[] = {
@@ -216,6 +221,7 @@ static const char *const type_names[] = {
     [KEY_UNSIGNED] = "whole number",
     [KEY_DURATION] = "duration",
     [KEY_BYTES] = "size",
+    [KEY_RATIO] = "ratio, 0 to 1",
     [KEY_MAP] = "map",
     [KEY_LIST] = "list",
 };
@@ -231,6 +237,7 @@ const char *key_type_expected(enum key_type type) {
         [KEY_UNSIGNED] = "a whole number",
         [KEY_DURATION] = "a duration such as 500ms, 10s or 1m30s",
         [KEY_BYTES] = "a size such as 4096, 64KiB or 256MiB",
+        [KEY_RATIO] = "a ratio from 0 to 1 (80 % is written 0.8)",
         [KEY_MAP] = "a map",
         [KEY_LIST] = "a list",
     };

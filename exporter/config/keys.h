@@ -19,6 +19,7 @@ enum key_type {
     KEY_UNSIGNED,
     KEY_DURATION,
     KEY_BYTES, /* 4096, 64KiB, 256MiB */
+    KEY_RATIO, /* 0 to 1; as a number in millionths */
     KEY_MAP,   /* the reader of the section goes on with the node */
     KEY_LIST,
 };
@@ -48,7 +49,7 @@ struct key_section {
 };
 
 /* Sections with the indexes of their rows. */
-enum { TOP_GLOBAL, TOP_HISTORY, TOP_RULES, TOP_NOTIFY, TOP_TARGETS, TOP_KEY_COUNT };
+enum { TOP_GLOBAL, TOP_HISTORY, TOP_RULES, TOP_NOTIFY, TOP_TARGETS, TOP_BREAKERS, TOP_KEY_COUNT };
 extern const struct key_section key_section_top;
 
 enum { GLOBAL_INTERVAL, GLOBAL_TIMEOUT, GLOBAL_LABELS, GLOBAL_KEY_COUNT };
@@ -216,6 +217,53 @@ enum {
     ROUTE_KEY_COUNT
 };
 extern const struct key_section key_section_route;
+
+/* Below `breakers:` (keys_breakers.c). */
+enum {
+    BREAKER_KEY_NAME,
+    BREAKER_KEY_TARGET,
+    BREAKER_KEY_CIRCUIT,
+    BREAKER_KEY_GROUP,
+    BREAKER_KEY_OPEN_WHEN,
+    BREAKER_KEY_RECOVERY,
+    BREAKER_KEY_EXPRESSION,
+    BREAKER_KEY_INTERVAL,
+    BREAKER_KEY_PUBLISH,
+    BREAKER_KEY_HOOKS,
+    BREAKER_KEY_COUNT
+};
+extern const struct key_section key_section_breaker;
+
+enum {
+    OPEN_WHEN_POOL_UTILISATION,
+    OPEN_WHEN_WAITING_CLIENTS,
+    OPEN_WHEN_MINIMUM_WAIT,
+    OPEN_WHEN_ROUNDS,
+    OPEN_WHEN_FAILURE_RATE,
+    OPEN_WHEN_SLOW_RATE,
+    OPEN_WHEN_SLOW_CALL,
+    OPEN_WHEN_WINDOW,
+    OPEN_WHEN_MINIMUM_CALLS,
+    OPEN_WHEN_CONSECUTIVE_FAILURES,
+    OPEN_WHEN_KEY_COUNT
+};
+extern const struct key_section key_section_open_when;
+
+enum {
+    RECOVERY_TIMEOUT,
+    RECOVERY_MAX_TIMEOUT,
+    RECOVERY_SUCCESSES,
+    RECOVERY_FRACTION,
+    RECOVERY_CLOSE_UTILISATION,
+    RECOVERY_KEY_COUNT
+};
+extern const struct key_section key_section_recovery;
+
+enum { PUBLISH_TARGET, PUBLISH_KEY_PREFIX, PUBLISH_TTL, PUBLISH_KEY_COUNT };
+extern const struct key_section key_section_publish;
+
+enum { HOOKS_OPEN, HOOKS_CLOSE, HOOKS_TIMEOUT, HOOKS_KEY_COUNT };
+extern const struct key_section key_section_breaker_hooks;
 
 /* A key as the documentation shows it. */
 struct config_key {

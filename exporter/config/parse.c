@@ -48,6 +48,10 @@ void config_deinit(struct config *config) {
     free(config->rule_patterns);
     config_drop_rule_files(config);
     notify_options_deinit(&config->notify);
+    for (size_t i = 0; i < config->n_breakers; i++) {
+        circuit_options_deinit(&config->breakers[i]);
+    }
+    free(config->breakers);
     for (size_t i = 0; i < config->n_parameters; i++) {
         free(config->parameters[i].name);
         free(config->parameters[i].target);
@@ -225,6 +229,9 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
     /* After global, wherever it stands in the file: targets inherit from it. */
     if (r == 0) {
         r = read_target_list(reader, values[TOP_TARGETS].node, ret);
+    }
+    if (r == 0) {
+        r = config_read_breakers(reader, values[TOP_BREAKERS].node, ret);
     }
     return r;
 }

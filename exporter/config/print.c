@@ -220,4 +220,5 @@ void config_print(const struct config *config, struct strbuf *out) {
     for (size_t i = 0; i < config->n_targets; i++) {
         add_target(out, config, &config->targets[i]);
     }
+    print_breakers(out, config->breakers, config->n_breakers);
 }

@@ -18,3 +18,6 @@ void yaml_print_tls(struct strbuf *out, const char *key, const struct tls_option
 
 /* The whole section `notify:`. */
 void print_notify(struct strbuf *out, const struct notify_options *notify);
+
+/* The whole section `breakers:`; nothing without any. */
+void print_breakers(struct strbuf *out, const struct circuit_options *breakers, size_t count);

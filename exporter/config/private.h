@@ -39,6 +39,10 @@ int config_read_matcher(struct reader *reader, const struct key_value *text, str
 int config_read_notify(struct reader *reader, const struct yaml_node *map,
                        struct notify_options *ret);
 
+/* The list `breakers:`, after the targets; list may be NULL. What was read is in the configuration
+ * also after an error. */
+int config_read_breakers(struct reader *reader, const struct yaml_node *list, struct config *ret);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

@@ -124,6 +124,15 @@ static bool parse_bool(struct str text, uint64_t *ret) {
     return false;
 }
 
+static bool parse_ratio(struct str text, uint64_t *ret) {
+    double ratio;
+    if (!str_to_double(text, &ratio) || !(ratio >= 0 && ratio <= 1)) {
+        return false;
+    }
+    *ret = (uint64_t)(ratio * 1e6 + 0.5);
+    return true;
+}
+
 static int check_bounds(struct reader *reader, const struct key *key,
                         const struct key_value *value) {
     if (value->number >= key->least && (key->most == 0 || value->number <= key->most)) {
@@ -208,6 +217,8 @@ static int parse_scalar(struct reader *reader, const struct key *key, const stru
         return bytes_parse(value->text, &value->number, NULL) == 0
                    ? check_bounds(reader, key, value)
                    : wrong_type(reader, key, node);
+    case KEY_RATIO:
+        return parse_ratio(value->text, &value->number) ? 0 : wrong_type(reader, key, node);
     case KEY_DURATION:
         return duration_parse(value->text, &value->number, NULL) == 0
                    ? check_bounds(reader, key, value)
@@ -263,6 +274,8 @@ static struct key_value fallback_value(const struct key *key, struct position at
         str_to_uint64(value.text, &value.number);
     } else if (key->type == KEY_BYTES) {
         bytes_parse(value.text, &value.number, NULL);
+    } else if (key->type == KEY_RATIO) {
+        parse_ratio(value.text, &value.number);
     } else if (key->type == KEY_DURATION) {
         duration_parse(value.text, &value.number, NULL);
     }

@@ -424,6 +424,19 @@ static void quotes_foreign_text_within_bounds(void **state) {
     assert_string_equal(out + strlen(out) - 4, "...'");
 }
 
+/* The fallbacks of the keys are texts: they must say what the default policy says. */
+static void a_breaker_without_keys_has_the_default_policy(void **state) {
+    struct config config;
+    struct error err = {0};
+    CLEANUP(config_files_freep)
+    struct config_files *files = read_good(put_text(*state, "c.yml", "breakers: [{name: a}]\n"));
+    assert_int_equal(config_parse(files, &config, &err), 0);
+    assert_int_equal(config.n_breakers, 1);
+    const struct circuit_policy *policy = &config.breakers[0].policy;
+    assert_memory_equal(policy, &circuit_policy_default, sizeof(*policy));
+    config_deinit(&config);
+}
+
 static void documentation_has_every_key_with_its_default(void **state) {
     const char *path = getenv("DBVITALS_CONFIG_DOC");
     struct config_key key;
@@ -507,6 +520,8 @@ int main(void) {
         GUESS(leaves_out_an_address_that_cannot_be_read),
         cmocka_unit_test(quotes_foreign_text_within_bounds),
         WITH_FILES(the_packaged_example_is_right_also_with_its_comments_taken_off),
+        cmocka_unit_test_setup_teardown(a_breaker_without_keys_has_the_default_policy, setup,
+                                        teardown),
         cmocka_unit_test(documentation_has_every_key_with_its_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
