@@ -15,6 +15,13 @@
 
 /* ---- reading ---- */
 
+/* A label's name as a number of the store's texts, and the name that it has where a label of the
+ * target moved it aside. */
+struct label_name {
+    uint32_t plain, moved;
+    bool has_plain, has_moved;
+};
+
 struct named_pool {
     struct str database, user;
     struct pool_state *state;
@@ -29,6 +36,7 @@ struct named_size {
 struct reading {
     const struct store *store;
     const struct store_source *source;
+    struct label_name database, user, name;
     struct named_size *sizes;
     size_t n_sizes;
     struct named_pool *pools;
@@ -37,18 +45,35 @@ struct reading {
     struct hash_map sizes_by_name, by_name;
 };
 
-/* A label of the pooler's own, which a label of the target with the same name moves aside. */
+static struct label_name name_of(const struct store *store, const char *plain, const char *moved) {
+    const struct label_pool *texts = store_label_pool(store);
+    struct label_name name = {0};
+    name.has_plain = label_pool_find(texts, str_of(plain), &name.plain);
+    name.has_moved = label_pool_find(texts, str_of(moved), &name.moved);
+    return name;
+}
+
+/* The pooler's own label. */
 static struct str own_label(const struct reading *reading, const struct series *series,
-                            const char *name, const char *moved) {
+                            const struct label_name *name) {
     const struct label_pool *texts = store_label_pool(reading->store);
-    struct str value = label_set_value(texts, series->labels, moved);
-    return value.len > 0 ? value : label_set_value(texts, series->labels, name);
+    struct str value = str_of("");
+    for (size_t i = 0; i < series->labels->n_pairs; i++) {
+        const struct label_pair *pair = &series->labels->pairs[i];
+        if (name->has_moved && pair->name == name->moved) {
+            return label_pool_text(texts, pair->value);
+        }
+        if (name->has_plain && pair->name == name->plain) {
+            value = label_pool_text(texts, pair->value);
+        }
+    }
+    return value;
 }
 
 static struct named_pool pool_of(const struct reading *reading, const struct series *series) {
     return (struct named_pool){
-        .database = own_label(reading, series, "database", "exported_database"),
-        .user = own_label(reading, series, "user", "exported_user"),
+        .database = own_label(reading, series, &reading->database),
+        .user = own_label(reading, series, &reading->user),
     };
 }
 
@@ -85,7 +110,7 @@ static void read_sizes(struct reading *reading) {
     reading->sizes = mem_array(n + 1, sizeof(*reading->sizes));
     for (size_t i = 0; i < n; i++) {
         struct named_size *size = &reading->sizes[i];
-        *size = (struct named_size){own_label(reading, series[i], "name", "exported_name"),
+        *size = (struct named_size){own_label(reading, series[i], &reading->name),
                                     series[i]->hot->value};
         hash_map_add(&reading->sizes_by_name, hash_of(size->name), size);
     }
@@ -140,7 +165,13 @@ static void read_more(const struct reading *reading, const char *metric, size_t 
 
 size_t pool_pressure_read(const struct store *store, const struct store_source *source,
                           struct pool_state **ret) {
-    struct reading reading = {.store = store, .source = source};
+    struct reading reading = {
+        .store = store,
+        .source = source,
+        .database = name_of(store, "database", "exported_database"),
+        .user = name_of(store, "user", "exported_user"),
+        .name = name_of(store, "name", "exported_name"),
+    };
     read_sizes(&reading);
     read_used(&reading);
     read_more(&reading, "pgbouncer_pools_client_waiting_connections",
