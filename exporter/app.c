@@ -15,6 +15,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "breakers.h"
 #include "config/config.h"
 #include "io/descriptors.h"
 #include "io/lock_file.h"
@@ -56,6 +57,7 @@ struct app {
     struct sampler *sampler;
     struct alerting *alerting;     /* NULL: one round only */
     struct thresholds *thresholds; /* likewise */
+    struct breakers *breakers;     /* likewise */
     struct web *web;
     struct config config;
     char *config_path;  /* NULL: no file, targets are guessed */
@@ -131,6 +133,7 @@ static void reload_take(struct app *app, struct config *config, struct rule_set 
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
     alerting_apply(app->alerting, rules, &app->config);
     thresholds_apply(app->thresholds, &app->config, rules);
+    breakers_apply(app->breakers, &app->config);
     config_deinit(&old);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
@@ -166,7 +169,8 @@ static void reload_parse(struct app *app, struct str packed) {
         reload_failed(app, error_format(&err, text, sizeof(text)));
         return;
     }
-    struct rule_set *rules = alerting_prepare(&config, &err);
+    struct rule_set *rules =
+        breakers_check(&config, &err) == 0 ? alerting_prepare(&config, &err) : NULL;
     config_drop_rule_files(&config);
     if (rules == NULL) {
         config_deinit(&config);
@@ -189,6 +193,7 @@ static void secrets_parse(struct app *app, struct str packed) {
         app->config = config;
         sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
         alerting_apply_secrets(app->alerting, &app->config);
+        breakers_apply(app->breakers, &app->config);
         config_deinit(&old);
     }
 }
@@ -308,6 +313,7 @@ static void refresh_self(void *userdata) {
     self_metrics_add(&app->self_sources, &app->self_batch);
     if (app->alerting != NULL) {
         alerting_collect(app->alerting, &app->self_batch);
+        breakers_add(app->breakers, NULL, &app->self_batch);
     }
     store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
     store_publish(app->self);
@@ -470,6 +476,7 @@ static int storage_open(struct app *app, struct error *err) {
 static void round_ended(void *userdata, const struct target_view *target) {
     struct app *app = userdata;
     if (app->alerting != NULL) {
+        breakers_round_ended(app->breakers, target);
         alerting_round_ended(app->alerting, target, sampler_is_ready(app->sampler));
     }
 }
@@ -478,6 +485,7 @@ static void add_samples(void *userdata, const struct target_view *target, struct
     const struct app *app = userdata;
     if (app->thresholds != NULL) {
         thresholds_add(app->thresholds, target, batch);
+        breakers_add(app->breakers, target, batch);
     }
 }
 
@@ -512,7 +520,8 @@ static void know_ourselves(struct app *app) {
 }
 
 static int build_rules(struct app *app, struct error *err) {
-    struct rule_set *rules = alerting_prepare(&app->config, err);
+    int r = breakers_check(&app->config, err);
+    struct rule_set *rules = r == 0 ? alerting_prepare(&app->config, err) : NULL;
     config_drop_rule_files(&app->config);
     if (rules == NULL) {
         return -EINVAL;
@@ -525,6 +534,14 @@ static int build_rules(struct app *app, struct error *err) {
         .resolver = app->resolver,
     });
     app->thresholds = thresholds_new(app->loop, app->storage_path);
+    app->breakers = breakers_new(&(struct breakers_options){
+        .loop = app->loop,
+        .resolver = app->resolver,
+        .store = app->store,
+        .storage_path = app->storage_path,
+        .owner = app->instance,
+    });
+    breakers_apply(app->breakers, &app->config);
     alerting_apply(app->alerting, rules, &app->config);
     app->self_sources.rules = alerting_rules(app->alerting);
     thresholds_apply(app->thresholds, &app->config, rules);
@@ -609,6 +626,13 @@ static void change_parameter(void *userdata, const struct web_parameter_change *
     thresholds_change(app->thresholds, change, done, done_userdata);
 }
 
+static void order_breaker(void *userdata, const struct web_breaker_order *order,
+                          void (*done)(void *done_userdata, const struct web_order_result *result),
+                          void *done_userdata) {
+    struct app *app = userdata;
+    breakers_order(app->breakers, order, done, done_userdata);
+}
+
 static int build_web(struct app *app, struct error *err) {
     struct web_options options = web_options_of(app);
     struct web_sources sources = {
@@ -618,6 +642,7 @@ static int build_web(struct app *app, struct error *err) {
         .rules = alerting_rules(app->alerting),
         .parameters = thresholds_parameters(app->thresholds),
         .keeps_parameters = app->storage_path != NULL,
+        .circuits = breakers_circuits(app->breakers),
         .self = app->self,
         .actions =
             {
@@ -626,6 +651,7 @@ static int build_web(struct app *app, struct error *err) {
                 .reload_state = reload_state,
                 .knows_parameter = knows_parameter,
                 .change_parameter = change_parameter,
+                .order_breaker = order_breaker,
                 .refresh_self = refresh_self,
                 .external_labels = external_labels,
                 .alertmanager = alertmanager,
@@ -711,6 +737,7 @@ struct app *app_free(struct app *app) {
     sampler_free(app->sampler);
     alerting_free(app->alerting);
     thresholds_free(app->thresholds);
+    breakers_free(app->breakers);
     loop_timer_free(app->housekeeping);
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
         loop_signal_free(app->signals[i]);

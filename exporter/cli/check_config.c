@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "alerting.h"
+#include "breakers.h"
 #include "config/config.h"
 
 struct check_config_flags {
@@ -38,6 +39,8 @@ static int load(const char *file, struct config *ret, char *message, size_t size
     }
     if (r < 0) {
         error_format(&err, message, size); /* while the file's name lives */
+    } else if ((r = breakers_check(ret, &err)) < 0) {
+        error_format(&err, message, size);
     }
     return r;
 }

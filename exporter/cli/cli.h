@@ -51,6 +51,7 @@ struct cli_files {
  * text, owned by the caller. */
 char *cli_read_file(const char *name, size_t *ret_length);
 
+int cli_breaker(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_check_config(int argc, char **argv);

@@ -12,6 +12,7 @@ const struct cli_command cli_commands[] = {
     {"check-config", "check the configuration and print it with all defaults", cli_check_config},
     {"check-rules", "check files of alerting and recording rules", cli_check_rules},
     {"query", "ask a running daemon in PromQL", cli_query},
+    {"breaker", "show the breakers of a running daemon, or order one", cli_breaker},
     {"set", "change a threshold of a running daemon, or list them", cli_set},
     {"test-promql", "run files of PromQL test cases", cli_test_promql},
     {"metrics", "print the reference of all metrics", cli_metrics},

@@ -3,22 +3,15 @@
 /* dbvitals set: changes parameters of the rules in a running daemon, over its control socket. */
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/duration.h"
 #include "base/json.h"
-#include "base/json_reader.h"
 #include "base/mem.h"
-#include "io/fetch.h"
+#include "cli/control.h"
 #include "rules/parameter_table.h"
-#include "web/web.h"
 
-#define DEFAULT_STORAGE "/var/lib/dbvitals"
-#define URL             "http://dbvitals/api/v1/parameters" /* the host is the socket */
-#define TIMEOUT_USEC    (70 * USEC_PER_SEC)                 /* beyond what a disk may take */
-#define MOST_BYTES      ((size_t)64 * 1024 * 1024)
+#define URL "http://dbvitals/api/v1/parameters" /* the host is the socket */
 
 struct set_flags {
     const char *settings[1];
@@ -35,68 +28,12 @@ static const struct flag set_flags[] = {
     {"--target", FLAG_TEXT, offsetof(struct set_flags, target), .argument = "TARGET",
      .no_environment = true, .help = "For this target alone; for all that have it if not given."},
     {"--storage.path", FLAG_TEXT, offsetof(struct set_flags, storage_path), .argument = "DIR",
-     .fallback = DEFAULT_STORAGE, .help = "The daemon's storage folder, in which its socket lies."},
+     .fallback = CLI_DEFAULT_STORAGE,
+     .help = "The daemon's storage folder, in which its socket lies."},
     {"--help", FLAG_BOOL, offsetof(struct set_flags, help), .no_environment = true,
      .help = "Print this text; also -h."},
     {NULL},
 };
-
-/* ---- asking ---- */
-
-/* What to do when nobody answers. Return: 1. */
-static int explain(int r, const char *folder, const char *sentence) {
-    char text[512];
-    if (r == -ENOENT || r == -ENOTDIR) {
-        snprintf(text, sizeof(text),
-                 "no daemon uses the storage folder '%.150s': there is no %s (--storage.path "
-                 "names another folder)",
-                 folder, WEB_CONTROL_SOCKET);
-    } else if (r == -ECONNREFUSED) {
-        snprintf(text, sizeof(text),
-                 "the daemon with the storage folder '%.150s' does not run: nobody listens on its "
-                 "%s",
-                 folder, WEB_CONTROL_SOCKET);
-    } else if (r == -EACCES || r == -EPERM) {
-        snprintf(text, sizeof(text),
-                 "only root and the daemon's own user may use the %s in '%.150s'",
-                 WEB_CONTROL_SOCKET, folder);
-    } else {
-        snprintf(text, sizeof(text), "the daemon cannot be asked over the %s in '%.150s': %s",
-                 WEB_CONTROL_SOCKET, folder, sentence);
-    }
-    return cli_fail(text);
-}
-
-/* Asks, and reads the answer. Return: 0 and its `data`, in the arena; or the exit status after one
- * line on stderr. */
-static int ask(const struct set_flags *flags, const struct fetch_options *wanted,
-               struct arena *arena, const struct json_value **ret) {
-    struct fetch_options options = *wanted;
-    struct fetch_reply reply = {0};
-    struct error err = {0};
-    const struct json_value *answer = NULL;
-    CLEANUP(mem_freep)
-    char *socket_path = mem_printf("%s/%s", flags->storage_path, WEB_CONTROL_SOCKET);
-    options.socket_path = socket_path;
-    options.timeout_usec = TIMEOUT_USEC;
-    options.most_bytes = MOST_BYTES;
-    int r = fetch_url(&options, &reply, &err);
-    if (r < 0) {
-        return explain(r, flags->storage_path, err.text);
-    }
-    int status = 0;
-    if (json_read(strbuf_view(&reply.body), arena, &answer, &err) < 0) {
-        status = cli_fail("the daemon's answer is no JSON");
-    } else if (reply.status != 200) {
-        struct str text = json_text_of(json_member(answer, "error"));
-        fprintf(stderr, "dbvitals: %.*s (HTTP status %u)\n", (int)text.len, text.data,
-                reply.status);
-        status = 1;
-    }
-    *ret = json_member(answer, "data");
-    fetch_reply_deinit(&reply);
-    return status;
-}
 
 /* ---- the list ---- */
 
@@ -166,7 +103,8 @@ static int list_all(const struct set_flags *flags) {
         strbuf_printf(&url, "?%s", parameter.data);
         strbuf_deinit(&parameter);
     }
-    int status = ask(flags, &(struct fetch_options){.url = url.data}, &arena, &data);
+    int status = cli_control_ask(flags->storage_path, &(struct fetch_options){.url = url.data},
+                                 &arena, &data);
     status = status == 0 ? print_list(data) : status;
     strbuf_deinit(&url);
     arena_deinit(&arena);
@@ -223,7 +161,7 @@ static int change(const struct set_flags *flags, struct str name, struct str val
     write_wish(flags, value, &body);
     const struct fetch_options options = {
         .url = url.data, .json = body.data, .method = value.len > 0 ? "PUT" : "DELETE"};
-    int status = ask(flags, &options, &arena, &data);
+    int status = cli_control_ask(flags->storage_path, &options, &arena, &data);
     status = status == 0 ? print_change(data) : status;
     strbuf_deinit(&url);
     strbuf_deinit(&body);

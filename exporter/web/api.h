@@ -10,7 +10,9 @@
 
 #include "web/pages.h"
 
-#define API_PREFIX "/api/v1/"
+#define API_PREFIX   "/api/v1/"
+#define API_BREAKERS API_PREFIX "breakers/"
+#define API_REPORT   "/report" /* behind a breaker's name */
 
 void api_query(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_query_range(struct web *web, const struct web_request *request, struct web_answer *ret);
@@ -31,6 +33,11 @@ void api_alertmanagers(struct web *web, const struct web_request *request, struc
 /* The parameters of the rules, all or one; and changes of one. */
 void api_parameters(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_parameter(struct web *web, const struct web_request *request, struct web_answer *ret);
+
+/* Breakers: all; one, or an operator's order; what became of calls. */
+void api_breakers(struct web *web, const struct web_request *request, struct web_answer *ret);
+void api_breaker(struct web *web, const struct web_request *request, struct web_answer *ret);
+void api_breaker_report(struct web *web, const struct web_request *request, struct web_answer *ret);
 
 void api_targets(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_buildinfo(struct web *web, const struct web_request *request, struct web_answer *ret);

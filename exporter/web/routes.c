@@ -44,6 +44,10 @@ const struct route routes[] = {
     {"/api/v1/parameters", ROUTE_GET, api_parameters},
     {"/api/v1/parameters/", ROUTE_GET | ROUTE_PUT | ROUTE_DELETE, api_parameter, ROUTE_BELOW,
      .changes = ROUTE_PUT | ROUTE_DELETE, .command = "set"},
+    {"/api/v1/breakers", ROUTE_GET, api_breakers},
+    {API_BREAKERS, ROUTE_POST, api_breaker_report, ROUTE_BELOW | ROUTE_OPEN, .end = API_REPORT},
+    {API_BREAKERS, ROUTE_GET | ROUTE_POST, api_breaker, ROUTE_BELOW, .changes = ROUTE_POST,
+     .command = "breaker"},
     {"/api/v1/status/buildinfo", ROUTE_GET, api_buildinfo},
     {"/api/v1/status/runtimeinfo", ROUTE_GET, api_runtimeinfo},
     {"/api/v1/status/flags", ROUTE_GET, api_flags},
@@ -59,7 +63,9 @@ static const char *path_of(const struct web *web, const struct route *route) {
 
 static bool path_fits(const struct web *web, const struct route *route, struct str path) {
     if ((route->flags & ROUTE_BELOW) != 0) {
-        return path.len > strlen(route->path) && str_starts_with(path, route->path);
+        struct str end = str_of(route->end != NULL ? route->end : "");
+        return path.len > strlen(route->path) + end.len && str_starts_with(path, route->path) &&
+               str_equal((struct str){path.data + path.len - end.len, end.len}, end);
     }
     return str_is(path, path_of(web, route));
 }

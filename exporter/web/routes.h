@@ -19,6 +19,7 @@ enum route_flag {
     ROUTE_LIFECYCLE = 1, /* its changes are open to all with --web.enable-lifecycle */
     ROUTE_TELEMETRY = 2, /* its path is --web.telemetry-path */
     ROUTE_BELOW = 4,     /* all paths that begin with this one and are longer */
+    ROUTE_OPEN = 8,      /* takes what any client may say of itself: reports of calls */
 };
 
 struct route {
@@ -30,6 +31,7 @@ struct route {
      * socket alone, and answered with 403 elsewhere. */
     unsigned changes;
     const char *command; /* of the program, which asks for them over the control socket */
+    const char *end;     /* of ROUTE_BELOW: what the paths end with besides; NULL: anything */
 };
 
 /* What a method is in the table; 0: nothing that any route knows. */

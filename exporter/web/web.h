@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "circuits/circuits.h"
 #include "io/loop.h"
 #include "rules/parameters.h"
 #include "rules/rules.h"
@@ -54,6 +55,20 @@ struct web_parameter_result {
     const char *reason;
 };
 
+/* An operator's word on a breaker, and who says so. */
+struct web_breaker_order {
+    struct str name; /* of a breaker that there is */
+    enum breaker_event event;
+    unsigned uid;
+    int pid;
+};
+
+struct web_order_result {
+    bool refused;    /* nothing has changed; reason says why */
+    bool persistent; /* on the disk; if it is not, reason says why */
+    const char *reason;
+};
+
 /* What only app can do. */
 struct web_actions {
     /* Begins a reload; done() is called exactly once, maybe before this returns. */
@@ -71,6 +86,10 @@ struct web_actions {
                              void (*done)(void *done_userdata,
                                           const struct web_parameter_result *result),
                              void *done_userdata);
+    /* Carries an order out; done() as above. */
+    void (*order_breaker)(void *userdata, const struct web_breaker_order *order,
+                          void (*done)(void *done_userdata, const struct web_order_result *result),
+                          void *done_userdata);
     /* Brings the daemon's own samples up to date if they are older than a second. */
     void (*refresh_self)(void *userdata);
     /* The labels that tell this daemon from others (global.labels). NULL: it has none.
@@ -88,7 +107,8 @@ struct web_sources {
     const struct sampler *sampler;
     const struct rules *rules; /* NULL: there are none */
     const struct parameters *parameters;
-    bool keeps_parameters;     /* over a restart */
+    bool keeps_parameters;     /* over a restart, and orders to breakers */
+    struct circuits *circuits; /* NULL: there are none. Asking and reporting change them */
     struct store_source *self; /* the daemon's own series, target "dbvitals" */
     struct web_actions actions;
 };
