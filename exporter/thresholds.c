@@ -189,10 +189,13 @@ static void format_value(const struct thresholds *thresholds, struct str name, c
 static void log_change(const struct web_parameter_change *asked, const char *target,
                        const struct strbuf *before, const struct strbuf *after) {
     const struct parameter_change *change = &asked->change;
-    log_info("parameter '%.*s'%s%s%s is %s %s, it was %s (by uid %u, pid %d)",
-             (int)change->name.len, change->name.data, target != NULL ? " of target '" : "",
-             target != NULL ? target : "", target != NULL ? "'" : "",
-             change->reset ? "reset to" : "now", after->data, before->data, asked->uid, asked->pid);
+    CLEANUP(mem_freep)
+    char *who = asked->user != NULL ? mem_printf("user '%s'", asked->user)
+                                    : mem_printf("uid %u, pid %d", asked->uid, asked->pid);
+    log_info("parameter '%.*s'%s%s%s is %s %s, it was %s (by %s)", (int)change->name.len,
+             change->name.data, target != NULL ? " of target '" : "", target != NULL ? target : "",
+             target != NULL ? "'" : "", change->reset ? "reset to" : "now", after->data,
+             before->data, who);
 }
 
 bool thresholds_know(const struct thresholds *thresholds, struct str name) {

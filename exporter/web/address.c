@@ -80,14 +80,16 @@ char *web_own_url(const struct web_options *options, const char *machine) {
     while (prefix.len > 0 && prefix.data[prefix.len - 1] == '/') {
         prefix.len--;
     }
+    const char *scheme =
+        options->security != NULL && options->security->tls.enabled ? "https" : "http";
     const char *slash = prefix.len > 0 && prefix.data[0] != '/' ? "/" : "";
     if (url.len > 0) {
         return mem_strndup(url.data, url.len);
     }
     if (port == 0) {
-        return mem_printf("http://%s%s%.*s", machine, slash, (int)prefix.len, prefix.data);
+        return mem_printf("%s://%s%s%.*s", scheme, machine, slash, (int)prefix.len, prefix.data);
     }
-    return mem_printf("http://%s:%u%s%.*s", machine, (unsigned)port, slash, (int)prefix.len,
+    return mem_printf("%s://%s:%u%s%.*s", scheme, machine, (unsigned)port, slash, (int)prefix.len,
                       prefix.data);
 }
 

@@ -340,7 +340,8 @@ static void change_done(void *userdata, const struct web_parameter_result *resul
 
 static void change(struct web *web, const struct web_request *request, struct web_answer *ret) {
     const struct web_actions *actions = &web->sources.actions;
-    struct web_parameter_change asked = {.uid = request->caller.uid, .pid = request->caller.pid};
+    struct web_parameter_change asked = {
+        .user = request->user, .uid = request->caller.uid, .pid = request->caller.pid};
     struct api_failure failure = {0};
     if (read_change(web, request, &asked.change, &failure) < 0) {
         api_answer_failure(&failure, ret);

@@ -11,7 +11,9 @@
 
 struct agent;
 struct api;
+struct auth;
 struct server;
+struct tls_server;
 struct waiting_scrape;
 
 struct web {
@@ -25,6 +27,12 @@ struct web {
     char *instance;        /* of our own series; NULL: where a request reached us */
     char *version, *revision;
     char *control_path; /* NULL: there is none */
+    struct auth *auth;
+    struct tls_server *tls;                      /* NULL: without TLS */
+    struct web_header headers[WEB_MOST_HEADERS]; /* of every answer */
+    size_t n_headers;
+    char **admins; /* users who may change something */
+    size_t n_admins;
     bool enable_lifecycle;
     int64_t start_ms;
     unsigned max_connections, idle_seconds;

@@ -42,6 +42,7 @@ struct web_request {
     size_t n_headers;
     struct str body;
     struct web_caller caller;
+    const char *user;                 /* who proved to be that by a password; NULL: nobody */
     uint64_t peer;                    /* hash of the client's address, without its port */
     char id[WEB_ID_SIZE];             /* X-Request-ID */
     char correlation_id[WEB_ID_SIZE]; /* empty: none */

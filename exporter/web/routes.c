@@ -3,6 +3,7 @@
 #include "web/routes.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "web/api.h"
 #include "web/pages.h"
@@ -149,16 +150,48 @@ static void answer_wrong_method(const struct web_request *request, const struct 
     web_answer_header(ret, "Allow", allowed);
 }
 
-static bool may_ask(const struct web *web, const struct web_request *request,
-                    const struct route *route) {
-    bool changes = (route->changes & route_method_of(request->method)) != 0;
-    bool open_to_all = (route->flags & ROUTE_LIFECYCLE) != 0 && web->enable_lifecycle;
-    return !changes || open_to_all || request->caller.trusted;
+static bool is_admin(const struct web *web, const char *user) {
+    for (size_t i = 0; user != NULL && i < web->n_admins; i++) {
+        if (strcmp(user, web->admins[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static void answer_forbidden(const struct web *web, const struct route *route,
-                             struct web_answer *ret) {
-    if ((route->flags & ROUTE_LIFECYCLE) != 0) {
+/* "application/json", with or without parameters. A form of another site, which a browser sends
+ * with the password that it remembers, can have none such without asking us first. */
+static bool is_json(const struct web_request *request) {
+    struct str rest = web_request_header(request, "Content-Type");
+    struct str type = str_trim(str_cut(&rest, ';'));
+    static const char json[] = "application/json";
+    return type.len == sizeof(json) - 1 && strncasecmp(type.data, json, type.len) == 0;
+}
+
+enum right { RIGHT_GRANTED, RIGHT_MISSING, RIGHT_NEEDS_JSON };
+
+static enum right find_right(const struct web *web, const struct web_request *request,
+                             const struct route *route) {
+    bool changes = (route->changes & route_method_of(request->method)) != 0;
+    bool open_to_all = (route->flags & ROUTE_LIFECYCLE) != 0 && web->enable_lifecycle;
+    if (!changes || open_to_all || request->caller.trusted) {
+        return RIGHT_GRANTED;
+    }
+    if (!is_admin(web, request->user)) {
+        return RIGHT_MISSING;
+    }
+    return is_json(request) ? RIGHT_GRANTED : RIGHT_NEEDS_JSON;
+}
+
+static void answer_forbidden(const struct web *web, const struct web_request *request,
+                             const struct route *route, struct web_answer *ret) {
+    if (request->user != NULL && web->n_admins > 0) {
+        struct str shown = web_request_show(request, str_of(request->user));
+        web_answer_error(ret, 403,
+                         "user '%.*s' may change nothing here: 'web.admin_users' of the "
+                         "configuration names who may",
+                         (int)shown.len, shown.data);
+    } else if ((route->flags & ROUTE_LIFECYCLE) != 0) {
         web_answer_error(ret, 403, "'%s' is switched off: start with --web.enable-lifecycle",
                          route->path);
     } else if (web->control_path != NULL) {
@@ -181,13 +214,16 @@ void routes_answer(struct web *web, struct web_request *request, struct web_answ
         redirect_to_landing(web, ret);
         return;
     }
+    enum right right;
     const struct route *route = has_prefix ? find(web, request->path) : NULL;
     if (route == NULL) {
         answer_not_found(request, whole, ret);
     } else if ((route->methods & route_method_of(request->method)) == 0) {
         answer_wrong_method(request, route, ret);
-    } else if (!may_ask(web, request, route)) {
-        answer_forbidden(web, route, ret);
+    } else if ((right = find_right(web, request, route)) == RIGHT_MISSING) {
+        answer_forbidden(web, request, route, ret);
+    } else if (right == RIGHT_NEEDS_JSON) {
+        web_answer_error(ret, 415, "changes need 'Content-Type: application/json'");
     } else {
         route->handle(web, request, ret);
     }

@@ -28,7 +28,7 @@ struct route {
     void (*handle)(struct web *web, const struct web_request *request, struct web_answer *ret);
     unsigned flags;
     /* Those of the methods that change what the daemon does. They are accepted on the control
-     * socket alone, and answered with 403 elsewhere. */
+     * socket, and elsewhere from the administrators among the users; others get 403. */
     unsigned changes;
     const char *command; /* of the program, which asks for them over the control socket */
     const char *end;     /* of ROUTE_BELOW: what the paths end with besides; NULL: anything */

@@ -20,6 +20,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "web/connections.h"
+#include "web/security_options.h"
+#include "web/tls_server.h"
 
 /* Bounds request line and headers of a request; the answer's headers lie there too. */
 #define CONNECTION_BYTES ((size_t)16 * 1024)
@@ -45,7 +47,12 @@ struct client {
     int fd;
     uint64_t peer;
     struct web_caller caller;
+    struct tls_server *tls; /* of its session; NULL: none */
+    struct client *next;    /* of those that are gone */
 };
+
+/* Headers come first; whether they are admitted may take a while; then comes the body. */
+enum exchange_stage { STAGE_HEADERS, STAGE_ADMISSION, STAGE_BODY };
 
 /* One request, from its line to the last byte of its answer. */
 struct exchange {
@@ -60,7 +67,8 @@ struct exchange {
     size_t most_body; /* bytes of it that are taken */
     size_t swallowed; /* bytes of the body, with those that were thrown away */
     uint64_t began_usec;
-    bool began;    /* the first call with headers has been */
+    enum exchange_stage stage;
+    bool admitted; /* while admission was waited for */
     bool answered; /* the handler has been asked */
     bool suspended;
     bool no_room; /* the bodies of others left none for this one */
@@ -82,6 +90,7 @@ struct server {
     struct loop_timer *daemon_timer, *sweep_timer;
     struct loop_deferred *again;
     struct connection_list connections;
+    struct client *gone; /* whose sessions the library may still end */
     struct server_numbers numbers;
     size_t held_bytes;   /* of the bodies of open requests */
     uint64_t timer_usec; /* when daemon_timer fires */
@@ -156,6 +165,15 @@ void web_later_end(struct web_later *later, struct web_answer *answer) {
         *answer = (struct web_answer){0};
     }
     web_answer_deinit(answer);
+    free(later);
+}
+
+void web_later_admit(struct web_later *later) {
+    struct exchange *exchange = later->exchange;
+    if (exchange != NULL) {
+        exchange->admitted = true;
+        set_late_answer(exchange, &(struct web_answer){0});
+    }
     free(later);
 }
 
@@ -238,6 +256,16 @@ static uint64_t hash_peer(const struct sockaddr *address) {
     return 0;
 }
 
+/* Not inside the library: it ends a session after it has told us, and needs its certificate. */
+static void free_gone(struct server *server) {
+    while (server->gone != NULL) {
+        struct client *client = server->gone;
+        server->gone = client->next;
+        tls_server_unref(client->tls);
+        free(client);
+    }
+}
+
 static void connection_changed(void *userdata, struct MHD_Connection *mhd, void **socket_context,
                                enum MHD_ConnectionNotificationCode code) {
     struct server *server = userdata;
@@ -247,6 +275,12 @@ static void connection_changed(void *userdata, struct MHD_Connection *mhd, void 
         client->mhd = mhd;
         client->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         client->caller = find_caller(server, client->fd);
+        if (server->options.tls != NULL) {
+            client->tls = tls_server_ref(server->options.tls);
+            tls_server_equip(
+                client->tls,
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session);
+        }
         client->peer = hash_peer(
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
         connection_list_add(&server->connections, &client->connection,
@@ -255,7 +289,8 @@ static void connection_changed(void *userdata, struct MHD_Connection *mhd, void 
     } else if (*socket_context != NULL) {
         struct client *client = *socket_context;
         connection_list_remove(&server->connections, &client->connection);
-        free(client);
+        client->next = server->gone;
+        server->gone = client;
         *socket_context = NULL;
     }
 }
@@ -265,6 +300,10 @@ static void connection_changed(void *userdata, struct MHD_Connection *mhd, void 
 static void send_refusal(struct server *server, int fd, const char *answer) {
     char unread[1024];
     server->numbers.refused++;
+    if (server->options.tls != NULL) {
+        close(fd); /* whatever we said would be no TLS */
+        return;
+    }
     /* What is unread at close() would make the kernel throw the answer away. */
     while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) == (ssize_t)sizeof(unread)) {}
     if (send(fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -391,6 +430,7 @@ static void run(struct server *server) {
     uint64_t end = loop_clock_usec() + RUN_USEC;
     do {
         MHD_run(server->daemon);
+        free_gone(server);
         if (MHD_get_timeout(server->daemon, &ms) != MHD_YES || ms != 0) {
             arm_timer(server);
             return;
@@ -561,6 +601,15 @@ static void add(struct MHD_Response *response, const char *name, const char *val
     }
 }
 
+static void add_configured(struct MHD_Response *response, const struct server_options *options) {
+    for (size_t i = 0; options->headers != NULL && i < *options->n_headers; i++) {
+        const struct web_header *header = &options->headers[i];
+        if (MHD_get_response_header(response, header->name) == NULL) {
+            add(response, header->name, header->value);
+        }
+    }
+}
+
 static void add_headers(struct MHD_Response *response, const struct web_request *request,
                         const struct web_answer *answer) {
     add(response, "Content-Type", answer->content_type);
@@ -598,6 +647,7 @@ static enum MHD_Result send_answer(struct exchange *exchange) {
         return MHD_NO;
     }
     add_headers(response, request, answer);
+    add_configured(response, &server->options);
     enum MHD_Result r = MHD_queue_response(exchange->client->mhd, answer->status, response);
     MHD_destroy_response(response);
     count(server, answer->status);
@@ -609,6 +659,14 @@ static enum MHD_Result send_answer(struct exchange *exchange) {
     return r;
 }
 
+/* The library calls again when the answer is here. */
+static void wait_for_later(struct exchange *exchange) {
+    enter(exchange->client, CONNECTION_ANSWERING);
+    exchange->suspended = true;
+    MHD_suspend_connection(exchange->client->mhd);
+    watch_client(exchange);
+}
+
 static enum MHD_Result answer_exchange(struct exchange *exchange) {
     log_scope_set("request_id", exchange->request.id);
     if (!exchange->answered) {
@@ -617,15 +675,39 @@ static enum MHD_Result answer_exchange(struct exchange *exchange) {
     }
     enum MHD_Result r = MHD_YES;
     if (exchange->later != NULL) {
-        enter(exchange->client, CONNECTION_ANSWERING);
-        exchange->suspended = true;
-        MHD_suspend_connection(exchange->client->mhd);
-        watch_client(exchange);
+        wait_for_later(exchange);
     } else {
         r = send_answer(exchange);
     }
     log_scope_clear();
     return r;
+}
+
+static enum MHD_Result go_on(struct exchange *exchange) {
+    exchange->answer.later = false;
+    exchange->stage = STAGE_BODY;
+    enter(exchange->client, CONNECTION_READING);
+    return MHD_YES;
+}
+
+/* Before the body is read, so that nobody fills our memory who may not ask. The library repeats
+ * this call after a wait. */
+static enum MHD_Result admit(struct exchange *exchange) {
+    const struct server_options *options = &exchange->client->server->options;
+    bool waited = exchange->answer.later;
+    if (!waited && (options->admit == NULL ||
+                    options->admit(options->userdata, &exchange->request, &exchange->answer))) {
+        exchange->stage = STAGE_BODY;
+        return MHD_YES;
+    }
+    if (exchange->admitted) {
+        return go_on(exchange);
+    }
+    if (exchange->later != NULL) {
+        wait_for_later(exchange);
+        return MHD_YES;
+    }
+    return send_answer(exchange);
 }
 
 /* A body of which we know that it is too long is not waited for. */
@@ -641,16 +723,21 @@ static enum MHD_Result handle(void *userdata, struct MHD_Connection *mhd, const 
                               const char *method, const char *version, const char *data,
                               size_t *len, void **context) {
     struct exchange *exchange = *context;
-    if (!exchange->began) {
-        exchange->began = true;
+    if (exchange->stage == STAGE_HEADERS) {
+        exchange->stage = STAGE_ADMISSION;
         exchange->request.method = str_of(method);
         take_headers(exchange);
         web_request_identify(&exchange->request);
         if (announces_too_much(&exchange->request)) {
             exchange->swallowed = SIZE_MAX;
-            return answer_exchange(exchange);
         }
-        return MHD_YES;
+    }
+    if (exchange->stage == STAGE_ADMISSION) {
+        log_scope_set("request_id", exchange->request.id);
+        enum MHD_Result r = admit(exchange);
+        log_scope_clear();
+        bool too_much = exchange->stage == STAGE_BODY && exchange->swallowed == SIZE_MAX;
+        return too_much ? answer_exchange(exchange) : r;
     }
     if (*len > 0) {
         bool go_on = take_body(exchange, data, *len);
@@ -680,28 +767,36 @@ static size_t keep_escapes(void *userdata, struct MHD_Connection *mhd, char *tex
 }
 
 static struct MHD_Daemon *start_daemon(struct server *server) {
+    bool tls = server->options.tls != NULL;
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
+        (tls ? MHD_USE_TLS : 0) | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
         MHD_OPTION_CONNECTION_LIMIT, server->options.max_connections + SPARE_CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, server->options.idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
         connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, server,
         MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, server, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, server, MHD_OPTION_END);
+        keep_escapes, server, tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END,
+        tls_server_no_certificate(), MHD_OPTION_END);
 }
 
 int server_new(const struct server_options *options, struct listener *listener, struct server **ret,
                struct error *err) {
     struct server *server = mem_alloc(sizeof(*server));
     server->options = *options;
+    server->options.tls = tls_server_ref(options->tls);
     server->listener = *listener;
     server->connections.silence_usec = options->idle_seconds * USEC_PER_SEC;
     *listener = (struct listener){.fd = -1};
     server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     server->daemon = start_daemon(server);
     if (server->daemon == NULL) {
-        error_say(err, -EIO, "cannot start the HTTP server for '%s'", server->listener.text);
+        const char *why =
+            options->tls != NULL && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES
+                ? ": libmicrohttpd was built without TLS"
+                : "";
+        error_say(err, -EIO, "cannot start the HTTP server for '%s'%s", server->listener.text, why);
         server_free(server);
         return -EIO;
     }
@@ -740,12 +835,23 @@ struct server *server_free(struct server *server) {
     if (server->daemon != NULL) {
         MHD_stop_daemon(server->daemon);
     }
+    free_gone(server);
+    tls_server_unref(server->options.tls);
     listener_close(&server->listener);
     if (server->spare_fd >= 0) {
         close(server->spare_fd);
     }
     free(server);
     return NULL;
+}
+
+void server_set_tls(struct server *server, struct tls_server *tls) {
+    struct tls_server *before = server->options.tls;
+    if (before == NULL) {
+        return;
+    }
+    server->options.tls = tls_server_ref(tls);
+    tls_server_unref(before);
 }
 
 const char *server_address(const struct server *server) {

@@ -21,6 +21,9 @@
 #include "web/listen.h"
 #include "web/request.h"
 
+struct tls_server;
+struct web_header;
+
 struct server_numbers {
     uint64_t requests;
     uint64_t refused;
@@ -32,12 +35,19 @@ struct server_options {
     struct loop *loop;
     unsigned max_connections;
     unsigned idle_seconds;
-    bool control; /* a unix socket for root and our own user alone: others get 403 */
+    bool control;           /* a unix socket for root and our own user alone: others get 403 */
+    struct tls_server *tls; /* what connections begin with, see server_set_tls(); NULL: no TLS */
+    /* Whether a request with these headers may be read any further. If not, the answer is filled,
+     * or comes later: by web_later_end(), or as leave by web_later_admit(). NULL: all are. */
+    bool (*admit)(void *userdata, struct web_request *request, struct web_answer *ret);
     /* Fills the answer; request and answer end when it is sent. */
     void (*answer)(void *userdata, struct web_request *request, struct web_answer *ret);
     /* How long a body may be that is sent to this target ("/path?..."), up to WEB_MOST_FORM_BYTES.
      * NULL: WEB_MOST_BODY_BYTES. */
     size_t (*most_body_bytes)(void *userdata, struct str target);
+    /* Headers of every answer that has them not; what is behind the pointers may change. */
+    const struct web_header *headers;
+    const size_t *n_headers;
     void *userdata;
 };
 
@@ -50,6 +60,9 @@ int server_new(const struct server_options *options, struct listener *listener, 
 /* Cuts all connections. Not from inside answer(). */
 struct server *server_free(struct server *server);
 DEFINE_CLEANUP(struct server, server_free);
+
+/* For connections from now on; changes nothing where there was no TLS from the beginning. */
+void server_set_tls(struct server *server, struct tls_server *tls);
 
 const char *server_address(const struct server *server);
 struct server_numbers server_numbers(const struct server *server);
@@ -68,6 +81,9 @@ void web_later_watch(struct web_later *later, uint64_t patience_usec, void (*gon
 
 /* Whether somebody still waits for it. */
 bool web_later_is_wanted(const struct web_later *later);
+
+/* Instead of web_later_end(), for what admit() waited for: the request goes on. */
+void web_later_admit(struct web_later *later);
 
 /* Takes over what the answer holds. Strings of headers must be constant. */
 void web_later_end(struct web_later *later, struct web_answer *answer);

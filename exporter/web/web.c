@@ -10,10 +10,12 @@
 #include "base/mem.h"
 #include "web/agent.h"
 #include "web/api_question.h"
+#include "web/auth.h"
 #include "web/listen.h"
 #include "web/pages.h"
 #include "web/routes.h"
 #include "web/server.h"
+#include "web/tls_server.h"
 
 #define DEFAULT_MAX_CONNECTIONS 512
 #define DEFAULT_IDLE_SECONDS    30
@@ -73,7 +75,8 @@ static int take_options(struct web *web, const struct web_options *options, stru
             return r;
         }
     } else {
-        web->external_scheme = mem_strdup("http");
+        bool tls = options->security != NULL && options->security->tls.enabled;
+        web->external_scheme = mem_strdup(tls ? "https" : "http");
         web->link_prefix = mem_strdup(web->route_prefix);
     }
     web->landing_url = mem_printf("%s/", web->link_prefix);
@@ -82,6 +85,11 @@ static int take_options(struct web *web, const struct web_options *options, stru
 
 static void answer(void *userdata, struct web_request *request, struct web_answer *ret) {
     routes_answer(userdata, request, ret);
+}
+
+static bool admit(void *userdata, struct web_request *request, struct web_answer *ret) {
+    const struct web *web = userdata;
+    return auth_admit(web->auth, request, ret);
 }
 
 static size_t most_body_bytes(void *userdata, struct str target) {
@@ -95,6 +103,10 @@ static int add_server(struct web *web, struct listener *listener, bool control, 
         .max_connections = web->max_connections,
         .idle_seconds = web->idle_seconds,
         .control = control,
+        .tls = control ? NULL : web->tls,
+        .admit = control ? NULL : admit,
+        .headers = web->headers,
+        .n_headers = &web->n_headers,
         .answer = answer,
         .most_body_bytes = most_body_bytes,
         .userdata = web,
@@ -165,6 +177,91 @@ bool web_leave(struct web *web, void (*done)(void *userdata), void *userdata) {
     return true;
 }
 
+/* ---- security ---- */
+
+static void drop_headers(struct web *web) {
+    for (size_t i = 0; i < web->n_headers; i++) {
+        free(web->headers[i].name);
+        free(web->headers[i].value);
+    }
+    web->n_headers = 0;
+}
+
+/* What cannot fail. */
+static void take_security(struct web *web, const struct web_security_options *security) {
+    drop_headers(web);
+    for (size_t i = 0; i < security->n_headers; i++) {
+        const struct web_header *header = &security->headers[i];
+        web->headers[web->n_headers++] =
+            (struct web_header){mem_strdup(header->name), mem_strdup(header->value)};
+    }
+    auth_set_users(web->auth, security->users, security->n_users);
+}
+
+static int begin_security(struct web *web, const struct web_security_options *security,
+                          struct error *err) {
+    int r = auth_new(web->sources.loop, &web->auth, err);
+    if (r < 0 || security == NULL) {
+        return r;
+    }
+    take_security(web, security);
+    return security->tls.enabled ? tls_server_new(&security->tls, &web->tls, err) : 0;
+}
+
+int web_check_security(const struct web_security_options *security, int64_t *ret_expires,
+                       struct error *err) {
+    CLEANUP(tls_server_unrefp)
+    struct tls_server *tls = NULL;
+    int r = security->tls.enabled ? tls_server_new(&security->tls, &tls, err) : 0;
+    if (r == 0) {
+        *ret_expires = tls != NULL ? tls_server_expires(tls) : 0;
+    }
+    return r;
+}
+
+int web_secure(struct web *web, const struct web_security_options *security, struct error *err) {
+    CLEANUP(tls_server_unrefp)
+    struct tls_server *tls = NULL;
+    if (security->tls.enabled != (web->tls != NULL)) {
+        return error_say(err, -EBUSY, "'%.150s': TLS is switched on or off by a restart alone",
+                         security->path);
+    }
+    int r = security->tls.enabled ? tls_server_new(&security->tls, &tls, err) : 0;
+    if (r < 0) {
+        return r;
+    }
+    take_security(web, security);
+    for (size_t i = 0; tls != NULL && i < web->n_servers; i++) {
+        server_set_tls(web->servers[i], tls);
+    }
+    tls_server_unref(web->tls);
+    web->tls = take_ptr(tls);
+    return 0;
+}
+
+static void drop_admins(struct web *web) {
+    for (size_t i = 0; i < web->n_admins; i++) {
+        free(web->admins[i]);
+    }
+    free(web->admins);
+    web->admins = NULL;
+    web->n_admins = 0;
+}
+
+void web_set_admins(struct web *web, const char *const *names, size_t count) {
+    drop_admins(web);
+    web->admins = mem_array(count, sizeof(*web->admins));
+    for (size_t i = 0; i < count; i++) {
+        web->admins[web->n_admins++] = mem_strdup(names[i]);
+        if (!auth_has_user(web->auth, names[i])) {
+            log_warn("web.admin_users: there is no user '%.100s' in the web configuration file",
+                     names[i]);
+        }
+    }
+}
+
+/* ---- life ---- */
+
 int web_new(const struct web_options *options, const struct web_sources *sources, struct web **ret,
             struct error *err) {
     static const char *const default_addresses[] = {WEB_DEFAULT_ADDRESS};
@@ -184,6 +281,7 @@ int web_new(const struct web_options *options, const struct web_sources *sources
     web->api = api_new(sources->loop);
     web->prepare = loop_deferred_new(sources->loop, metrics_prepare, web);
     int r = take_options(web, options, err);
+    r = r < 0 ? r : begin_security(web, options->security, err);
     for (size_t i = 0; r == 0 && i < n_addresses; i++) {
         r = open_address(web, addresses[i], err);
     }
@@ -212,6 +310,10 @@ struct web *web_free(struct web *web) {
     }
     loop_timer_free(web->leave_timer);
     metrics_drop_waiting(web);
+    auth_free(web->auth);
+    tls_server_unref(web->tls);
+    drop_headers(web);
+    drop_admins(web);
     api_free(web->api);
     loop_deferred_free(web->prepare);
     free(web->servers);

@@ -15,6 +15,7 @@
 #include "rules/rules.h"
 #include "sampler/sampler.h"
 #include "store/store.h"
+#include "web/security_options.h"
 
 #define WEB_DEFAULT_ADDRESS ":9719"
 #define WEB_CONTROL_SOCKET  "control.sock" /* its name in the storage folder */
@@ -29,8 +30,10 @@ struct web_options {
     const char *route_prefix;   /* "" or "/db": stands before every path */
     const char *control_path;   /* of the socket that takes changes; NULL: none is made */
     const char *instance;       /* of our own series; NULL: where a request reached us */
-    bool enable_lifecycle;      /* POST /-/reload and /-/log-level */
-    const char *version;        /* of the daemon; NULL: "unknown" */
+    /* Who may ask, and TLS; not on the control socket. NULL: anybody, without. */
+    const struct web_security_options *security;
+    bool enable_lifecycle; /* POST /-/reload and /-/log-level */
+    const char *version;   /* of the daemon; NULL: "unknown" */
     const char *revision;
     unsigned max_connections; /* 0: 512, per address */
     unsigned idle_seconds;    /* 0: 30; a silent connection is closed, a slow one soon after */
@@ -45,6 +48,7 @@ struct web_reload_result {
 /* A parameter of the rules that is to have another value, and who says so. */
 struct web_parameter_change {
     struct parameter_change change;
+    const char *user; /* over HTTP, by name; NULL: over the control socket */
     unsigned uid;
     int pid;
 };
@@ -134,6 +138,18 @@ const char *web_agent_address(const struct web *web);
  * up, when it asks again. Return: false when nobody has to be told; else done() is called once, in
  * three seconds. */
 bool web_leave(struct web *web, void (*done)(void *userdata), void *userdata);
+
+/* Has other users, headers and certificates from now on; connections that are there keep their
+ * certificate. TLS itself stays on or off as it was at the start. Return: 0, or negative errno with
+ * the place of what is wrong, and nothing has changed. */
+int web_secure(struct web *web, const struct web_security_options *security, struct error *err);
+
+/* Whether it would work. *ret_expires: when the certificate ends, in Unix time; 0 without TLS. */
+int web_check_security(const struct web_security_options *security, int64_t *ret_expires,
+                       struct error *err);
+
+/* The users who may change something over HTTP. Copies the names. */
+void web_set_admins(struct web *web, const char *const *names, size_t count);
 
 struct web_numbers {
     uint64_t requests;    /* since start */
