@@ -26,6 +26,7 @@
 #include "thresholds.h"
 #include "version.h"
 #include "web/web.h"
+#include "web_config.h"
 
 #define DEFAULT_STORAGE     "/var/lib/dbvitals"
 #define MEMORY_STORAGE      ":memory:"
@@ -59,6 +60,7 @@ struct app {
     struct thresholds *thresholds; /* likewise */
     struct breakers *breakers;     /* likewise */
     struct web *web;
+    struct web_config *web_config; /* NULL: there is no such file */
     struct config config;
     char *config_path;  /* NULL: no file, targets are guessed */
     char *storage_path; /* NULL: memory only */
@@ -127,6 +129,11 @@ static void reload_failed(struct app *app, const char *text) {
     reload_answer(app, false, text);
 }
 
+static void apply_admins(struct app *app) {
+    web_set_admins(app->web, (const char *const *)app->config.admin_users,
+                   app->config.n_admin_users);
+}
+
 static void reload_take(struct app *app, struct config *config, struct rule_set *rules) {
     struct config old = app->config;
     app->config = *config;
@@ -134,6 +141,7 @@ static void reload_take(struct app *app, struct config *config, struct rule_set 
     alerting_apply(app->alerting, rules, &app->config);
     thresholds_apply(app->thresholds, &app->config, rules);
     breakers_apply(app->breakers, &app->config);
+    apply_admins(app);
     config_deinit(&old);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
@@ -255,17 +263,42 @@ static void read_files(struct app *app) {
                                   });
 }
 
-static void reload_start(struct app *app) {
+static void reload_files(struct app *app) {
     if (app->config_path == NULL) {
         reload_answer(app, true, "there is no configuration file; targets are guessed");
+        sd_notify(0, "READY=1");
         return;
     }
+    read_files(app);
+}
+
+/* First, and alone if it is wrong: then nothing changes. */
+static void web_config_read(void *userdata, const char *why) {
+    struct app *app = userdata;
+    app->reloading = false;
+    if (app->reload_again) {
+        app->reload_again = false;
+        reload_start(app);
+    } else if (why != NULL) {
+        reload_failed(app, why);
+        sd_notify(0, "READY=1");
+    } else {
+        reload_files(app);
+    }
+}
+
+static void reload_start(struct app *app) {
     if (app->reloading) {
         app->reload_again = true;
         return;
     }
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)loop_clock_usec());
-    read_files(app);
+    if (app->web_config != NULL) {
+        app->reloading = true;
+        web_config_reload(app->web_config, web_config_read, app);
+    } else {
+        reload_files(app);
+    }
 }
 
 /* A password that is refused may have been rotated. */
@@ -503,6 +536,7 @@ static struct web_options web_options_of(const struct app *app) {
         .route_prefix = flags->route_prefix,
         .control_path = app->control_path,
         .instance = app->instance,
+        .security = app->web_config != NULL ? web_config_options(app->web_config) : NULL,
         .enable_lifecycle = flags->enable_lifecycle,
         .version = DBVITALS_VERSION,
         .revision = DBVITALS_REVISION,
@@ -658,7 +692,14 @@ static int build_web(struct app *app, struct error *err) {
                 .userdata = app,
             },
     };
-    return web_new(&options, &sources, &app->web, err);
+    int r = web_new(&options, &sources, &app->web, err);
+    if (r == 0 && app->web_config != NULL) {
+        web_config_watch(app->web_config, app->web);
+    }
+    if (r == 0) {
+        apply_admins(app);
+    }
+    return r;
 }
 
 /* Until they are watched these would end us. SIGTERM and SIGINT may: nothing is lost yet. */
@@ -697,6 +738,10 @@ static int build(struct app *app, struct error *err) {
                                    .add_samples = add_samples,
                                    .userdata = app,
                                });
+    const char *web_file = app->serve ? app->flags->web_config_file : NULL;
+    if (web_file != NULL && (r = web_config_new(app->loop, web_file, &app->web_config, err)) < 0) {
+        return r;
+    }
     know_ourselves(app);
     build_self(app);
     if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_rules(app, err)) < 0 ||
@@ -731,6 +776,7 @@ struct app *app_free(struct app *app) {
     if (app == NULL) {
         return NULL;
     }
+    web_config_free(app->web_config);
     web_free(app->web);
     /* Nobody hears it any more, but what the waiters hold is freed. */
     reload_answer(app, false, "the daemon is stopping");

@@ -9,9 +9,11 @@
 #include "alerting.h"
 #include "breakers.h"
 #include "config/config.h"
+#include "config/web_file.h"
+#include "web/web.h"
 
 struct check_config_flags {
-    const char *file;
+    const char *file, *web_file;
     bool help;
 };
 
@@ -19,6 +21,8 @@ static const struct flag check_config_flags[] = {
     {"--config.file", FLAG_TEXT, offsetof(struct check_config_flags, file), .argument = "FILE",
      .help = "Configuration file; without it " CONFIG_DEFAULT_FILE " if it exists, else what "
              "would be watched without a file."},
+    {"--web.config.file", FLAG_TEXT, offsetof(struct check_config_flags, web_file),
+     .argument = "FILE", .help = "Web configuration file to check as well."},
     {"--help", FLAG_BOOL, offsetof(struct check_config_flags, help), .no_environment = true,
      .help = "Print this text; also -h."},
     {NULL},
@@ -64,6 +68,27 @@ static int check_rules(const struct config *config) {
     return good ? 0 : 1;
 }
 
+/* Return: 0, or negative errno with what is wrong with the web configuration file, if there is one.
+ */
+static int check_web_file(const char *path, char *message, size_t size) {
+    CLEANUP(web_file_freep)
+    struct web_file *file = NULL;
+    struct web_security_options options = {0};
+    struct error err = {0};
+    int64_t expires;
+    if (path == NULL) {
+        return 0;
+    }
+    int r = web_file_read(path, &file, &err);
+    r = r < 0 ? r : web_file_parse(file, &options, NULL, &err);
+    r = r < 0 ? r : web_check_security(&options, &expires, &err);
+    if (r < 0) {
+        error_format(&err, message, size); /* while the file's name lives */
+    }
+    web_security_options_deinit(&options);
+    return r;
+}
+
 int cli_check_config(int argc, char **argv) {
     struct check_config_flags flags = {0};
     int status = 0;
@@ -81,7 +106,8 @@ int cli_check_config(int argc, char **argv) {
         flags.file = CONFIG_DEFAULT_FILE;
     }
     bool guessed = flags.file == NULL;
-    if (load(flags.file, &config, message, sizeof(message)) < 0) {
+    if (check_web_file(flags.web_file, message, sizeof(message)) < 0 ||
+        load(flags.file, &config, message, sizeof(message)) < 0) {
         status = cli_fail(message);
     } else if (check_rules(&config) != 0) {
         status = 1;

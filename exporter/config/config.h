@@ -27,6 +27,7 @@
 #define CONFIG_MOST_PATH       ((size_t)4096)
 #define CONFIG_MOST_PATTERNS   100 /* of rule files */
 #define CONFIG_MOST_RULE_FILES 1000
+#define CONFIG_MOST_ADMINS     64
 #define CONFIG_MOST_PARAMETERS 200                        /* of one map */
 #define CONFIG_MOST_RULE_BYTES ((size_t)16 * 1024 * 1024) /* of all of them */
 #define CONFIG_MOST_PACKED                                                                         \
@@ -50,6 +51,8 @@ struct config {
     struct notify_options notify;
     struct circuit_options *breakers;
     size_t n_breakers;
+    char **admin_users; /* of web: who may change something over HTTP; NULL behind the last */
+    size_t n_admin_users;
     struct parameter_setting *parameters; /* of the rules, for all targets and for single ones */
     size_t n_parameters, parameters_capacity;
 };

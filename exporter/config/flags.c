@@ -67,6 +67,8 @@ static const struct flag flag_rows[] = {
              "of a request tells, and links in alerts have the machine's name."},
     {"--web.route-prefix", FLAG_TEXT, offsetof(struct flags, route_prefix), .argument = "PATH",
      .check = check_prefix, .help = "Prefix of every path, such as /db."},
+    {"--web.config.file", FLAG_TEXT, offsetof(struct flags, web_config_file), .argument = "FILE",
+     .help = "TLS, users and headers, in the format of Prometheus' exporters."},
     {"--web.enable-lifecycle", FLAG_BOOL, offsetof(struct flags, enable_lifecycle),
      .help = "Allow POST /-/reload and POST /-/log-level."},
     {"--storage.path", FLAG_TEXT, offsetof(struct flags, storage_path), .argument = "DIR",

@@ -21,6 +21,7 @@ struct flags {
     const char *agent_addresses[FLAGS_MOST_ADDRESSES];
     size_t n_agent_addresses;
     const char *telemetry_path, *external_url, *route_prefix;
+    const char *web_config_file; /* NULL: none */
     bool enable_lifecycle;
     const char *storage_path; /* NULL: the default; ":memory:" */
     enum log_level log_level;

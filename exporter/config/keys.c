@@ -33,6 +33,7 @@ static const struct key top_keys[TOP_KEY_COUNT] = {
                      .help = "How much of the past is kept in memory, for rules and queries."},
     [TOP_RULES] = {"rules", KEY_MAP, .help = "Which rules the daemon evaluates itself."},
     [TOP_NOTIFY] = {"notify", KEY_MAP, .help = "Who is told about alerts."},
+    [TOP_WEB] = {"web", KEY_MAP, .help = "Who may do what over HTTP."},
     [TOP_TARGETS] = {"targets", KEY_LIST,
                      .help = "The servers to watch. Without any the daemon only serves its own "
                              "metrics."},
@@ -81,6 +82,13 @@ static const struct key rules_keys[RULES_KEY_COUNT] = {
                           .help = "Thresholds of the rules for all targets, by name: "
                                   "replication_lag_seconds: 10. docs/rules.md lists those of the "
                                   "bundled rules; other names are for rules of your own."},
+};
+
+static const struct key web_keys[WEB_KEYS_COUNT] = {
+    [WEB_ADMIN_USERS] = {"admin_users", KEY_LIST, KEY_MAY_BE_ONE,
+                         .help = "Users of the web configuration file who may change something "
+                                 "(thresholds) over HTTP, with 'Content-Type: application/json'; "
+                                 "at most 64. The socket in the storage folder needs no user."},
 };
 
 static const struct key target_keys[TARGET_KEY_COUNT] = {
@@ -191,6 +199,7 @@ const struct key_section key_section_global = {"global", global_keys, GLOBAL_KEY
 const struct key_section key_section_history = {"history", history_keys, HISTORY_KEY_COUNT};
 const struct key_section key_section_rules = {"rules", rules_keys, RULES_KEY_COUNT};
 const struct key_section key_section_target = {"targets[]", target_keys, TARGET_KEY_COUNT};
+const struct key_section key_section_web = {"web", web_keys, WEB_KEYS_COUNT};
 const struct key_section key_section_tls = {"targets[].tls", tls_keys, TLS_KEY_COUNT};
 const struct key_section key_section_notify_tls = {"notify.*.tls_config", tls_keys, TLS_KEY_COUNT};
 const struct key_section key_section_databases = {"targets[].databases", databases_keys,
@@ -208,7 +217,7 @@ static const struct key_section *const sections[] = {
     &key_section_relabel,       &key_section_receiver,   &key_section_webhook,
     &key_section_slack,         &key_section_pagerduty,  &key_section_email,
     &key_section_exec,          &key_section_route,      &key_section_basic_auth,
-    &key_section_authorization, &key_section_notify_tls,
+    &key_section_authorization, &key_section_notify_tls, &key_section_web,
 };
 
 static const char *const type_names[] = {
@@ -271,9 +280,10 @@ static void describe_type(const struct key *key, char *out, size_t size) {
     strbuf_deinit(&text);
 }
 
-bool config_keys(size_t index, struct config_key *ret) {
-    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        const struct key_section *section = sections[i];
+bool config_keys_of(const struct key_section *const *list, size_t count, size_t index,
+                    struct config_key *ret) {
+    for (size_t i = 0; i < count; i++) {
+        const struct key_section *section = list[i];
         if (index >= section->n_keys) {
             index -= section->n_keys;
             continue;
@@ -289,4 +299,8 @@ bool config_keys(size_t index, struct config_key *ret) {
         return true;
     }
     return false;
+}
+
+bool config_keys(size_t index, struct config_key *ret) {
+    return config_keys_of(sections, ARRAY_LEN(sections), index, ret);
 }

@@ -49,7 +49,16 @@ struct key_section {
 };
 
 /* Sections with the indexes of their rows. */
-enum { TOP_GLOBAL, TOP_HISTORY, TOP_RULES, TOP_NOTIFY, TOP_TARGETS, TOP_BREAKERS, TOP_KEY_COUNT };
+enum {
+    TOP_GLOBAL,
+    TOP_HISTORY,
+    TOP_RULES,
+    TOP_NOTIFY,
+    TOP_WEB,
+    TOP_TARGETS,
+    TOP_BREAKERS,
+    TOP_KEY_COUNT
+};
 extern const struct key_section key_section_top;
 
 enum { GLOBAL_INTERVAL, GLOBAL_TIMEOUT, GLOBAL_LABELS, GLOBAL_KEY_COUNT };
@@ -57,6 +66,9 @@ extern const struct key_section key_section_global;
 
 enum { HISTORY_RETENTION, HISTORY_MAX_RETENTION, HISTORY_BYTES, HISTORY_KEY_COUNT };
 extern const struct key_section key_section_history;
+
+enum { WEB_ADMIN_USERS, WEB_KEYS_COUNT };
+extern const struct key_section key_section_web;
 
 enum { RULES_FILES, RULES_INTERVAL, RULES_PARAMETERS, RULES_KEY_COUNT };
 extern const struct key_section key_section_rules;
@@ -275,6 +287,10 @@ struct config_key {
 
 /* Walks all keys: index from 0. Return: false behind the last. */
 bool config_keys(size_t index, struct config_key *ret);
+
+/* The same over a list of sections. */
+bool config_keys_of(const struct key_section *const *list, size_t count, size_t index,
+                    struct config_key *ret);
 
 /* "a duration such as 10s", for messages. */
 const char *key_type_expected(enum key_type type);

@@ -52,6 +52,10 @@ void config_deinit(struct config *config) {
         circuit_options_deinit(&config->breakers[i]);
     }
     free(config->breakers);
+    for (size_t i = 0; i < config->n_admin_users; i++) {
+        free(config->admin_users[i]);
+    }
+    free(config->admin_users);
     for (size_t i = 0; i < config->n_parameters; i++) {
         free(config->parameters[i].name);
         free(config->parameters[i].target);
@@ -118,6 +122,15 @@ static int read_rules(struct reader *reader, const struct yaml_node *map, struct
     }
     config_default_rules(ret);
     return 0;
+}
+
+static int read_web(struct reader *reader, const struct yaml_node *map, struct config *ret) {
+    static const struct key user = {"admin_users", KEY_TEXT, .most = 255};
+    struct key_value values[WEB_KEYS_COUNT];
+    int r = reader_section(reader, &key_section_web, map, values);
+    return r < 0 ? r
+                 : config_read_texts(reader, &user, values[WEB_ADMIN_USERS].node,
+                                     CONFIG_MOST_ADMINS, &ret->admin_users, &ret->n_admin_users);
 }
 
 void config_default_rules(struct config *config) {
@@ -225,6 +238,9 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
     }
     if (r == 0 && values[TOP_NOTIFY].node != NULL) {
         r = config_read_notify(reader, values[TOP_NOTIFY].node, &ret->notify);
+    }
+    if (r == 0 && values[TOP_WEB].node != NULL) {
+        r = read_web(reader, values[TOP_WEB].node, ret);
     }
     /* After global, wherever it stands in the file: targets inherit from it. */
     if (r == 0) {

@@ -216,6 +216,11 @@ void config_print(const struct config *config, struct strbuf *out) {
     strbuf_add_char(out, '\n');
     add_parameters(out, "  parameters: {", config, NULL);
     print_notify(out, &config->notify);
+    for (size_t i = 0; i < config->n_admin_users; i++) {
+        strbuf_add_text(out, i == 0 ? "web: {admin_users: [" : ", ");
+        yaml_print_text(out, str_of(config->admin_users[i]));
+    }
+    strbuf_add_text(out, config->n_admin_users > 0 ? "]}\n" : "");
     strbuf_add_text(out, config->n_targets != 0 ? "targets:\n" : "targets: []\n");
     for (size_t i = 0; i < config->n_targets; i++) {
         add_target(out, config, &config->targets[i]);
