@@ -340,6 +340,7 @@ static void refresh_self(void *userdata) {
     app->self_usec = now;
     app->self_ms = now_ms > app->self_ms ? now_ms : app->self_ms + 1;
     app->self_sources.web = app->web;
+    app->self_sources.web_config = app->web_config;
     app->self_sources.log_lines_lost =
         app->log_writer != NULL ? log_writer_lost_lines(app->log_writer) : 0;
     batch_clear(&app->self_batch);

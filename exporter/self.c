@@ -15,11 +15,14 @@
 #include "store/exposition.h"
 #include "store/history.h"
 #include "version.h"
+#include "web_config.h"
 
 enum {
     BUILD_INFO,
     CONFIG_SUCCESSFUL,
     CONFIG_TIME,
+    WEB_CONFIG_SUCCESSFUL,
+    CERTIFICATE_EXPIRY,
     TARGETS,
     FAMILIES,
     STORE_SERIES,
@@ -55,6 +58,11 @@ static const struct column rows[] = {
                            "Whether the configuration was valid when it was read last."},
     [CONFIG_TIME] = {NULL, GAUGE, "dbvitals_config_last_reload_success_timestamp_seconds",
                      "When the running configuration was read."},
+    [WEB_CONFIG_SUCCESSFUL] = {NULL, GAUGE, "dbvitals_web_config_last_read_successful",
+                               "Whether the web configuration file and the files that it names "
+                               "could be used when they were looked at last."},
+    [CERTIFICATE_EXPIRY] = {NULL, GAUGE, "dbvitals_web_certificate_expiry_timestamp_seconds",
+                            "When the certificate ends with which the daemon serves HTTPS."},
     [TARGETS] = {NULL, GAUGE, "dbvitals_targets", "Configured targets by their health.",
                  .group = 2},
     [FAMILIES] = {NULL, GAUGE, "dbvitals_store_families", "Metric families seen since start."},
@@ -268,8 +276,19 @@ static void add_process(struct batch *batch) {
     add(batch, START_TIME, start_time());
 }
 
+static void add_web_config(const struct web_config *config, struct batch *batch) {
+    if (config == NULL) {
+        return;
+    }
+    add(batch, WEB_CONFIG_SUCCESSFUL, web_config_is_good(config) ? 1 : 0);
+    if (web_config_expires(config) != 0) {
+        add(batch, CERTIFICATE_EXPIRY, (double)web_config_expires(config));
+    }
+}
+
 void self_metrics_add(const struct self_sources *sources, struct batch *batch) {
     add_build(batch);
+    add_web_config(sources->web_config, batch);
     add(batch, CONFIG_SUCCESSFUL, sources->reload_successful ? 1 : 0);
     add(batch, CONFIG_TIME, (double)sources->reload_success_ms / 1000.0);
     add_targets(sources->sampler, batch);

@@ -14,12 +14,15 @@
 #include "store/store.h"
 #include "web/web.h"
 
+struct web_config;
+
 struct self_sources {
     struct loop *loop;
     struct store *store;
     const struct sampler *sampler;
-    const struct web *web;     /* may be NULL */
-    const struct rules *rules; /* may be NULL */
+    const struct web *web;               /* may be NULL */
+    const struct rules *rules;           /* may be NULL */
+    const struct web_config *web_config; /* may be NULL */
     bool reload_successful;
     int64_t reload_success_ms; /* when the configuration was read last */
     uint64_t clock_steps;

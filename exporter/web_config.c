@@ -249,6 +249,10 @@ const struct web_security_options *web_config_options(const struct web_config *c
     return &config->options;
 }
 
+bool web_config_is_good(const struct web_config *config) {
+    return config->complaint == NULL;
+}
+
 int64_t web_config_expires(const struct web_config *config) {
     return config->expires;
 }

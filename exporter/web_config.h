@@ -33,5 +33,8 @@ void web_config_watch(struct web_config *config, struct web *web);
 void web_config_reload(struct web_config *config, void (*done)(void *userdata, const char *why),
                        void *userdata);
 
+/* Whether what was last looked at is what is in use. */
+bool web_config_is_good(const struct web_config *config);
+
 /* When the certificate ends, in Unix time; 0 without TLS. */
 int64_t web_config_expires(const struct web_config *config);

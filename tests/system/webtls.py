@@ -223,10 +223,13 @@ def a_certificate_is_renewed_without_a_restart():
         file.write(half)
     eventually(lambda: daemon.logged("the key cannot be used"), 20)
     assert served_by(daemon) == "one"
+    good = "dbvitals_web_config_last_read_successful"
+    assert f"\n{good} 0\n" in curl(daemon, "/metrics?target=dbvitals")[1]
     daemon.signal(1)
     eventually(lambda: daemon.logged("reload: .*the key cannot be used.*the old configuration stays"))
     put("two.key", "server.key")
     eventually(lambda: served_by(daemon) == "two", 20)
+    eventually(lambda: f"\n{good} 1\n" in curl(daemon, "/metrics?target=dbvitals")[1])
     assert len(daemon.logged("the key does not belong to the certificate; what")) == 1
     kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert kept.recv(1000).startswith(b"HTTP/1.1 200")

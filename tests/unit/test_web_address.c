@@ -70,6 +70,21 @@ static void knows_where_others_reach_us(void **state) {
     (void)state;
 }
 
+static void says_https_when_it_serves_tls(void **state) {
+    static const char *const address = ":9719";
+    const struct web_security_options security = {.tls = {.enabled = true}};
+    struct web_options options = {
+        .listen_addresses = &address, .n_listen_addresses = 1, .security = &security};
+    char *url = web_own_url(&options, "db-1");
+    assert_string_equal(url, "https://db-1:9719");
+    free(url);
+    options.external_url = "http://proxy.example";
+    url = web_own_url(&options, "db-1");
+    assert_string_equal(url, "http://proxy.example");
+    free(url);
+    (void)state;
+}
+
 static void refuses_what_is_no_address(void **state) {
     static const char *const cases[] = {
         "",          "9719",    "host",        ":",       "host:",   ":65536",
@@ -258,6 +273,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_addresses),
         cmocka_unit_test(knows_where_others_reach_us),
+        cmocka_unit_test(says_https_when_it_serves_tls),
         cmocka_unit_test(refuses_what_is_no_address),
         cmocka_unit_test(refuses_a_host_longer_than_any),
         cmocka_unit_test(a_port_in_use_names_the_process),
