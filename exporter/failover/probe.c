@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "failover/probe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/duration.h"
+#include "base/mem.h"
+
+#define RENEW_USEC ((uint64_t)30 * USEC_PER_SEC)
+/* A connection that is being made this long is given up for another one. */
+#define CONNECT_USEC ((uint64_t)3 * USEC_PER_SEC)
+#define MOST_BYTES   ((size_t)256 * 1024)
+
+struct probe_slot {
+    struct probe *probe;
+    struct client *client; /* NULL: free */
+    struct arena arena;    /* of its replies */
+    uint64_t opened_usec;
+    uint64_t asked_usec;
+    int version;
+    bool was_ready;  /* it is a kept one now */
+    bool asked;      /* an answer is awaited */
+    bool identified; /* it was asked what does not change */
+    bool closing;    /* by us: what it still says does not count */
+};
+
+struct probe {
+    struct probe_options options;
+    struct probe_events events;
+    struct probe_slot slots[2];
+    bool attempt; /* under way */
+    uint64_t attempt_usec;
+    uint64_t renewed_usec; /* when the last attempt to renew began */
+    struct member_identity identity;
+    bool pooled;
+};
+
+static void begin(struct probe *probe);
+
+static uint64_t now_of(const struct probe *probe) {
+    return loop_now_usec(probe->options.loop);
+}
+
+static struct probe_slot *other_of(struct probe_slot *slot) {
+    return &slot->probe->slots[slot == &slot->probe->slots[0] ? 1 : 0];
+}
+
+static bool is_ready(const struct probe_slot *slot) {
+    return slot->client != NULL && slot->client->state == CLIENT_READY;
+}
+
+static void slot_close(struct probe_slot *slot) {
+    struct client *client = slot->client;
+    slot->client = NULL;
+    slot->closing = true;
+    client_free(client);
+    slot->closing = slot->was_ready = slot->asked = slot->identified = false;
+}
+
+static void fail(struct probe *probe, const struct client_failure *failure, bool kept_open) {
+    const struct probe_failure told = {failure, kept_open};
+    probe->attempt = false;
+    probe->events.failed(probe->events.userdata, &told);
+}
+
+/* ---- asking ---- */
+
+static void took_identity(void *userdata, const struct client_reply *reply,
+                          const struct client_failure *failure) {
+    struct probe_slot *slot = userdata;
+    struct probe *probe = slot->probe;
+    struct error err = {0};
+    struct member_identity identity;
+    if (failure != NULL) {
+        return; /* what may not be seen is not known */
+    }
+    int r = probe->options.kind == PROBE_POSTGRES
+                ? identity_read_postgres(reply->table, &identity, &err)
+                : identity_read_redis(reply->tree, &slot->arena, &identity, &err);
+    if (r == 0) {
+        probe->identity = identity;
+    }
+}
+
+static void took_answer(void *userdata, const struct client_reply *reply,
+                        const struct client_failure *failure) {
+    struct probe_slot *slot = userdata;
+    struct probe *probe = slot->probe;
+    struct member_answer answer;
+    struct client_failure unread = {.end = CLIENT_ALIVE, .reason = REASON_PROTOCOL};
+    bool counts = slot->asked && !slot->closing;
+    slot->asked = false;
+    if (!counts || (failure != NULL && failure->connection)) {
+        return; /* it was given up before, or its end is told */
+    }
+    if (failure == NULL) {
+        int r = probe->options.kind == PROBE_POSTGRES
+                    ? answer_read_postgres(reply->table, &answer, &unread.error)
+                    : answer_read_redis(reply->tree, &slot->arena, &answer, &unread.error);
+        failure = r < 0 ? &unread : NULL;
+    }
+    if (failure != NULL) {
+        fail(probe, failure, true);
+        return;
+    }
+    probe->attempt = false;
+    probe->events.answered(probe->events.userdata, &answer, &probe->identity,
+                           now_of(probe) - slot->asked_usec);
+}
+
+static void submit_text(struct probe_slot *slot, const char *text,
+                        void (*done)(void *userdata, const struct client_reply *reply,
+                                     const struct client_failure *failure)) {
+    client_submit(slot->client, &(struct client_request){
+                                    .text = text,
+                                    .constant = true,
+                                    .limits = {.max_bytes = MOST_BYTES},
+                                    .arena = &slot->arena,
+                                    .done = done,
+                                    .userdata = slot,
+                                });
+}
+
+static void submit_info(struct probe_slot *slot, const char *section,
+                        void (*done)(void *userdata, const struct client_reply *reply,
+                                     const struct client_failure *failure)) {
+    const struct str words[] = {str_of("INFO"), str_of(section)};
+    client_submit(slot->client, &(struct client_request){
+                                    .words = words,
+                                    .n_words = ARRAY_LEN(words),
+                                    .limits = {.max_bytes = MOST_BYTES},
+                                    .arena = &slot->arena,
+                                    .done = done,
+                                    .userdata = slot,
+                                });
+}
+
+static void ask(struct probe_slot *slot) {
+    bool postgres = slot->probe->options.kind == PROBE_POSTGRES;
+    arena_reset(&slot->arena);
+    slot->asked = true;
+    slot->asked_usec = now_of(slot->probe);
+    if (!slot->identified) {
+        slot->identified = true;
+        if (postgres) {
+            submit_text(slot, identity_postgres_text, took_identity);
+        } else {
+            submit_info(slot, "server", took_identity);
+        }
+    }
+    if (postgres) {
+        submit_text(slot, answer_postgres_text(slot->version), took_answer);
+    } else {
+        submit_info(slot, "replication", took_answer);
+    }
+    client_flush(slot->client);
+}
+
+/* ---- connections ---- */
+
+/* An attempt that waits for a connection has one. */
+static void serve(struct probe_slot *slot) {
+    struct probe *probe = slot->probe;
+    struct probe_slot *other = other_of(slot);
+    if (!probe->attempt) {
+        begin(probe); /* it was silent until now: that is news */
+    } else if (!slot->asked && !other->asked) {
+        ask(slot);
+    }
+}
+
+static void slot_ready(void *userdata, const struct client_hello *hello) {
+    struct probe_slot *slot = userdata;
+    struct probe *probe = slot->probe;
+    if (hello->pooler) {
+        struct client_failure failure = {.end = CLIENT_OURS, .reason = REASON_UNSUPPORTED};
+        error_say(&failure.error, -EPROTO, "this is a pooler and not the server itself");
+        probe->pooled = true;
+        slot_close(slot);
+        fail(probe, &failure, false);
+        return;
+    }
+    probe->pooled = false;
+    slot->version = hello->version;
+    slot->was_ready = true;
+    serve(slot);
+}
+
+static void slot_drained(void *userdata) {
+    serve(userdata);
+}
+
+/* A kept connection that answers says more than a new one that is turned away, except that it is
+ * turned away because its operator stops the server. */
+static void renewal_failed(struct probe_slot *kept, const struct client_failure *failure) {
+    struct probe *probe = kept->probe;
+    if (failure->reason == REASON_STARTING) {
+        slot_close(kept);
+        probe->attempt = false;
+        probe->events.stopping(probe->events.userdata);
+    }
+}
+
+static void slot_ended(void *userdata, const struct client_failure *failure) {
+    struct probe_slot *slot = userdata, *other = other_of(slot);
+    struct probe *probe = slot->probe;
+    const struct client_failure copy = *failure;
+    bool kept = slot->was_ready;
+    bool other_kept = other->client != NULL && other->was_ready;
+    slot_close(slot);
+    if (!kept && is_ready(other)) {
+        renewal_failed(other, &copy);
+        return;
+    }
+    if (kept || probe->attempt) {
+        fail(probe, &copy, other_kept);
+    }
+    if (kept) {
+        begin(probe);
+    }
+}
+
+static void slot_open(struct probe_slot *slot) {
+    struct probe *probe = slot->probe;
+    const struct client_events events = {
+        .ready = slot_ready, .drained = slot_drained, .ended = slot_ended, .userdata = slot};
+    slot->opened_usec = now_of(probe);
+    slot->client = probe->options.make_client(probe->options.make_userdata, &events);
+    client_open(slot->client);
+}
+
+/* Of two that answer the newer one stays. */
+static struct probe_slot *settle(struct probe *probe) {
+    struct probe_slot *a = &probe->slots[0], *b = &probe->slots[1];
+    if (is_ready(a) && is_ready(b)) {
+        struct probe_slot *older = a->opened_usec <= b->opened_usec ? a : b;
+        slot_close(older);
+        return other_of(older);
+    }
+    return is_ready(a) ? a : is_ready(b) ? b : NULL;
+}
+
+static bool is_given_up(const struct probe_slot *slot, uint64_t now) {
+    return slot->client != NULL && !slot->was_ready && now - slot->opened_usec >= CONNECT_USEC;
+}
+
+/* Beside the connection that serves. */
+static void renew(struct probe_slot *serving) {
+    struct probe *probe = serving->probe;
+    struct probe_slot *spare = other_of(serving);
+    uint64_t now = now_of(probe);
+    uint64_t age = probe->options.renew_usec != 0 ? probe->options.renew_usec : RENEW_USEC;
+    bool is_dead = spare->was_ready && !is_ready(spare) && now - serving->opened_usec >= age;
+    if (is_given_up(spare, now) || is_dead) {
+        slot_close(spare);
+    }
+    if (spare->client == NULL && now - serving->opened_usec >= age &&
+        now - probe->renewed_usec >= CONNECT_USEC) {
+        probe->renewed_usec = now;
+        slot_open(spare);
+    }
+}
+
+/* Nothing answers: one more is made when there is room, or in place of one that is never made. */
+static void connect_one(struct probe *probe) {
+    uint64_t now = now_of(probe);
+    for (size_t i = 0; i < ARRAY_LEN(probe->slots); i++) {
+        struct probe_slot *slot = &probe->slots[i];
+        if (is_given_up(slot, now)) {
+            slot_close(slot);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(probe->slots); i++) {
+        if (probe->slots[i].client == NULL) {
+            slot_open(&probe->slots[i]);
+            return;
+        }
+    }
+}
+
+static void begin(struct probe *probe) {
+    struct probe_slot *slot;
+    if (probe->attempt) {
+        return;
+    }
+    probe->attempt = true;
+    probe->attempt_usec = now_of(probe);
+    slot = settle(probe);
+    if (slot == NULL) {
+        connect_one(probe);
+        return;
+    }
+    renew(slot);
+    ask(slot);
+}
+
+/* ---- what the owner calls ---- */
+
+static void abandon(struct probe *probe) {
+    for (size_t i = 0; i < ARRAY_LEN(probe->slots); i++) {
+        struct probe_slot *slot = &probe->slots[i];
+        if (slot->asked) {
+            slot->asked = false; /* what it is answered with now is our own word */
+            client_abandon(slot->client, "no answer within the interval");
+        }
+    }
+    probe->attempt = false;
+}
+
+static bool any_kept(const struct probe *probe) {
+    return probe->slots[0].was_ready || probe->slots[1].was_ready;
+}
+
+void probe_tick(struct probe *probe) {
+    /* A tick comes early by as much as the loop's timers are joined. */
+    uint64_t least = probe->options.interval_usec * 9 / 10;
+    if (probe->attempt && now_of(probe) - probe->attempt_usec < least) {
+        return;
+    }
+    if (probe->attempt) {
+        struct client_failure failure = {.end = CLIENT_SILENT, .reason = REASON_TIMEOUT};
+        char text[32];
+        error_say(&failure.error, -ETIMEDOUT, "no answer within %s",
+                  duration_format(probe->options.interval_usec, text));
+        abandon(probe);
+        fail(probe, &failure, any_kept(probe));
+    }
+    begin(probe);
+}
+
+void probe_now(struct probe *probe) {
+    begin(probe);
+}
+
+void probe_forget(struct probe *probe) {
+    abandon(probe);
+}
+
+bool probe_is_pooled(const struct probe *probe) {
+    return probe->pooled;
+}
+
+struct probe *probe_new(const struct probe_options *options, const struct probe_events *events) {
+    struct probe *probe = mem_alloc(sizeof(*probe));
+    probe->options = *options;
+    probe->events = *events;
+    probe->slots[0].probe = probe->slots[1].probe = probe;
+    return probe;
+}
+
+struct probe *probe_free(struct probe *probe) {
+    if (probe == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(probe->slots); i++) {
+        slot_close(&probe->slots[i]);
+        arena_deinit(&probe->slots[i].arena);
+    }
+    free(probe);
+    return NULL;
+}
