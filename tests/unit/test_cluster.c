@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Whole outages of a cluster, played without a server: what comes to whom when, and which verdict
+ * follows. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "base/macros.h"
+#include "failover/cluster.h"
+
+#define INTERVAL ((uint64_t)500 * USEC_PER_MSEC)
+#define BOOT     "3f6a"
+
+static struct cluster cluster;
+static uint64_t now;
+static struct member_answer says[3];
+static struct member_identity is[3];
+
+static void begin(size_t n, bool redis) {
+    static const char *const names[] = {"one", "two", "three"};
+    const struct failover_options options = {
+        .interval_usec = INTERVAL,
+        .failures = 3,
+        .max_lag_bytes = 16 << 20,
+        .max_replay_bytes = 256 << 20,
+        .view_max_age_usec = 30 * USEC_PER_SEC,
+        .restart_grace_usec = 10 * USEC_PER_SEC,
+        .startup_grace_usec = 60 * USEC_PER_SEC,
+    };
+    cluster_init(&cluster, &options, n);
+    for (size_t i = 0; i < n; i++) {
+        struct cluster_member *member = &cluster.members[i];
+        member->name = names[i];
+        member->is_redis = redis;
+        snprintf(member->at.host, sizeof(member->at.host), "10.0.0.%zu", i + 1);
+        member->at.port = 5432;
+        is[i] = (struct member_identity){.system = "7001"};
+        says[i] = (struct member_answer){
+            .in_recovery = i > 0,
+            .timeline = 4,
+            .position = i == 0 ? 5000 : 0,
+            .received = i == 0 ? 0 : 5000,
+            .replayed = i == 0 ? 0 : 5000,
+            .receiver = i == 0 ? RECEIVER_NONE : RECEIVER_STREAMING,
+            .sender_host = "10.0.0.1",
+            .sender_port = i == 0 ? 0 : 5432,
+            .has_message_age = i > 0,
+            .receiver_timeout_usec = 5 * USEC_PER_SEC,
+            .system = "7001",
+        };
+    }
+    says[0].sender_host[0] = '\0';
+    cluster_start(&cluster);
+}
+
+static int set_up(void **state) {
+    now = 1000 * USEC_PER_SEC;
+    begin(2, false);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    cluster_deinit(&cluster);
+    return 0;
+}
+
+static void begin_again(size_t n, bool redis) {
+    cluster_deinit(&cluster);
+    begin(n, redis);
+}
+
+static void answer(size_t i) {
+    cluster_answered(&cluster, i, &says[i], &is[i], now);
+}
+
+static void fail_as(size_t i, enum client_end end, const char *sqlstate, const char *source) {
+    struct client_failure failure = {.end = end};
+    failure.reason = strcmp(sqlstate, "57P03") == 0 ? REASON_STARTING : REASON_REFUSED;
+    snprintf(failure.sqlstate, sizeof(failure.sqlstate), "%s", sqlstate);
+    snprintf(failure.source, sizeof(failure.source), "%s", source);
+    error_say(&failure.error, -EIO, "it failed");
+    cluster_failed(&cluster, i, &failure, false, now);
+}
+
+static void fails(size_t i, enum client_end end) {
+    fail_as(i, end, "", "");
+}
+
+static enum verdict judge(void) {
+    cluster_judge(&cluster, now);
+    return cluster.verdict;
+}
+
+/* Everybody answers, for a while. */
+static void live(int rounds) {
+    for (int i = 0; i < rounds; i++, now += INTERVAL) {
+        for (size_t k = 0; k < cluster.n_members; k++) {
+            answer(k);
+        }
+        judge();
+    }
+    assert_int_equal(cluster.verdict, VERDICT_HEALTHY);
+}
+
+/* The first member fails so often, the others say what they say. */
+static enum verdict suffer(int rounds, enum client_end end) {
+    for (int i = 0; i < rounds; i++, now += INTERVAL) {
+        fails(0, end);
+        for (size_t k = 1; k < cluster.n_members; k++) {
+            answer(k);
+        }
+        judge();
+    }
+    return cluster.verdict;
+}
+
+static void lose_receiver(size_t i) {
+    says[i].receiver = RECEIVER_NONE;
+    says[i].sender_host[0] = '\0';
+    says[i].sender_port = 0;
+}
+
+static void a_whole_cluster_is_healthy_armed_and_ready(void **state) {
+    live(3);
+    assert_int_equal(cluster.primary, 0);
+    assert_int_equal(cluster.candidate, 1);
+    for (size_t i = 0; i < READY_REASONS; i++) {
+        assert_true(cluster.ready[i]);
+    }
+}
+
+static void a_lost_primary_is_dead_after_the_window(void **state) {
+    live(3);
+    lose_receiver(1);
+    assert_int_equal(suffer(3, CLIENT_GONE), VERDICT_SUSPECT);
+    assert_int_equal(suffer(1, CLIENT_GONE), VERDICT_DEAD);
+    assert_int_equal(cluster.candidate, 1);
+    assert_true(cluster.ready[READY_VOTES]);
+}
+
+static void a_replica_that_streams_forbids_it(void **state) {
+    live(3);
+    assert_int_equal(suffer(120, CLIENT_GONE), VERDICT_UNREACHABLE);
+}
+
+static void idle_replicas_of_a_cut_off_primary_forbid_it(void **state) {
+    live(3);
+    says[1].receiver_timeout_usec = 60 * USEC_PER_SEC;
+    for (int i = 0; i < 120; i++) {
+        says[1].message_age_usec = ((uint64_t)i * INTERVAL) % (30 * USEC_PER_SEC);
+        suffer(1, CLIENT_SILENT);
+        assert_true(cluster.verdict == VERDICT_SUSPECT || cluster.verdict == VERDICT_UNREACHABLE);
+    }
+}
+
+static void silence_on_both_sides_is_silent_and_never_dead(void **state) {
+    live(3);
+    for (int i = 1; i < 20; i++) {
+        says[1].message_age_usec = (uint64_t)i * INTERVAL;
+        suffer(1, CLIENT_SILENT);
+        assert_int_not_equal(cluster.verdict, VERDICT_DEAD);
+    }
+    assert_int_equal(cluster.verdict, VERDICT_SILENT);
+}
+
+static void an_age_that_does_not_grow_is_no_vote(void **state) {
+    live(3);
+    says[1].message_age_usec = 9 * USEC_PER_SEC;
+    assert_int_equal(suffer(20, CLIENT_SILENT), VERDICT_UNPROVEN);
+}
+
+static void one_of_three_that_streams_forbids_it(void **state) {
+    begin_again(3, false);
+    live(3);
+    lose_receiver(1);
+    assert_int_equal(suffer(20, CLIENT_GONE), VERDICT_UNREACHABLE);
+}
+
+static void one_vote_of_two_is_not_enough(void **state) {
+    begin_again(3, false);
+    live(3);
+    lose_receiver(1);
+    for (int i = 0; i < 10; i++, now += INTERVAL) {
+        fails(0, CLIENT_GONE);
+        answer(1);
+        fails(2, CLIENT_GONE);
+        judge();
+    }
+    assert_int_equal(cluster.verdict, VERDICT_UNPROVEN);
+}
+
+static void nobody_reached_is_ourselves(void **state) {
+    live(3);
+    for (int i = 0; i < 10; i++, now += INTERVAL) {
+        fails(0, CLIENT_GONE);
+        fails(1, CLIENT_GONE);
+        judge();
+    }
+    assert_int_equal(cluster.verdict, VERDICT_CUT_OFF);
+}
+
+static void a_receiver_that_was_gone_before_is_no_vote(void **state) {
+    live(3);
+    lose_receiver(1);
+    live(6);
+    assert_false(cluster.ready[READY_VOTES]);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_UNPROVEN);
+}
+
+static void a_fast_stop_is_its_operators(void **state) {
+    live(3);
+    fail_as(0, CLIENT_GONE, "57P01", "ProcessInterrupts");
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_STOPPED);
+}
+
+static void a_fast_stop_that_turns_new_ones_away_first_is_too(void **state) {
+    live(3);
+    fail_as(0, CLIENT_GONE, "57P01", "ProcessInterrupts");
+    fail_as(0, CLIENT_ALIVE, "57P03", "");
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_STOPPED);
+}
+
+static void an_immediate_stop_is_a_crash(void **state) {
+    live(3);
+    fail_as(0, CLIENT_GONE, "57P01", "quickdie");
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_DEAD);
+}
+
+static void a_terminated_backend_is_no_stop(void **state) {
+    live(3);
+    fail_as(0, CLIENT_GONE, "57P01", "ProcessInterrupts");
+    live(2);
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_DEAD);
+}
+
+static void refusals_that_are_answers_are_no_death(void **state) {
+    static const char *const states[] = {"53300", "28P01", "53100", "42501"};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        live(3);
+        for (int k = 0; k < 20; k++, now += INTERVAL) {
+            fail_as(0, CLIENT_ALIVE, states[i], "");
+            answer(1);
+            judge();
+            assert_int_equal(cluster.verdict, VERDICT_DEGRADED);
+        }
+    }
+}
+
+static void a_long_recovery_is_starting_and_overdue_at_last(void **state) {
+    live(3);
+    for (int k = 0; k < 121; k++, now += INTERVAL) {
+        assert_false(cluster.startup_overdue);
+        fail_as(0, CLIENT_ALIVE, "57P03", "");
+        answer(1);
+        assert_int_equal(judge(), VERDICT_STARTING);
+    }
+    assert_true(cluster.startup_overdue);
+}
+
+static void trouble_of_our_own_voids_what_was_counted(void **state) {
+    live(3);
+    lose_receiver(1);
+    suffer(3, CLIENT_GONE);
+    cluster_void(&cluster, "the monitor was late", now);
+    assert_int_equal(judge(), VERDICT_VOID);
+    assert_int_equal(suffer(3, CLIENT_GONE), VERDICT_SUSPECT);
+    assert_int_equal(suffer(1, CLIENT_GONE), VERDICT_DEAD);
+}
+
+static void a_second_that_takes_writes_is_split_brain(void **state) {
+    live(3);
+    says[1].in_recovery = false;
+    answer(0);
+    answer(1);
+    assert_int_equal(judge(), VERDICT_SPLIT_BRAIN);
+    assert_int_equal(cluster.other, 1);
+    assert_int_equal(cluster.candidate, NO_CANDIDATE);
+}
+
+static void what_others_promoted_is_adopted(void **state) {
+    live(3);
+    says[1].in_recovery = false;
+    assert_int_not_equal(suffer(3, CLIENT_GONE), VERDICT_DEAD);
+    assert_int_equal(suffer(1, CLIENT_GONE), VERDICT_DONE_BY_OTHERS);
+    assert_int_equal(cluster.primary, 0);
+    suffer(21, CLIENT_GONE);
+    assert_int_equal(cluster.primary, 1);
+    assert_int_equal(cluster.verdict, VERDICT_HEALTHY);
+    assert_false(cluster.armed);
+}
+
+static void members_of_different_systems_are_a_mistake(void **state) {
+    snprintf(is[1].system, sizeof(is[1].system), "7002");
+    answer(0);
+    answer(1);
+    assert_int_equal(judge(), VERDICT_MISCONFIGURED);
+    assert_false(cluster.ready[READY_SYSTEM]);
+    assert_false(cluster.armed);
+}
+
+static void a_primary_in_recovery_is_demoted(void **state) {
+    live(3);
+    says[0].in_recovery = true;
+    answer(0);
+    answer(1);
+    assert_int_equal(judge(), VERDICT_DEMOTED);
+}
+
+static void a_replica_that_follows_a_replica_has_no_word(void **state) {
+    begin_again(3, false);
+    snprintf(says[2].sender_host, sizeof(says[2].sender_host), "10.0.0.2");
+    live(3);
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_DEAD);
+}
+
+static void an_unproven_sender_forbids_and_never_votes(void **state) {
+    snprintf(says[1].sender_host, sizeof(says[1].sender_host), "10.9.9.9");
+    live(3);
+    assert_false(cluster.armed);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_UNREACHABLE);
+    says[1].receiver = RECEIVER_NONE;
+    assert_int_equal(suffer(1, CLIENT_GONE), VERDICT_UNPROVEN);
+}
+
+static void an_active_slot_proves_the_sender(void **state) {
+    snprintf(says[1].sender_host, sizeof(says[1].sender_host), "10.9.9.9");
+    snprintf(says[1].slot, sizeof(says[1].slot), "b");
+    snprintf(says[0].slots, sizeof(says[0].slots), "ab,");
+    answer(0);
+    answer(1);
+    judge();
+    assert_int_equal(cluster_sender(&cluster, 1), SENDER_OTHER);
+    snprintf(says[0].slots, sizeof(says[0].slots), "ab,b,");
+    live(2);
+    assert_int_equal(cluster_sender(&cluster, 1), SENDER_PRIMARY);
+}
+
+static void loopback_proves_only_what_runs_here(void **state) {
+    snprintf(says[1].sender_host, sizeof(says[1].sender_host), "localhost");
+    live(2);
+    assert_int_equal(cluster_sender(&cluster, 1), SENDER_OTHER);
+    cluster.members[0].is_local = cluster.members[1].is_local = true;
+    assert_int_equal(cluster_sender(&cluster, 1), SENDER_PRIMARY);
+}
+
+static void what_cannot_be_seen_is_no_evidence(void **state) {
+    live(3);
+    says[1].receiver = RECEIVER_UNKNOWN;
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_UNPROVEN);
+    assert_false(cluster.ready[READY_RIGHTS]);
+}
+
+static void a_redis_primary_has_its_grace(void **state) {
+    begin_again(2, true);
+    live(3);
+    lose_receiver(1);
+    assert_int_equal(suffer(20, CLIENT_GONE), VERDICT_SUSPECT);
+    assert_int_equal(suffer(1, CLIENT_GONE), VERDICT_DEAD);
+}
+
+static void a_redis_primary_that_comes_back_ends_its_grace(void **state) {
+    begin_again(2, true);
+    live(3);
+    lose_receiver(1);
+    suffer(15, CLIENT_GONE);
+    live(1);
+    assert_int_equal(suffer(15, CLIENT_GONE), VERDICT_SUSPECT);
+}
+
+/* ---- over a restart of the monitor ---- */
+
+static struct strbuf saved;
+
+static void save(void) {
+    strbuf_clear(&saved);
+    cluster_view_pack(&cluster, str_of(BOOT), now, &saved);
+}
+
+static int restart(uint64_t away_usec, const char *boot_id) {
+    struct error err = {0};
+    begin_again(2, false);
+    now += away_usec;
+    return cluster_view_unpack(&cluster, strbuf_view(&saved), str_of(boot_id), now, &err);
+}
+
+static void a_primary_that_died_meanwhile_is_dead(void **state) {
+    live(3);
+    save();
+    assert_int_equal(restart(2 * USEC_PER_SEC, BOOT), 0);
+    assert_true(cluster.armed);
+    lose_receiver(1);
+    assert_int_equal(suffer(4, CLIENT_GONE), VERDICT_DEAD);
+    assert_true(cluster.ready[READY_ARMED]);
+    strbuf_deinit(&saved);
+}
+
+static void a_view_of_another_life_arms_nothing(void **state) {
+    live(3);
+    save();
+    assert_int_equal(restart(2 * USEC_PER_SEC, "other"), 0);
+    assert_int_equal(cluster.primary, 0);
+    assert_false(cluster.armed);
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_UNPROVEN);
+    strbuf_deinit(&saved);
+}
+
+static void an_old_view_arms_nothing(void **state) {
+    live(3);
+    save();
+    assert_int_equal(restart(31 * USEC_PER_SEC, BOOT), 0);
+    assert_false(cluster.armed);
+    strbuf_deinit(&saved);
+}
+
+static void a_stop_is_remembered(void **state) {
+    live(3);
+    fail_as(0, CLIENT_GONE, "57P01", "ProcessInterrupts");
+    save();
+    assert_int_equal(restart(USEC_PER_SEC, BOOT), 0);
+    assert_false(cluster.armed);
+    lose_receiver(1);
+    assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_STOPPED);
+    strbuf_deinit(&saved);
+}
+
+static void a_damaged_view_is_refused(void **state) {
+    live(3);
+    save();
+    for (size_t i = 0; i < saved.len; i++) {
+        saved.data[i] ^= 4;
+        assert_int_equal(restart(0, BOOT), -EBADMSG);
+        assert_int_equal(cluster.primary, CLUSTER_NO_MEMBER);
+        saved.data[i] ^= 4;
+    }
+    for (size_t len = saved.len; saved.len > 0; saved.len--) {
+        assert_int_equal(restart(0, BOOT), saved.len == len ? 0 : -EBADMSG);
+    }
+    strbuf_deinit(&saved);
+}
+
+static void words_say_who_said_what(void **state) {
+    struct strbuf words = {0};
+    live(3);
+    lose_receiver(1);
+    suffer(4, CLIENT_GONE);
+    cluster_words(&cluster, now, &words);
+    assert_string_equal(words.data,
+                        "one: gone for 2.0s (4 in a row): it failed, answered last 2.5s ago; "
+                        "two: replica, has lost the primary, streamed last 2.5s ago");
+    strbuf_deinit(&words);
+}
+
+int main(void) {
+#define DRAMA(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        DRAMA(a_whole_cluster_is_healthy_armed_and_ready),
+        DRAMA(a_lost_primary_is_dead_after_the_window),
+        DRAMA(a_replica_that_streams_forbids_it),
+        DRAMA(idle_replicas_of_a_cut_off_primary_forbid_it),
+        DRAMA(silence_on_both_sides_is_silent_and_never_dead),
+        DRAMA(an_age_that_does_not_grow_is_no_vote),
+        DRAMA(one_of_three_that_streams_forbids_it),
+        DRAMA(one_vote_of_two_is_not_enough),
+        DRAMA(nobody_reached_is_ourselves),
+        DRAMA(a_receiver_that_was_gone_before_is_no_vote),
+        DRAMA(a_fast_stop_is_its_operators),
+        DRAMA(a_fast_stop_that_turns_new_ones_away_first_is_too),
+        DRAMA(an_immediate_stop_is_a_crash),
+        DRAMA(a_terminated_backend_is_no_stop),
+        DRAMA(refusals_that_are_answers_are_no_death),
+        DRAMA(a_long_recovery_is_starting_and_overdue_at_last),
+        DRAMA(trouble_of_our_own_voids_what_was_counted),
+        DRAMA(a_second_that_takes_writes_is_split_brain),
+        DRAMA(what_others_promoted_is_adopted),
+        DRAMA(members_of_different_systems_are_a_mistake),
+        DRAMA(a_primary_in_recovery_is_demoted),
+        DRAMA(a_replica_that_follows_a_replica_has_no_word),
+        DRAMA(an_unproven_sender_forbids_and_never_votes),
+        DRAMA(an_active_slot_proves_the_sender),
+        DRAMA(loopback_proves_only_what_runs_here),
+        DRAMA(what_cannot_be_seen_is_no_evidence),
+        DRAMA(a_redis_primary_has_its_grace),
+        DRAMA(a_redis_primary_that_comes_back_ends_its_grace),
+        DRAMA(a_primary_that_died_meanwhile_is_dead),
+        DRAMA(a_view_of_another_life_arms_nothing),
+        DRAMA(an_old_view_arms_nothing),
+        DRAMA(a_stop_is_remembered),
+        DRAMA(a_damaged_view_is_refused),
+        DRAMA(words_say_who_said_what),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
