@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "circuits/circuit_options.h"
+#include "failover/failover_options.h"
 #include "rules/parameters.h"
 #include "sampler/target_options.h"
 
@@ -55,6 +56,8 @@ struct config {
     size_t n_admin_users;
     struct parameter_setting *parameters; /* of the rules, for all targets and for single ones */
     size_t n_parameters, parameters_capacity;
+    struct failover_options *failover;
+    size_t n_failover;
 };
 
 struct config_rule_file {

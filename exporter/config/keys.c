@@ -40,6 +40,8 @@ static const struct key top_keys[TOP_KEY_COUNT] = {
     [TOP_BREAKERS] = {"breakers", KEY_LIST,
                       .help = "Circuit breakers that are kept for applications; at most 500 "
                               "(docs/breakers.md)."},
+    [TOP_FAILOVER] = {"failover", KEY_LIST,
+                      .help = "Clusters whose primaries are watched more closely, at most 200."},
 };
 
 static const struct key global_keys[GLOBAL_KEY_COUNT] = {
@@ -151,6 +153,12 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
     [TARGET_KEY_PARAMETERS] = {"parameters", KEY_MAP, .inherits = "rules.parameters",
                                .help = "Thresholds of the rules for this target, as in "
                                        "'rules.parameters'."},
+    [TARGET_KEY_FAILOVER_PRIORITY] = {"failover_priority", KEY_UNSIGNED, KEY_MAY_BE_ZERO, 0, 1000,
+                                      .fallback = "100",
+                                      .help = "Of members of a failover cluster that have the same "
+                                              "data the one with the most is the candidate."},
+    [TARGET_KEY_NO_FAILOVER] = {"no_failover", KEY_BOOL, .fallback = "false",
+                                .help = "This member of a failover cluster is never a candidate."},
 };
 
 static const struct key databases_keys[DATABASES_KEY_COUNT] = {
@@ -218,6 +226,7 @@ static const struct key_section *const sections[] = {
     &key_section_slack,         &key_section_pagerduty,  &key_section_email,
     &key_section_exec,          &key_section_route,      &key_section_basic_auth,
     &key_section_authorization, &key_section_notify_tls, &key_section_web,
+    &key_section_failover,
 };
 
 static const char *const type_names[] = {

@@ -57,6 +57,7 @@ enum {
     TOP_WEB,
     TOP_TARGETS,
     TOP_BREAKERS,
+    TOP_FAILOVER,
     TOP_KEY_COUNT
 };
 extern const struct key_section key_section_top;
@@ -93,6 +94,8 @@ enum {
     TARGET_KEY_COLLECTORS,
     TARGET_KEY_DATABASES,
     TARGET_KEY_PARAMETERS,
+    TARGET_KEY_FAILOVER_PRIORITY,
+    TARGET_KEY_NO_FAILOVER,
     TARGET_KEY_COUNT
 };
 extern const struct key_section key_section_target;
@@ -276,6 +279,21 @@ extern const struct key_section key_section_publish;
 
 enum { HOOKS_OPEN, HOOKS_CLOSE, HOOKS_TIMEOUT, HOOKS_KEY_COUNT };
 extern const struct key_section key_section_breaker_hooks;
+
+enum {
+    FAILOVER_KEY_CLUSTER,
+    FAILOVER_KEY_MODE,
+    FAILOVER_KEY_INTERVAL,
+    FAILOVER_KEY_FAILURES,
+    FAILOVER_KEY_QUORUM,
+    FAILOVER_KEY_MAX_LAG_BYTES,
+    FAILOVER_KEY_MAX_REPLAY_BYTES,
+    FAILOVER_KEY_VIEW_MAX_AGE,
+    FAILOVER_KEY_RESTART_GRACE,
+    FAILOVER_KEY_STARTUP_GRACE,
+    FAILOVER_KEY_COUNT
+};
+extern const struct key_section key_section_failover;
 
 /* A key as the documentation shows it. */
 struct config_key {

@@ -61,6 +61,10 @@ void config_deinit(struct config *config) {
         free(config->parameters[i].target);
     }
     free(config->parameters);
+    for (size_t i = 0; i < config->n_failover; i++) {
+        failover_options_deinit(&config->failover[i]);
+    }
+    free(config->failover);
     config_init(config);
 }
 
@@ -248,6 +252,9 @@ int config_read_text(struct reader *reader, struct str text, const char *file, s
     }
     if (r == 0) {
         r = config_read_breakers(reader, values[TOP_BREAKERS].node, ret);
+    }
+    if (r == 0 && values[TOP_FAILOVER].node != NULL) {
+        r = config_read_failover(reader, values[TOP_FAILOVER].node, values[TOP_TARGETS].node, ret);
     }
     return r;
 }

@@ -198,6 +198,8 @@ static void fill_plain_values(const struct key_value *values, const struct confi
     target->interval_usec = interval->given ? interval->number : config->interval_usec;
     target->timeout_usec = timeout->given ? timeout->number : config->timeout_usec;
     target->required = values[TARGET_KEY_REQUIRED].number != 0;
+    target->failover_priority = values[TARGET_KEY_FAILOVER_PRIORITY].number;
+    target->no_failover = values[TARGET_KEY_NO_FAILOVER].number != 0;
 }
 
 int config_read_target(struct reader *reader, const struct yaml_node *node,

@@ -193,6 +193,11 @@ static void add_target(struct strbuf *out, const struct config *config,
     yaml_print_duration(out, "    interval", target->interval_usec);
     yaml_print_duration(out, "\n    timeout", target->timeout_usec);
     strbuf_printf(out, "\n    required: %s\n", target->required ? "true" : "false");
+    if (target->failover_priority != TARGET_DEFAULT_PRIORITY) {
+        strbuf_printf(out, "    failover_priority: %llu\n",
+                      (unsigned long long)target->failover_priority);
+    }
+    strbuf_add_text(out, target->no_failover ? "    no_failover: true\n" : "");
     add_databases(out, &target->databases);
     add_parameters(out, "    parameters: {", config, target->name);
     add_collectors(out, target);
@@ -226,4 +231,5 @@ void config_print(const struct config *config, struct strbuf *out) {
         add_target(out, config, &config->targets[i]);
     }
     print_breakers(out, config->breakers, config->n_breakers);
+    print_failover(out, config->failover, config->n_failover);
 }

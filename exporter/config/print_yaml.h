@@ -16,6 +16,9 @@ void yaml_print_duration(struct strbuf *out, const char *key, uint64_t usec);
 /* "key: {ca_file: ...}" and a line's end. */
 void yaml_print_tls(struct strbuf *out, const char *key, const struct tls_options *tls);
 
+/* The whole section `failover:`; nothing when there are no clusters. */
+void print_failover(struct strbuf *out, const struct failover_options *list, size_t count);
+
 /* The whole section `notify:`. */
 void print_notify(struct strbuf *out, const struct notify_options *notify);
 

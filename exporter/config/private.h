@@ -43,6 +43,11 @@ int config_read_notify(struct reader *reader, const struct yaml_node *map,
  * also after an error. */
 int config_read_breakers(struct reader *reader, const struct yaml_node *list, struct config *ret);
 
+/* The list `failover:`, when the targets are known; targets is their list in the file. What was
+ * read is in the configuration also after an error. */
+int config_read_failover(struct reader *reader, const struct yaml_node *list,
+                         const struct yaml_node *targets, struct config *ret);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

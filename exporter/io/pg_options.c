@@ -197,6 +197,25 @@ int pg_options_parse(const char *dsn, struct pg_options *ret, struct error *err)
     return 0;
 }
 
+int pg_options_check_single(const struct pg_options *options, struct error *err) {
+    struct pg_params params = {0};
+    int r = pg_params_load(options, &params, err);
+    if (r < 0) {
+        return r;
+    }
+    const char *attributes = pg_params_get(&params, "target_session_attrs");
+    const char *host = pg_params_get(&params, "host");
+    const char *address = pg_params_get(&params, "hostaddr");
+    if ((host != NULL && strchr(host, ',') != NULL) ||
+        (address != NULL && strchr(address, ',') != NULL)) {
+        r = error_say(err, -EINVAL, "it names several hosts");
+    } else if (attributes != NULL && strcmp(attributes, "any") != 0) {
+        r = error_say(err, -EINVAL, "target_session_attrs chooses among servers");
+    }
+    pg_params_deinit(&params);
+    return r;
+}
+
 void pg_options_deinit(struct pg_options *options) {
     free(options->dsn);
     mem_free_secret(options->password);

@@ -28,6 +28,10 @@ struct pg_options {
  * Return: 0 or -EINVAL. */
 int pg_options_parse(const char *dsn, struct pg_options *ret, struct error *err);
 
+/* Whether it means one server: no list of hosts, no target_session_attrs, here or in the
+ * environment. Return: 0 or -EINVAL. */
+int pg_options_check_single(const struct pg_options *options, struct error *err);
+
 void pg_options_deinit(struct pg_options *options);
 
 /* What `instance` says: "host:port" as written, "[v6]:port", "/socket/dir:port", the first host of

@@ -64,6 +64,7 @@ void target_options_init(struct target_options *options, enum target_kind kind) 
         .interval_usec = TARGET_DEFAULT_INTERVAL_USEC,
         .timeout_usec = TARGET_DEFAULT_TIMEOUT_USEC,
         .required = true,
+        .failover_priority = TARGET_DEFAULT_PRIORITY,
     };
     options->pg.guard_timeout_usec = options->timeout_usec;
     options->redis.sentinel = kind == KIND_SENTINEL;

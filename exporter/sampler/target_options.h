@@ -21,6 +21,7 @@
 
 #define TARGET_DEFAULT_INTERVAL_USEC ((uint64_t)5 * 1000 * 1000)
 #define TARGET_DEFAULT_TIMEOUT_USEC  ((uint64_t)3 * 1000 * 1000)
+#define TARGET_DEFAULT_PRIORITY      100
 
 /* The name of the daemon itself among the targets. */
 #define TARGET_SELF "dbvitals"
@@ -48,8 +49,10 @@ struct target_options {
     struct target_label labels[TARGET_MOST_LABELS]; /* sorted by name */
     size_t n_labels;
     uint64_t interval_usec, timeout_usec;
-    bool required; /* down means /health is 503 */
-    bool guessed;  /* found without a configuration: hidden until it answered once */
+    bool required;              /* down means /health is 503 */
+    uint64_t failover_priority; /* among candidates of a cluster with the same data */
+    bool no_failover;           /* never a candidate */
+    bool guessed;               /* found without a configuration: hidden until it answered once */
     struct collector_settings collectors[TARGET_MOST_COLLECTORS];
     struct database_options databases; /* postgres */
 };

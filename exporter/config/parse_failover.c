@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The list `failover:`, after the targets: what it names must be there, and fit. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "config/private.h"
+#include "config/quote.h"
+
+/* Where a target's address stands in the file. */
+static struct position place_of(const struct yaml_node *targets, size_t index) {
+    const struct yaml_node *item = targets->items[index];
+    const struct yaml_node *address = yaml_map_find(item, "dsn");
+    return address != NULL ? address->at : item->at;
+}
+
+static bool is_member(const struct target_options *target, struct str cluster) {
+    return (target->kind == KIND_POSTGRES || target->kind == KIND_REDIS) &&
+           target->cluster != NULL && str_is(cluster, target->cluster);
+}
+
+static int check_members(struct reader *reader, const struct key_value *cluster,
+                         const struct yaml_node *targets, const struct config *config) {
+    const struct target_options *first = NULL;
+    size_t n = 0;
+    char quoted[QUOTE_SIZE];
+    for (size_t i = 0; i < config->n_targets; i++) {
+        const struct target_options *target = &config->targets[i];
+        struct error inner = {0};
+        if (!is_member(target, cluster->text)) {
+            continue;
+        }
+        if (first != NULL && first->kind != target->kind) {
+            return error_set(reader->err, -EINVAL, cluster->at,
+                             "cluster %s has members of both types: '%s' is %s, '%s' is %s",
+                             quote(cluster->raw, quoted), first->name,
+                             target_kind_names[first->kind], target->name,
+                             target_kind_names[target->kind]);
+        }
+        if (target->kind == KIND_POSTGRES && pg_options_check_single(&target->pg, &inner) < 0) {
+            return error_set(reader->err, -EINVAL, place_of(targets, i),
+                             "'%s' is a member of a failover cluster, and its 'dsn' must mean one "
+                             "server: %s",
+                             target->name, inner.text);
+        }
+        first = first != NULL ? first : target;
+        n++;
+    }
+    if (n < 2 || n > FAILOVER_MOST_MEMBERS) {
+        return error_set(reader->err, -EINVAL, cluster->at,
+                         "cluster %s has %zu targets of type postgres or redis; a primary and its "
+                         "replicas are 2 to %d",
+                         quote(cluster->raw, quoted), n, FAILOVER_MOST_MEMBERS);
+    }
+    return 0;
+}
+
+static int read_quorum(struct reader *reader, const struct key_value *value,
+                       struct failover_options *ret) {
+    uint64_t number;
+    char quoted[QUOTE_SIZE];
+    if (str_is(value->text, "majority")) {
+        return 0;
+    }
+    if (!str_to_uint64(value->text, &number) || number < 1 || number > FAILOVER_MOST_MEMBERS) {
+        return error_set(reader->err, -EINVAL, value->at,
+                         "'quorum' should be 'majority' or a whole number from 1 to %d, found %s",
+                         FAILOVER_MOST_MEMBERS, quote(value->raw, quoted));
+    }
+    ret->quorum = number;
+    return 0;
+}
+
+static int read_one(struct reader *reader, const struct yaml_node *map,
+                    const struct yaml_node *targets, const struct config *config,
+                    struct failover_options *ret) {
+    struct key_value values[FAILOVER_KEY_COUNT];
+    if (map->type != YAML_MAP) {
+        return error_set(reader->err, -EINVAL, map->at,
+                         "an entry of 'failover' is a map such as {cluster: orders}, found %s",
+                         yaml_describe(map));
+    }
+    int r = reader_section(reader, &key_section_failover, map, values);
+    const struct key_value *cluster = &values[FAILOVER_KEY_CLUSTER];
+    const struct key_value *mode = &values[FAILOVER_KEY_MODE];
+    if (r < 0) {
+        return r;
+    }
+    if (!cluster->given) {
+        return error_set(reader->err, -EINVAL, map->at, "'cluster' is missing");
+    }
+    if (mode->number != FAILOVER_OBSERVE) {
+        char quoted[QUOTE_SIZE];
+        return error_set(reader->err, -EINVAL, mode->at,
+                         "mode %s is not there yet: this version only observes",
+                         quote(mode->raw, quoted));
+    }
+    *ret = (struct failover_options){
+        .cluster = mem_strndup(cluster->text.data, cluster->text.len),
+        .interval_usec = values[FAILOVER_KEY_INTERVAL].number,
+        .failures = values[FAILOVER_KEY_FAILURES].number,
+        .max_lag_bytes = values[FAILOVER_KEY_MAX_LAG_BYTES].number,
+        .max_replay_bytes = values[FAILOVER_KEY_MAX_REPLAY_BYTES].number,
+        .view_max_age_usec = values[FAILOVER_KEY_VIEW_MAX_AGE].number,
+        .restart_grace_usec = values[FAILOVER_KEY_RESTART_GRACE].number,
+        .startup_grace_usec = values[FAILOVER_KEY_STARTUP_GRACE].number,
+    };
+    r = check_members(reader, cluster, targets, config);
+    return r == 0 ? read_quorum(reader, &values[FAILOVER_KEY_QUORUM], ret) : r;
+}
+
+static int check_unique(struct reader *reader, const struct yaml_node *list,
+                        const struct config *config) {
+    const struct failover_options *newest = &config->failover[config->n_failover - 1];
+    for (size_t i = 0; i + 1 < config->n_failover; i++) {
+        if (strcmp(config->failover[i].cluster, newest->cluster) == 0) {
+            return error_set(reader->err, -EEXIST, list->items[config->n_failover - 1]->at,
+                             "cluster '%s' is named twice", newest->cluster);
+        }
+    }
+    return 0;
+}
+
+int config_read_failover(struct reader *reader, const struct yaml_node *list,
+                         const struct yaml_node *targets, struct config *ret) {
+    int r = 0;
+    if (list->n_items > FAILOVER_MOST_CLUSTERS) {
+        return error_set(reader->err, -E2BIG, list->at, "%zu clusters are more than %d",
+                         list->n_items, FAILOVER_MOST_CLUSTERS);
+    }
+    ret->failover = mem_array(list->n_items + 1, sizeof(*ret->failover));
+    for (size_t i = 0; r == 0 && i < list->n_items; i++) {
+        r = read_one(reader, list->items[i], targets, ret, &ret->failover[ret->n_failover++]);
+        r = r == 0 ? check_unique(reader, list, ret) : r;
+    }
+    return r;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The section `failover:` as YAML. */
+#include "config/print_yaml.h"
+
+static void add_one(struct strbuf *out, const struct failover_options *one) {
+    strbuf_add_text(out, "  - cluster: ");
+    yaml_print_text(out, str_of(one->cluster));
+    strbuf_printf(out, "\n    mode: %s\n", failover_mode_names[one->mode]);
+    yaml_print_duration(out, "    interval", one->interval_usec);
+    strbuf_printf(out, "\n    failures: %llu\n", (unsigned long long)one->failures);
+    if (one->quorum != 0) {
+        strbuf_printf(out, "    quorum: %llu\n", (unsigned long long)one->quorum);
+    } else {
+        strbuf_add_text(out, "    quorum: majority\n");
+    }
+    strbuf_printf(out, "    max_lag_bytes: %llu\n    max_replay_bytes: %llu\n",
+                  (unsigned long long)one->max_lag_bytes,
+                  (unsigned long long)one->max_replay_bytes);
+    yaml_print_duration(out, "    view_max_age", one->view_max_age_usec);
+    yaml_print_duration(out, "\n    restart_grace", one->restart_grace_usec);
+    yaml_print_duration(out, "\n    startup_grace", one->startup_grace_usec);
+    strbuf_add_char(out, '\n');
+}
+
+void print_failover(struct strbuf *out, const struct failover_options *list, size_t count) {
+    if (count > 0) {
+        strbuf_add_text(out, "failover:\n");
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_one(out, &list[i]);
+    }
+}
