@@ -325,6 +325,13 @@ void alerting_round_ended(struct alerting *alerting, const struct target_view *t
     }
 }
 
+void alerting_news(struct alerting *alerting, const char *target) {
+    if (alerting->started) {
+        rules_news(alerting->rules, target, loop_now_ms(alerting->options.loop));
+        run_soon(alerting);
+    }
+}
+
 void alerting_self_made(struct alerting *alerting, const struct store_source *self,
                         const char *instance, double seconds, int64_t t_ms) {
     scrape_series_add_self(alerting->scrapes, self, instance, seconds, t_ms);

@@ -44,6 +44,9 @@ void alerting_apply(struct alerting *alerting, struct rule_set *set, const struc
 void alerting_apply_secrets(struct alerting *alerting, const struct config *config);
 
 /* After each round of a target. ready: every target has ended one. */
+/* The daemon's own series, or a target's, have changed outside of a round. */
+void alerting_news(struct alerting *alerting, const char *target);
+
 void alerting_round_ended(struct alerting *alerting, const struct target_view *target, bool ready);
 
 /* After the daemon's own series were made: `instance` as they have it, and how long it took. */

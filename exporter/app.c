@@ -25,6 +25,7 @@
 #include "store/history.h"
 #include "thresholds.h"
 #include "version.h"
+#include "watching.h"
 #include "web/web.h"
 #include "web_config.h"
 
@@ -59,6 +60,8 @@ struct app {
     struct alerting *alerting;     /* NULL: one round only */
     struct thresholds *thresholds; /* likewise */
     struct breakers *breakers;     /* likewise */
+    struct watch *watch;           /* likewise */
+    struct loop_deferred *verdict_news;
     struct web *web;
     struct web_config *web_config; /* NULL: there is no such file */
     struct config config;
@@ -142,6 +145,7 @@ static void reload_take(struct app *app, struct config *config, struct rule_set 
     thresholds_apply(app->thresholds, &app->config, rules);
     breakers_apply(app->breakers, &app->config);
     apply_admins(app);
+    watching_apply(app->watch, &app->config);
     config_deinit(&old);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
@@ -202,6 +206,7 @@ static void secrets_parse(struct app *app, struct str packed) {
         sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
         alerting_apply_secrets(app->alerting, &app->config);
         breakers_apply(app->breakers, &app->config);
+        watching_apply(app->watch, &app->config);
         config_deinit(&old);
     }
 }
@@ -348,6 +353,7 @@ static void refresh_self(void *userdata) {
     if (app->alerting != NULL) {
         alerting_collect(app->alerting, &app->self_batch);
         breakers_add(app->breakers, NULL, &app->self_batch);
+        watching_collect(app->watch, &app->self_batch);
     }
     store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
     store_publish(app->self);
@@ -355,6 +361,19 @@ static void refresh_self(void *userdata) {
         double seconds = (double)(loop_clock_usec() - now) / (double)USEC_PER_SEC;
         alerting_self_made(app->alerting, app->self, app->instance, seconds, app->self_ms);
     }
+}
+
+/* What became of a cluster shows at once, and the rules that read it see it. */
+static void verdict_is_news(void *userdata) {
+    struct app *app = userdata;
+    app->self_usec = 0;
+    refresh_self(app);
+    alerting_news(app->alerting, TARGET_SELF);
+}
+
+static void verdict_changed(void *userdata) {
+    struct app *app = userdata;
+    loop_deferred_arm(app->verdict_news);
 }
 
 /* A step of the wall clock shows as a change of its distance from the clock that never steps. */
@@ -580,6 +599,15 @@ static int build_rules(struct app *app, struct error *err) {
     alerting_apply(app->alerting, rules, &app->config);
     app->self_sources.rules = alerting_rules(app->alerting);
     thresholds_apply(app->thresholds, &app->config, rules);
+    app->verdict_news = loop_deferred_new(app->loop, verdict_is_news, app);
+    app->watch = watch_new(&(struct watch_options){
+        .loop = app->loop,
+        .resolver = app->resolver,
+        .storage_path = app->storage_path,
+        .changed = verdict_changed,
+        .userdata = app,
+    });
+    watching_apply(app->watch, &app->config);
     return 0;
 }
 
@@ -676,6 +704,7 @@ static int build_web(struct app *app, struct error *err) {
         .sampler = app->sampler,
         .rules = alerting_rules(app->alerting),
         .parameters = thresholds_parameters(app->thresholds),
+        .watch = app->watch,
         .keeps_parameters = app->storage_path != NULL,
         .circuits = breakers_circuits(app->breakers),
         .self = app->self,
@@ -782,6 +811,8 @@ struct app *app_free(struct app *app) {
     /* Nobody hears it any more, but what the waiters hold is freed. */
     reload_answer(app, false, "the daemon is stopping");
     sampler_free(app->sampler);
+    watch_free(app->watch);
+    loop_deferred_free(app->verdict_news);
     alerting_free(app->alerting);
     thresholds_free(app->thresholds);
     breakers_free(app->breakers);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "self.h"
 #include "thresholds.h"
+#include "watching.h"
 
 enum { UP, DURATION, SAMPLES, SAMPLES_AFTER, ADDED };
 
@@ -163,7 +164,9 @@ static bool table_has(const struct collector *table, const char *name) {
 bool metric_is_builtin(struct str text) {
     CLEANUP(mem_freep)
     char *name = mem_strndup(text.data, text.len);
-    bool found = table_has(&self_metrics_table, name) || table_has(&threshold_metrics_table, name);
+    bool found = table_has(&self_metrics_table, name) ||
+                 table_has(&threshold_metrics_table, name) ||
+                 table_has(&watching_metrics_table, name);
     for (size_t i = 0; !found && i < ARRAY_LEN(metrics); i++) {
         found = strcmp(name, metrics[i].name) == 0;
     }

@@ -13,6 +13,7 @@
 #include "sampler/sampler.h"
 #include "self.h"
 #include "thresholds.h"
+#include "watching.h"
 
 static const char *const format_names[] = {"text", "markdown", NULL};
 
@@ -254,6 +255,7 @@ void cli_metrics_render(enum cli_metrics_format format, struct strbuf *out) {
     add_collector(format, "every target", &threshold_metrics_table, out);
     add_section(format, "the daemon", out);
     add_collector(format, "the daemon", &self_metrics_table, out);
+    add_collector(format, "the daemon", &watching_metrics_table, out);
     add_notifications(format, out);
 }
 

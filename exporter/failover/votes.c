@@ -24,7 +24,7 @@ static bool streamed_to_the_end(const struct votes *votes, const struct replica_
            replica->streamed_usec + votes->interval_usec >= votes->primary_answered_usec;
 }
 
-enum word replica_word(const struct votes *votes, const struct replica_word *replica) {
+enum vote_word replica_word(const struct votes *votes, const struct replica_word *replica) {
     if (!replica->reachable || replica->sender == SENDER_MEMBER ||
         replica->receiver == RECEIVER_UNKNOWN) {
         return WORD_NONE;
@@ -63,7 +63,7 @@ enum replica_view votes_view(const struct votes *votes) {
     bool heard = witness_hears(votes);
     for (size_t i = 0; i < votes->n_replicas; i++) {
         const struct replica_word *replica = &votes->replicas[i];
-        enum word word = replica_word(votes, replica);
+        enum vote_word word = replica_word(votes, replica);
         reachable += replica->reachable;
         heard |= word == WORD_HEARS;
         lost += word == WORD_LOST;

@@ -54,9 +54,9 @@ struct votes {
     bool fenced; /* a fence will stand before anything else */
 };
 
-enum word { WORD_NONE, WORD_LOST, WORD_HEARS };
+enum vote_word { WORD_NONE, WORD_LOST, WORD_HEARS };
 
 /* What one replica's word counts for. */
-enum word replica_word(const struct votes *votes, const struct replica_word *replica);
+enum vote_word replica_word(const struct votes *votes, const struct replica_word *replica);
 
 enum replica_view votes_view(const struct votes *votes);

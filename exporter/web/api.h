@@ -39,6 +39,9 @@ void api_breakers(struct web *web, const struct web_request *request, struct web
 void api_breaker(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_breaker_report(struct web *web, const struct web_request *request, struct web_answer *ret);
 
+/* The clusters whose primaries are watched, and the journal. */
+void api_failover(struct web *web, const struct web_request *request, struct web_answer *ret);
+
 void api_targets(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_buildinfo(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_runtimeinfo(struct web *web, const struct web_request *request, struct web_answer *ret);

@@ -105,6 +105,8 @@ struct web_actions {
     void *userdata;
 };
 
+struct watch;
+
 struct web_sources {
     struct loop *loop;
     struct store *store;
@@ -113,6 +115,7 @@ struct web_sources {
     const struct parameters *parameters;
     bool keeps_parameters;     /* over a restart, and orders to breakers */
     struct circuits *circuits; /* NULL: there are none. Asking and reporting change them */
+    const struct watch *watch; /* over primaries; NULL: there is none */
     struct store_source *self; /* the daemon's own series, target "dbvitals" */
     struct web_actions actions;
 };

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Watches the primaries of clusters: asks all members at one pace over probe connections, feeds
+ * what comes to the pure core (failover/cluster.h), tells what changes, keeps the last good view of
+ * each cluster and the journal of what it would have done. It observes; nothing here acts. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failover/book.h"
+#include "failover/cluster.h"
+#include "io/pg_options.h"
+#include "io/redis_client.h"
+#include "io/resolve.h"
+
+struct watch;
+
+struct watch_member {
+    const char *name;
+    const char *instance;        /* "host:port", "[v6]:port", "/folder:port" */
+    const struct pg_options *pg; /* one of both */
+    const struct redis_options *redis;
+    bool no_failover;
+    uint64_t priority;
+};
+
+struct watch_cluster_options {
+    const struct failover_options *failover;
+    const struct watch_member *members;
+    size_t n_members;
+};
+
+struct watch_options {
+    struct loop *loop;
+    struct resolver *resolver;
+    const char *storage_path; /* NULL: nothing is kept */
+    /* A verdict or a primary is another one; NULL: nobody asks. */
+    void (*changed)(void *userdata);
+    void *userdata;
+};
+
+/* Reads the journal; blocks for that. */
+struct watch *watch_new(const struct watch_options *options);
+struct watch *watch_free(struct watch *watch);
+DEFINE_CLEANUP(struct watch, watch_free);
+
+/* Makes the clusters be these; all is copied. What did not change goes on undisturbed. */
+void watch_apply(struct watch *watch, const struct watch_cluster_options *clusters, size_t count);
+
+struct watch_probe_view {
+    uint64_t probes, failures;
+    double last_seconds, all_seconds; /* of those that were answered */
+};
+
+size_t watch_clusters(const struct watch *watch);
+const struct cluster *watch_cluster(const struct watch *watch, size_t index);
+const struct watch_probe_view *watch_probe(const struct watch *watch, size_t cluster,
+                                           size_t member);
+uint64_t watch_now_usec(const struct watch *watch);
+
+/* What the journal holds; NULL: there is none. */
+const struct book *watch_book(const struct watch *watch);
+
+/* Whether it could be written when it last had to be. */
+bool watch_keeps_journal(const struct watch *watch);

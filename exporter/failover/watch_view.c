@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The last good view of a cluster on the disk: written at most once a second while the primary is
+ * well, and at once when its operator stops it. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "failover/private_watch.h"
+
+static void set_aside(const char *path, const struct error *why) {
+    char name[PATH_MAX];
+    struct error err = {0};
+    if (durable_set_aside(path, name, &err) < 0) {
+        log_error("last view '%s' is not used: %s; %s", path, why->text, err.text);
+    } else {
+        log_error("last view '%s' is not used: %s; it is kept as '%s'", path, why->text, name);
+    }
+}
+
+static void load(struct watched *watched) {
+    struct strbuf bytes = {0};
+    struct error err = {0};
+    int r = durable_read_now(watched->view_path, VIEW_MOST_BYTES, &bytes, &err);
+    if (r == 0) {
+        r = cluster_view_unpack(&watched->cluster, strbuf_view(&bytes),
+                                str_of(watched->watch->boot_id),
+                                loop_now_usec(watched->watch->options.loop), &err);
+    }
+    if (r < 0 && r != -ENOENT) {
+        set_aside(watched->view_path, &err);
+    }
+    strbuf_deinit(&bytes);
+}
+
+void watched_view_open(struct watched *watched) {
+    struct watch *watch = watched->watch;
+    if (watch->options.storage_path == NULL) {
+        return;
+    }
+    watched->view_path =
+        mem_printf("%s/failover-%s.view", watch->options.storage_path, watched->options.cluster);
+    load(watched);
+    watched->view = durable_file_new(&(struct durable_options){
+        .loop = watch->options.loop, .pool = watch->disk, .path = watched->view_path});
+}
+
+void watched_view_close(struct watched *watched) {
+    durable_file_free(watched->view);
+    free(watched->view_path);
+}
+
+void watched_view_keep(struct watched *watched) {
+    const struct cluster *cluster = &watched->cluster;
+    uint64_t now = loop_now_usec(watched->watch->options.loop);
+    if (watched->view == NULL || cluster->primary == CLUSTER_NO_MEMBER) {
+        return;
+    }
+    bool stop = cluster->members[cluster->primary].stop_seen;
+    bool due =
+        cluster->primary_view == PRIMARY_WRITABLE && now - watched->view_usec >= USEC_PER_SEC;
+    if (!due && !(stop && !watched->view_stop)) {
+        return;
+    }
+    struct strbuf bytes = {0};
+    cluster_view_pack(cluster, str_of(watched->watch->boot_id), now, &bytes);
+    durable_file_write(watched->view, &bytes);
+    watched->view_usec = now;
+    watched->view_stop = stop;
+}

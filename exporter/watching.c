@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "watching.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* ---- configuration ---- */
+
+struct member_list {
+    struct watch_member members[FAILOVER_MOST_MEMBERS];
+    char instances[FAILOVER_MOST_MEMBERS][288];
+};
+
+static bool is_member(const struct target_options *target, const char *cluster) {
+    return (target->kind == KIND_POSTGRES || target->kind == KIND_REDIS) &&
+           target->cluster != NULL && strcmp(target->cluster, cluster) == 0;
+}
+
+static size_t list_members(const struct config *config, const char *cluster,
+                           struct member_list *ret) {
+    size_t n = 0;
+    for (size_t i = 0; i < config->n_targets && n < FAILOVER_MOST_MEMBERS; i++) {
+        const struct target_options *target = &config->targets[i];
+        if (!is_member(target, cluster)) {
+            continue;
+        }
+        target_options_instance(target, ret->instances[n], sizeof(ret->instances[n]));
+        ret->members[n] = (struct watch_member){
+            .name = target->name,
+            .instance = ret->instances[n],
+            .pg = target->kind == KIND_POSTGRES ? &target->pg : NULL,
+            .redis = target->kind == KIND_REDIS ? &target->redis : NULL,
+            .no_failover = target->no_failover,
+            .priority = target->failover_priority,
+        };
+        n++;
+    }
+    return n;
+}
+
+void watching_apply(struct watch *watch, const struct config *config) {
+    size_t n = config->n_failover;
+    struct watch_cluster_options *clusters = mem_array(n + 1, sizeof(*clusters));
+    struct member_list *lists = mem_array(n + 1, sizeof(*lists));
+    for (size_t i = 0; i < n; i++) {
+        clusters[i] = (struct watch_cluster_options){
+            .failover = &config->failover[i],
+            .members = lists[i].members,
+            .n_members = list_members(config, config->failover[i].cluster, &lists[i]),
+        };
+    }
+    watch_apply(watch, clusters, n);
+    free(lists);
+    free(clusters);
+}
+
+/* ---- metrics ---- */
+
+enum {
+    VERDICT,
+    READY,
+    PRIMARY,
+    CANDIDATE,
+    OBSTACLE,
+    SUSPICION,
+    OVERDUE,
+    PROBES,
+    FAILURES,
+    SECONDS
+};
+
+enum { BY_VERDICT = 1, BY_REASON, BY_MEMBER, BY_OBSTACLE, BY_CLUSTER };
+
+static const struct column rows[] = {
+    [VERDICT] = {NULL, GAUGE, "dbvitals_failover_verdict",
+                 "1 for what is the matter with the cluster, 0 for everything else.",
+                 .group = BY_VERDICT},
+    [READY] = {NULL, GAUGE, "dbvitals_failover_ready",
+               "1 if this does not stand in the way of a failover, 0 if it forbids it.",
+               .group = BY_REASON},
+    [PRIMARY] = {NULL, GAUGE, "dbvitals_failover_primary",
+                 "1 for the member that is the primary, also while it is lost.",
+                 .group = BY_MEMBER},
+    [CANDIDATE] = {NULL, GAUGE, "dbvitals_failover_candidate",
+                   "1 for the member that would follow the primary.", .group = BY_MEMBER},
+    [OBSTACLE] = {NULL, GAUGE, "dbvitals_failover_obstacle",
+                  "Why a member would not follow the primary; always 1.", .group = BY_OBSTACLE},
+    [SUSPICION] = {NULL, GAUGE, "dbvitals_failover_suspicion_failures",
+                   "Failed probes of the primary in a row, of one kind.", .group = BY_CLUSTER},
+    [OVERDUE] = {NULL, GAUGE, "dbvitals_failover_startup_overdue",
+                 "1 if the primary has been starting for longer than startup_grace.",
+                 .group = BY_CLUSTER},
+    [PROBES] = {NULL, COUNTER, "dbvitals_failover_probes_total", "Probes of the member that ended.",
+                .group = BY_MEMBER},
+    [FAILURES] = {NULL, COUNTER, "dbvitals_failover_probe_failures_total",
+                  "Those that brought no answer, or not the one that was asked for.",
+                  .group = BY_MEMBER},
+    [SECONDS] = {NULL, COUNTER, "dbvitals_failover_probe_seconds_total",
+                 "How long probes that were answered took.", .group = BY_MEMBER},
+    {NULL, LABEL, "cluster", .group = BY_VERDICT},
+    {NULL, LABEL, "verdict", .group = BY_VERDICT},
+    {NULL, LABEL, "cluster", .group = BY_REASON},
+    {NULL, LABEL, "reason", .group = BY_REASON},
+    {NULL, LABEL, "cluster", .group = BY_MEMBER},
+    {NULL, LABEL, "member", .group = BY_MEMBER},
+    {NULL, LABEL, "cluster", .group = BY_OBSTACLE},
+    {NULL, LABEL, "member", .group = BY_OBSTACLE},
+    {NULL, LABEL, "obstacle", .group = BY_OBSTACLE},
+    {NULL, LABEL, "cluster", .group = BY_CLUSTER},
+    {0},
+};
+
+const struct collector watching_metrics_table = {
+    .name = "failover",
+    .help = "What is known of the primaries that are watched ('failover:'), on the same page. The "
+            "member is the target's name.",
+    .also = rows,
+};
+
+static void add(struct batch *batch, int row, const struct label *labels, size_t count,
+                double value) {
+    batch_add(batch, column_metric(&rows[row]), batch_add_labels(batch, labels, count), value);
+}
+
+static void add_member(const struct watch *watch, size_t index, size_t member,
+                       struct batch *batch) {
+    const struct cluster *cluster = watch_cluster(watch, index);
+    const struct watch_probe_view *probe = watch_probe(watch, index, member);
+    const struct cluster_member *known = &cluster->members[member];
+    const struct label labels[] = {
+        {str_of("cluster"), str_of(cluster->options.cluster)},
+        {str_of("member"), str_of(known->name)},
+        {str_of("obstacle"), str_of(obstacle_names[known->obstacle])},
+    };
+    add(batch, PRIMARY, labels, 2, member == cluster->primary);
+    add(batch, CANDIDATE, labels, 2, member == cluster->candidate);
+    if (known->obstacle != OBSTACLE_NONE && member != cluster->primary) {
+        add(batch, OBSTACLE, labels, 3, 1);
+    }
+    add(batch, PROBES, labels, 2, (double)probe->probes);
+    add(batch, FAILURES, labels, 2, (double)probe->failures);
+    add(batch, SECONDS, labels, 2, probe->all_seconds);
+}
+
+static void add_cluster(const struct watch *watch, size_t index, struct batch *batch) {
+    const struct cluster *cluster = watch_cluster(watch, index);
+    struct label labels[] = {{str_of("cluster"), str_of(cluster->options.cluster)}, {{0}, {0}}};
+    for (int i = 0; i < VERDICTS; i++) {
+        labels[1] = (struct label){str_of("verdict"), str_of(verdict_names[i])};
+        add(batch, VERDICT, labels, 2, cluster->verdict == (enum verdict)i);
+    }
+    for (int i = 0; i < READY_REASONS; i++) {
+        labels[1] = (struct label){str_of("reason"), str_of(ready_reason_names[i])};
+        add(batch, READY, labels, 2, cluster->ready[i]);
+    }
+    labels[1] = (struct label){str_of("reason"), str_of("journal")};
+    add(batch, READY, labels, 2, watch_keeps_journal(watch));
+    bool has_primary = cluster->primary != CLUSTER_NO_MEMBER;
+    add(batch, SUSPICION, labels, 1,
+        has_primary ? cluster->members[cluster->primary].suspicion.count : 0);
+    add(batch, OVERDUE, labels, 1, cluster->startup_overdue);
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        add_member(watch, index, i, batch);
+    }
+}
+
+void watching_collect(const struct watch *watch, struct batch *batch) {
+    for (size_t i = 0; i < watch_clusters(watch); i++) {
+        add_cluster(watch, i, batch);
+    }
+}

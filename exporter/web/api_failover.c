@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The clusters whose primaries are watched: verdicts, members, evidence in words, and the journal.
+ */
+#include "web/api.h"
+
+#include "base/duration.h"
+#include "failover/watch.h"
+#include "web/api_json.h"
+#include "web/api_question.h"
+
+#define MOST_PLANS 100 /* the newest */
+
+static void write_words(struct json_writer *json, const char *key, struct strbuf *words) {
+    json_str(json, key, strbuf_view(words));
+    strbuf_deinit(words);
+}
+
+static const char *role_of(const struct cluster *cluster, size_t index) {
+    const struct cluster_member *member = &cluster->members[index];
+    return index == cluster->primary ? "primary"
+           : !member->known
+               ? "unknown"
+               : server_role_names[member->answer.in_recovery ? ROLE_REPLICA : ROLE_PRIMARY];
+}
+
+static void write_member(struct json_writer *json, const struct watch *watch,
+                         const struct cluster *cluster, size_t index) {
+    const struct cluster_member *member = &cluster->members[index];
+    const struct member_answer *answer = &member->answer;
+    struct strbuf words = {0};
+    char position[32];
+    uint64_t reached = answer->in_recovery && answer->received < answer->replayed
+                           ? answer->replayed
+                           : answer->received;
+    json_object_begin(json, NULL);
+    json_text(json, "target", member->name);
+    json_text(json, "role", role_of(cluster, index));
+    json_bool(json, "candidate", index == cluster->candidate);
+    if (index != cluster->primary) {
+        json_text(json, "obstacle", obstacle_names[member->obstacle]);
+    }
+    json_uint(json, "timeline", member->timeline);
+    json_text(
+        json, "position",
+        cluster_position(cluster, answer->in_recovery ? reached : answer->position, position));
+    json_uint(json, "failures", member->suspicion.count);
+    cluster_member_words(cluster, index, watch_now_usec(watch), &words);
+    write_words(json, "evidence", &words);
+    json_object_end(json);
+}
+
+static void write_ready(struct json_writer *json, const struct watch *watch,
+                        const struct cluster *cluster) {
+    json_object_begin(json, "ready");
+    for (int i = 0; i < READY_REASONS; i++) {
+        json_bool(json, ready_reason_names[i], cluster->ready[i]);
+    }
+    json_bool(json, "journal", watch_keeps_journal(watch));
+    json_object_end(json);
+}
+
+static void write_name(struct json_writer *json, const char *key, const struct cluster *cluster,
+                       size_t index) {
+    json_text(json, key, index < cluster->n_members ? cluster->members[index].name : NULL);
+}
+
+static void write_cluster(struct json_writer *json, const struct watch *watch, size_t index) {
+    const struct cluster *cluster = watch_cluster(watch, index);
+    uint64_t since = watch_now_usec(watch) - cluster->verdict_since_usec;
+    json_object_begin(json, NULL);
+    json_text(json, "cluster", cluster->options.cluster);
+    json_text(json, "mode", failover_mode_names[cluster->options.mode]);
+    json_text(json, "verdict", verdict_names[cluster->verdict]);
+    json_double(json, "verdict_seconds",
+                cluster->verdict_since_usec != 0 ? (double)since / (double)USEC_PER_SEC : 0);
+    write_name(json, "primary", cluster, cluster->primary);
+    write_name(json, "candidate", cluster, cluster->candidate);
+    json_text(json, "primary_view", primary_view_names[cluster->primary_view]);
+    json_text(json, "replica_view", replica_view_names[cluster->replica_view]);
+    json_text(json, "other_view", other_view_names[cluster->other_view]);
+    write_ready(json, watch, cluster);
+    json_list_begin(json, "members");
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        write_member(json, watch, cluster, i);
+    }
+    json_list_end(json);
+    json_object_end(json);
+}
+
+static void write_notes(struct json_writer *json, const struct plan *plan) {
+    json_list_begin(json, "notes");
+    for (size_t i = 0; i < plan->n_notes; i++) {
+        const struct plan_note *note = &plan->notes[i];
+        json_object_begin(json, NULL);
+        api_write_rfc3339(json, "at", note->t_ms);
+        json_text(json, "step", step_names[note->step]);
+        json_text(json, "event", step_event_names[note->event]);
+        json_str(json, "text", note->text);
+        json_object_end(json);
+    }
+    json_list_end(json);
+}
+
+static void write_plan(struct json_writer *json, const struct plan *plan) {
+    const struct plan_draft *draft = &plan->draft;
+    json_object_begin(json, NULL);
+    json_str(json, "id", draft->id);
+    json_str(json, "cluster", draft->cluster);
+    json_text(json, "mode", plan_mode_names[draft->mode]);
+    json_text(json, "step", step_names[plan->step]);
+    api_write_rfc3339(json, "drafted", draft->drafted_ms);
+    json_str(json, "old_primary", draft->old_primary);
+    json_str(json, "new_primary", draft->new_primary);
+    json_str(json, "reason", draft->reason);
+    json_str(json, "evidence", draft->evidence);
+    json_str(json, "position", draft->position);
+    json_uint(json, "timeline", draft->timeline);
+    write_notes(json, plan);
+    json_object_end(json);
+}
+
+static void write_all(struct api_question *question, struct api_out *out) {
+    const struct watch *watch = question->web->sources.watch;
+    const struct book *book = watch != NULL ? watch_book(watch) : NULL;
+    size_t n_plans = book != NULL ? book->n_plans : 0;
+    size_t first = n_plans > MOST_PLANS ? n_plans - MOST_PLANS : 0;
+    struct json_writer json = {.out = &out->text};
+    api_write_head(&out->text);
+    json_object_begin(&json, NULL);
+    json_list_begin(&json, "clusters");
+    for (size_t i = 0; i < watch_clusters(watch) && api_out_turn(out); i++) {
+        write_cluster(&json, watch, i);
+    }
+    json_list_end(&json);
+    json_list_begin(&json, "plans");
+    for (size_t i = n_plans; i > first && api_out_turn(out); i--) {
+        write_plan(&json, book->plans[i - 1]);
+    }
+    json_list_end(&json);
+    json_object_end(&json);
+    api_write_tail(&out->text, NULL, NULL);
+}
+
+void api_failover(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    struct api_question *question = api_question_new(web, request, sizeof(struct api_question));
+    question->write = write_all;
+    const struct watch *watch = web->sources.watch;
+    if (watch == NULL || (watch_clusters(watch) < 20 && watch_book(watch) == NULL)) {
+        api_answer_now(question, ret);
+    } else {
+        api_ask(question, request, ret);
+    }
+}
