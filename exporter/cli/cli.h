@@ -58,6 +58,7 @@ int cli_check_config(int argc, char **argv);
 int cli_check_rules(int argc, char **argv);
 int cli_test_promql(int argc, char **argv);
 int cli_query(int argc, char **argv);
+int cli_failover(int argc, char **argv);
 int cli_set(int argc, char **argv);
 int cli_metrics(int argc, char **argv);
 int cli_test_rules(int argc, char **argv);
