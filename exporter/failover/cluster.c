@@ -325,8 +325,9 @@ static size_t words_of(const struct cluster *cluster, uint64_t now_usec, struct 
         .quorum = cluster->options.quorum,
         .primary_answered_usec = suspicion->answered_usec,
         .first_failure_usec = suspicion->first_usec,
-        /* Probes of one moment are answered within the interval. */
-        .interval_usec = cluster->options.interval_usec,
+        /* Rounds of probes are an interval apart, their answers a little more: a primary that dies
+         * between its own answer and the replica's must not look as if it was lost before. */
+        .interval_usec = cluster->options.interval_usec * 3 / 2,
         .silent = suspicion->kind == CLIENT_SILENT,
     };
     return n;

@@ -79,4 +79,6 @@ void watch_would_have(struct watch *watch, const struct watched *watched);
 /* watch_view.c */
 void watched_view_open(struct watched *watched);
 void watched_view_close(struct watched *watched);
-void watched_view_keep(struct watched *watched);
+/* Between two rounds of probes all answers are of one moment: a view that has the primary's newest
+ * and a replica's one before would say that the replica lost it first. */
+void watched_view_keep(struct watched *watched, bool between_probes);

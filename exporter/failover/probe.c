@@ -33,6 +33,7 @@ struct probe {
     bool attempt; /* under way */
     uint64_t attempt_usec;
     uint64_t renewed_usec; /* when the last attempt to renew began */
+    uint64_t hurried_usec; /* when a lost connection was made anew at once, last */
     struct member_identity identity;
     bool pooled;
 };
@@ -217,7 +218,11 @@ static void slot_ended(void *userdata, const struct client_failure *failure) {
     if (kept || probe->attempt) {
         fail(probe, &copy, other_kept);
     }
-    if (kept) {
+    /* One that answers and hangs up each time must not turn into a loop. */
+    uint64_t now = now_of(probe);
+    if (kept &&
+        (probe->hurried_usec == 0 || now - probe->hurried_usec >= probe->options.interval_usec)) {
+        probe->hurried_usec = now;
         begin(probe);
     }
 }

@@ -9,7 +9,8 @@
  * connections; one that cannot be made is given up after a few seconds.
  *
  * The owner gives the pace (probe_tick()) and learns of each attempt's end exactly once, and of the
- * end of a kept connection at once: after that the server has been asked again already. */
+ * end of a kept connection at once: after that the server has been asked again already, unless it
+ * was lost within the same interval before. */
 #pragma once
 
 #include <stdbool.h>

@@ -90,7 +90,7 @@ static void judge(struct watched *watched) {
     if (cluster->primary != primary_before && cluster->primary != CLUSTER_NO_MEMBER) {
         tell_primary(watched, primary_before);
     }
-    watched_view_keep(watched);
+    watched_view_keep(watched, false);
     bool lost = cluster->verdict == VERDICT_DEAD || cluster->verdict == VERDICT_SILENT;
     if (lost && !cluster->outage_told) {
         cluster->outage_told = true;
@@ -190,6 +190,7 @@ static void ticked(void *userdata) {
     check_pace(watched, now);
     set_tick(watched, now + watched->options.interval_usec);
     look_up_all(watched, now);
+    watched_view_keep(watched, true);
     for (size_t i = 0; i < watched->n_members; i++) {
         probe_tick(watched->members[i].probe);
     }

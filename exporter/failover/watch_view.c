@@ -53,15 +53,15 @@ void watched_view_close(struct watched *watched) {
     free(watched->view_path);
 }
 
-void watched_view_keep(struct watched *watched) {
+void watched_view_keep(struct watched *watched, bool between_probes) {
     const struct cluster *cluster = &watched->cluster;
     uint64_t now = loop_now_usec(watched->watch->options.loop);
     if (watched->view == NULL || cluster->primary == CLUSTER_NO_MEMBER) {
         return;
     }
     bool stop = cluster->members[cluster->primary].stop_seen;
-    bool due =
-        cluster->primary_view == PRIMARY_WRITABLE && now - watched->view_usec >= USEC_PER_SEC;
+    bool due = between_probes && cluster->primary_view == PRIMARY_WRITABLE &&
+               now - watched->view_usec >= USEC_PER_SEC;
     if (!due && !(stop && !watched->view_stop)) {
         return;
     }

@@ -9,7 +9,8 @@
 #include "web/api_json.h"
 #include "web/api_question.h"
 
-#define MOST_PLANS 100 /* the newest */
+#define MOST_PLANS   100 /* the newest */
+#define MOST_IN_LOOP 20  /* clusters, and plans */
 
 static void write_words(struct json_writer *json, const char *key, struct strbuf *words) {
     json_str(json, key, strbuf_view(words));
@@ -146,7 +147,8 @@ void api_failover(struct web *web, const struct web_request *request, struct web
     struct api_question *question = api_question_new(web, request, sizeof(struct api_question));
     question->write = write_all;
     const struct watch *watch = web->sources.watch;
-    if (watch == NULL || (watch_clusters(watch) < 20 && watch_book(watch) == NULL)) {
+    const struct book *book = watch != NULL ? watch_book(watch) : NULL;
+    if (watch_clusters(watch) <= MOST_IN_LOOP && (book == NULL || book->n_plans <= MOST_IN_LOOP)) {
         api_answer_now(question, ret);
     } else {
         api_ask(question, request, ret);

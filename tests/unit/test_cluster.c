@@ -217,6 +217,16 @@ static void a_receiver_that_was_gone_before_is_no_vote(void **state) {
     assert_int_equal(suffer(10, CLIENT_GONE), VERDICT_UNPROVEN);
 }
 
+static void a_death_between_two_answers_of_a_round_counts(void **state) {
+    live(3);
+    now += 9 * USEC_PER_MSEC; /* the round begins late */
+    answer(0);
+    lose_receiver(1);
+    now += USEC_PER_MSEC;
+    answer(1);
+    assert_int_equal(suffer(4, CLIENT_GONE), VERDICT_DEAD);
+}
+
 static void a_fast_stop_is_its_operators(void **state) {
     live(3);
     fail_as(0, CLIENT_GONE, "57P01", "ProcessInterrupts");
@@ -479,6 +489,7 @@ int main(void) {
         DRAMA(one_vote_of_two_is_not_enough),
         DRAMA(nobody_reached_is_ourselves),
         DRAMA(a_receiver_that_was_gone_before_is_no_vote),
+        DRAMA(a_death_between_two_answers_of_a_round_counts),
         DRAMA(a_fast_stop_is_its_operators),
         DRAMA(a_fast_stop_that_turns_new_ones_away_first_is_too),
         DRAMA(an_immediate_stop_is_a_crash),

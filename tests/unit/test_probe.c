@@ -141,6 +141,18 @@ static void a_lost_connection_fails_and_is_made_anew(void **state) {
     assert_int_equal(fakes.n_made, 3);
 }
 
+static void one_that_answers_and_hangs_up_is_made_anew_once_an_interval(void **state) {
+    struct fake_client *fake = connected();
+    fake_end(fake, CLIENT_GONE, REASON_CLOSED);
+    assert_int_equal(fakes.n_made, 2);
+    fake_ready(fakes.list[1]);
+    answer_all(fakes.list[1]);
+    fake_end(fakes.list[1], CLIENT_GONE, REASON_CLOSED);
+    assert_int_equal(fakes.n_made, 2);
+    tick();
+    assert_int_equal(fakes.n_made, 3);
+}
+
 static void refused_beside_a_silent_one_says_so(void **state) {
     connected();
     tick();
@@ -231,6 +243,7 @@ int main(void) {
         CASE(silence_fails_once_an_interval),
         CASE(one_that_drains_is_asked_at_once),
         CASE(a_lost_connection_fails_and_is_made_anew),
+        CASE(one_that_answers_and_hangs_up_is_made_anew_once_an_interval),
         CASE(refused_beside_a_silent_one_says_so),
         CASE(renews_with_the_new_one_first),
         CASE(a_renewal_that_is_turned_away_is_a_stop),
