@@ -26,6 +26,7 @@ void cluster_view_pack(const struct cluster *cluster, struct str boot_id, uint64
     for (size_t i = 0; i < cluster->n_members; i++) {
         pack_str(&body, str_of(cluster->members[i].name));
         pack_u64(&body, cluster->members[i].streamed_usec);
+        pack_u64(&body, cluster->members[i].timeline);
     }
     strbuf_add_text(out, MAGIC);
     pack_u64(out, crc32c(body.data, body.len));
@@ -78,7 +79,7 @@ int cluster_view_unpack(struct cluster *cluster, struct str bytes, struct str bo
                         uint64_t now_usec, struct error *err) {
     const size_t magic = sizeof(MAGIC) - 1;
     struct view view;
-    uint64_t streamed[FAILOVER_MOST_MEMBERS] = {0};
+    uint64_t streamed[FAILOVER_MOST_MEMBERS] = {0}, timelines[FAILOVER_MOST_MEMBERS] = {0};
     if (bytes.len < magic || memcmp(bytes.data, MAGIC, magic) != 0) {
         return error_say(err, -EBADMSG, "it does not begin as a view of this version");
     }
@@ -88,12 +89,13 @@ int cluster_view_unpack(struct cluster *cluster, struct str bytes, struct str bo
         return error_say(err, -EBADMSG, "its checksum is wrong: it is cut short or damaged");
     }
     read_head(&in, &view);
-    size_t n = unpack_count(&in, 16);
+    size_t n = unpack_count(&in, 24);
     for (size_t i = 0; i < n; i++) {
         size_t member = find(cluster, unpack_str(&in));
-        uint64_t usec = unpack_u64(&in);
+        uint64_t usec = unpack_u64(&in), timeline = unpack_u64(&in);
         if (member != CLUSTER_NO_MEMBER) {
             streamed[member] = usec;
+            timelines[member] = timeline;
         }
     }
     if (in.bad || in.rest.len != 0) {
@@ -107,6 +109,7 @@ int cluster_view_unpack(struct cluster *cluster, struct str bytes, struct str bo
     take(cluster, &view, same_life, now_usec);
     for (size_t i = 0; i < cluster->n_members; i++) {
         cluster->members[i].streamed_usec = same_life ? streamed[i] : 0;
+        cluster->members[i].timeline = (uint32_t)timelines[i];
     }
     return 0;
 }

@@ -46,6 +46,7 @@ struct watched {
     char *view_path;
     uint64_t view_usec; /* when it was written last */
     bool view_stop;     /* what it says of a stop */
+    bool view_whole;    /* and of its replicas */
 };
 
 /* A record on its way to the disk. */

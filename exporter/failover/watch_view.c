@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The last good view of a cluster on the disk: written at most once a second while the primary is
- * well, and at once when its operator stops it. */
+ * well, and at once when that changes or its operator stops it. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -60,8 +60,10 @@ void watched_view_keep(struct watched *watched, bool between_probes) {
         return;
     }
     bool stop = cluster->members[cluster->primary].stop_seen;
-    bool due = between_probes && cluster->primary_view == PRIMARY_WRITABLE &&
-               now - watched->view_usec >= USEC_PER_SEC;
+    bool whole = cluster->ready[READY_ARMED] && cluster->ready[READY_VOTES];
+    bool news = stop != watched->view_stop || whole != watched->view_whole;
+    bool well = between_probes && cluster->primary_view == PRIMARY_WRITABLE;
+    bool due = well && (news || now - watched->view_usec >= USEC_PER_SEC);
     if (!due && !(stop && !watched->view_stop)) {
         return;
     }
@@ -70,4 +72,5 @@ void watched_view_keep(struct watched *watched, bool between_probes) {
     durable_file_write(watched->view, &bytes);
     watched->view_usec = now;
     watched->view_stop = stop;
+    watched->view_whole = whole;
 }

@@ -214,12 +214,16 @@ def row_4_a_restart_is_no_death():
 
 def row_24_a_death_while_the_monitor_is_away_is_seen():
     before = watcher.entries()
+    view = os.path.join(watcher.folder, "storage", "failover-orders.view")
+    since = os.stat(view).st_mtime_ns
+    eventually(lambda: os.stat(view).st_mtime_ns > since, what="a view of the whole cluster")
     watcher.kill()
     sandbox.control("stop", "primary", "kill")
     watcher.start()
     watcher.mark = 0
     watcher.wait("dead")
     eventually(lambda: watcher.entries() == before + 1, what="one entry of the journal")
+    assert watcher.plans[0]["new_primary"] == "orders-2", watcher.plans[0]
     show(24, "dead", watcher)
     sandbox.control("start", "primary")
     watcher.healthy()
