@@ -74,6 +74,12 @@ static struct batch_labels labels_of(struct batch *batch, const char *name, cons
     return batch_add_labels(batch, labels, name3 != NULL ? 3 : name2 != NULL ? 2 : 1);
 }
 
+/* What needs no operator is counted from 0, so that increase() sees the first of it. */
+static bool comes_by_itself(int from, int to) {
+    return from != to && from <= BREAKER_HALF_OPEN && to <= BREAKER_HALF_OPEN &&
+           !(from == BREAKER_CLOSED && to == BREAKER_HALF_OPEN);
+}
+
 void breaker_metrics_add(const char *name, const char *kind, const struct breaker *breaker,
                          uint64_t now_usec, struct batch *batch) {
     static const enum breaker_state shown[] = {BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN};
@@ -87,7 +93,7 @@ void breaker_metrics_add(const char *name, const char *kind, const struct breake
     add(batch, OPEN_SECONDS, labels, breaker_open_seconds(breaker, now_usec));
     for (int from = 0; from < BREAKER_STATE_COUNT; from++) {
         for (int to = 0; to < BREAKER_STATE_COUNT; to++) {
-            if (breaker->transitions[from][to] != 0) {
+            if (breaker->transitions[from][to] != 0 || comes_by_itself(from, to)) {
                 add(batch, CHANGES,
                     labels_of(batch, name, "from", breaker_state_names[from], "to",
                               breaker_state_names[to]),

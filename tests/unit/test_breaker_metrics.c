@@ -49,6 +49,12 @@ static void a_new_one_is_closed_and_has_no_calls(void **state) {
     expect(&batch, "dbvitals_breaker_calls_total", "breaker=\"b\",outcome=\"success\"", 0);
     expect(&batch, "dbvitals_breaker_last_transition_timestamp_seconds", "breaker=\"b\"",
            1700000000 - 5);
+    expect(&batch, "dbvitals_breaker_transitions_total",
+           "breaker=\"b\",from=\"closed\",to=\"open\"", 0);
+    expect(&batch, "dbvitals_breaker_transitions_total",
+           "breaker=\"b\",from=\"open\",to=\"half_open\"", 0);
+    assert_true(isnan(value_of(&batch, "dbvitals_breaker_transitions_total",
+                               "breaker=\"b\",from=\"closed\",to=\"half_open\"")));
     assert_true(isnan(value_of(&batch, "dbvitals_breaker_failure_rate", "breaker=\"b\"")));
     assert_true(isnan(
         value_of(&batch, "dbvitals_breaker_next_attempt_timestamp_seconds", "breaker=\"b\"")));
@@ -92,7 +98,7 @@ static void one_around_sampling_shows_no_calls(void **state) {
     struct batch batch = {0};
     breaker_init(&breaker, &(struct breaker_options){.timeout_usec = 1}, T0);
     breaker_metrics_add("sampling", "all", &breaker, T0, &batch);
-    assert_int_equal(batch.n_samples, 5); /* three states, a number, seconds */
+    assert_int_equal(batch.n_samples, 10); /* three states, a number, seconds, five changes */
     batch_deinit(&batch);
 }
 
