@@ -16,7 +16,7 @@
 
 #include "base/mem.h"
 
-#define PATIENCE_USEC ((uint64_t)10 * 1000 * 1000)
+#define PATIENCE_USEC ((uint64_t)30 * 1000 * 1000)
 
 static char *started_folder; /* of a sandbox that this process started */
 

@@ -50,6 +50,7 @@ with open(sandbox.config, encoding="utf-8") as file:
                              'interval: 1s}}\n', 1) + "  - {name: host-1, type: host, cluster: orders, "
                     "collectors: {filesystem: {interval: 1s}, netclass: {interval: 1s}}}\n"
                     "breakers: [{name: shop, target: orders-pool}]\n"
+                    "failover: [{cluster: orders}]\n"
                     f"rules: {{files: ['{ROOT}/alerts/*.yml']}}\n")
 home = folder()
 with open(os.path.join(home, "loose.yml"), "w", encoding="utf-8") as file:
