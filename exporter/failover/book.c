@@ -3,15 +3,17 @@
 #include "failover/book.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/pack.h"
 
 #define VERSION 1
 
-enum record_kind { RECORD_DRAFT = 1, RECORD_EVENT = 2 };
+enum record_kind { RECORD_DRAFT = 1, RECORD_EVENT = 2, RECORD_OUTCOME = 3 };
 
 const char *const plan_mode_names[] = {
     [PLAN_OBSERVE] = "observe",
@@ -80,6 +82,24 @@ enum step book_event(const struct plan *plan, enum step_event event, int64_t now
     pack_i64(out, now_ms);
     pack_str(out, cut(text));
     return step_next(plan->step, event);
+}
+
+void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, struct strbuf *out) {
+    pack_u64(out, VERSION);
+    pack_u64(out, RECORD_OUTCOME);
+    pack_str(out, plan->draft.id);
+    pack_u64(out, outcome->recovery_ms);
+    pack_u64(out, outcome->lost_bytes);
+    pack_u64(out, outcome->lost_ms);
+}
+
+void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]) {
+    time_t seconds = (time_t)(now_ms / 1000);
+    struct tm parts;
+    char text[32];
+    (void)gmtime_r(&seconds, &parts);
+    (void)strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &parts);
+    snprintf(out, PLAN_ID_BYTES, "%.120s-%s.%03d", cluster, text, (int)(now_ms % 1000));
 }
 
 /* ---- reading ---- */
@@ -163,6 +183,21 @@ static int read_event(struct book *book, struct unpacker *in, struct error *err)
     return 0;
 }
 
+static int read_outcome(struct book *book, struct unpacker *in, struct error *err) {
+    struct str id = unpack_str(in);
+    struct plan_outcome outcome;
+    outcome.recovery_ms = unpack_u64(in);
+    outcome.lost_bytes = unpack_u64(in);
+    outcome.lost_ms = unpack_u64(in);
+    struct plan *plan = book_find(book, id);
+    if (in->bad || in->rest.len > 0 || plan == NULL) {
+        return error_say(err, -EINVAL, "an outcome that cannot be read, or of no plan");
+    }
+    plan->outcome = outcome;
+    plan->has_outcome = true;
+    return 0;
+}
+
 int book_read(struct book *book, struct str record, struct error *err) {
     struct unpacker in = {record, false};
     uint64_t version = unpack_u64(&in), kind = unpack_u64(&in);
@@ -174,6 +209,8 @@ int book_read(struct book *book, struct str record, struct error *err) {
         return read_draft(book, &in, err);
     case RECORD_EVENT:
         return read_event(book, &in, err);
+    case RECORD_OUTCOME:
+        return read_outcome(book, &in, err);
     default:
         return error_say(err, -EINVAL, "a record of an unknown kind");
     }
@@ -195,8 +232,8 @@ struct plan *book_interrupted(struct book *book, int64_t now_ms, struct strbuf *
 struct plan *book_blocking(const struct book *book, struct str cluster) {
     for (size_t i = book->n_plans; i > 0; i--) {
         struct plan *plan = book->plans[i - 1];
-        if (str_equal(plan->draft.cluster, cluster) &&
-            (!step_is_end(plan->step) || step_is_latched(plan->step))) {
+        bool concerns = plan->draft.cluster.len == 0 || str_equal(plan->draft.cluster, cluster);
+        if (concerns && (!step_is_end(plan->step) || step_is_latched(plan->step))) {
             return plan;
         }
     }

@@ -36,6 +36,14 @@ struct plan_draft {
     int64_t drafted_ms;
 };
 
+/* What it came to, when the new primary has taken over. */
+struct plan_outcome {
+    uint64_t recovery_ms; /* from the old primary's last answer until the new one took writes */
+    uint64_t
+        lost_bytes;   /* at least: the old one's last position that was seen, less the new one's */
+    uint64_t lost_ms; /* at most: how long nothing had been seen of the old one */
+};
+
 struct plan_note {
     enum step step; /* in which it happened */
     enum step_event event;
@@ -47,6 +55,8 @@ struct plan {
     struct plan_draft draft;
     enum step step;   /* where it stands now */
     int64_t ended_ms; /* 0: not yet */
+    bool has_outcome;
+    struct plan_outcome outcome;
     struct plan_note *notes;
     size_t n_notes, notes_capacity;
     struct arena arena; /* of all texts */
@@ -74,9 +84,17 @@ void book_draft(const struct plan_draft *draft, struct strbuf *out);
 enum step book_event(const struct plan *plan, enum step_event event, int64_t now_ms,
                      struct str text, struct strbuf *out);
 
+/* Adds the record of what a plan came to. */
+void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, struct strbuf *out);
+
+/* "CLUSTER-20261121T183000.123": what people type, so it is short and tells the time. */
+#define PLAN_ID_BYTES 160
+void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]);
+
 struct plan *book_find(const struct book *book, struct str id);
 
-/* The plan of a cluster that is under way, or must be acknowledged first; or NULL. */
+/* The plan of a cluster that is under way, or must be acknowledged first; or NULL. One of no
+ * cluster stands for all. */
 struct plan *book_blocking(const struct book *book, struct str cluster);
 
 /* Whether a promotion of the plan was begun, so that nobody else may ever be promoted for it. */

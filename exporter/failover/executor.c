@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "failover/executor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* A disk that was full or stalled is tried again so often. */
+#define RETRY_USEC USEC_PER_SEC
+
+struct happening {
+    bool set;
+    enum step_event event;
+    char *text;
+};
+
+struct executor {
+    struct loop *loop;
+    struct journal *journal;
+    struct executor_sink sink;
+    bool busy;
+    struct plan *plan; /* of the book; NULL while its draft is written */
+    bool writing;
+    struct happening written; /* what is being written, or could not be */
+    struct happening next;    /* what waits for that */
+    struct loop_timer *retry;
+};
+
+static void take(struct happening *happening, enum step_event event, struct str text) {
+    *happening = (struct happening){true, event, mem_strndup(text.data, text.len)};
+}
+
+static void drop(struct happening *happening) {
+    free(happening->text);
+    *happening = (struct happening){0};
+}
+
+static void event_written(void *userdata, struct plan *plan, const struct error *err);
+
+static void write_event(struct executor *executor) {
+    const struct journal_waiter waiter = {event_written, executor};
+    struct error err = {0};
+    executor->writing = true;
+    if (journal_event(executor->journal, executor->plan, executor->written.event,
+                      str_of(executor->written.text), &waiter, &err) < 0) {
+        executor->writing = false;
+        loop_timer_set(executor->retry, loop_now_usec(executor->loop) + RETRY_USEC);
+    }
+}
+
+/* Whether what was to be written lets something begin that must not begin late. */
+static bool begins_something(enum step from, enum step_event event) {
+    enum step to = step_next(from, event);
+    return to != from && to <= STEP_PROMOTE;
+}
+
+static void try_again(void *userdata) {
+    struct executor *executor = userdata;
+    struct happening *written = &executor->written;
+    if (begins_something(executor->plan->step, written->event)) {
+        drop(written);
+        take(written, STEP_FAILURE,
+             str_of("the journal could not be written in time, so nothing was begun"));
+    }
+    write_event(executor);
+}
+
+static void end(struct executor *executor) {
+    drop(&executor->written);
+    drop(&executor->next);
+    executor->plan = NULL;
+    executor->busy = false;
+}
+
+/* The step that was entered, or what had happened to it meanwhile: then it is not begun. */
+static void go_on(struct executor *executor) {
+    const struct plan *plan = executor->plan;
+    drop(&executor->written);
+    if (step_is_end(plan->step)) {
+        end(executor);
+        executor->sink.entered(executor->sink.userdata, plan);
+        return;
+    }
+    if (executor->next.set && step_next(plan->step, executor->next.event) != plan->step) {
+        executor->written = executor->next;
+        executor->next = (struct happening){0};
+        write_event(executor);
+        return;
+    }
+    drop(&executor->next);
+    executor->sink.entered(executor->sink.userdata, plan);
+}
+
+static void event_written(void *userdata, struct plan *plan, const struct error *err) {
+    struct executor *executor = userdata;
+    executor->writing = false;
+    if (plan == NULL) {
+        log_error("failover '%.*s' waits: %s", (int)executor->plan->draft.id.len,
+                  executor->plan->draft.id.data, err->text);
+        loop_timer_set(executor->retry, loop_now_usec(executor->loop) + RETRY_USEC);
+        return;
+    }
+    go_on(executor);
+}
+
+static void refuse(struct executor *executor, const struct error *why) {
+    end(executor);
+    executor->sink.refused(executor->sink.userdata, why);
+}
+
+static void draft_written(void *userdata, struct plan *plan, const struct error *err) {
+    struct executor *executor = userdata;
+    if (plan == NULL) {
+        refuse(executor, err);
+        return;
+    }
+    executor->plan = plan;
+    write_event(executor);
+}
+
+void executor_start(struct executor *executor, const struct plan_draft *draft,
+                    enum step_event first, const char *text) {
+    const struct journal_waiter waiter = {draft_written, executor};
+    struct error err = {0};
+    executor->busy = true;
+    take(&executor->written, first, str_of(text));
+    if (journal_draft(executor->journal, draft, &waiter, &err) < 0) {
+        refuse(executor, &err);
+    }
+}
+
+void executor_event(struct executor *executor, enum step_event event, struct str text) {
+    if (executor->writing || executor->written.set) {
+        if (event == STEP_RETURNED && !executor->next.set) {
+            take(&executor->next, event, text);
+        }
+        return;
+    }
+    if (executor->plan == NULL || step_next(executor->plan->step, event) == executor->plan->step) {
+        return;
+    }
+    take(&executor->written, event, text);
+    write_event(executor);
+}
+
+void executor_outcome(struct executor *executor, const struct plan_outcome *outcome) {
+    struct error err = {0};
+    if (executor->plan != NULL &&
+        journal_outcome(executor->journal, executor->plan, outcome, NULL, &err) < 0) {
+        log_error("failover journal: %s", err.text);
+    }
+}
+
+bool executor_is_busy(const struct executor *executor) {
+    return executor->busy;
+}
+
+const struct plan *executor_plan(const struct executor *executor) {
+    return executor->plan;
+}
+
+struct executor *executor_new(struct loop *loop, struct journal *journal,
+                              const struct executor_sink *sink) {
+    struct executor *executor = mem_alloc(sizeof(*executor));
+    executor->loop = loop;
+    executor->journal = journal;
+    executor->sink = *sink;
+    executor->retry = loop_timer_new(loop, try_again, executor);
+    return executor;
+}
+
+struct executor *executor_free(struct executor *executor) {
+    if (executor == NULL) {
+        return NULL;
+    }
+    journal_forget(executor->journal, executor);
+    loop_timer_free(executor->retry);
+    drop(&executor->written);
+    drop(&executor->next);
+    free(executor);
+    return NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Walks one plan of a cluster through its steps (failover/steps.h), each written down before it
+ * begins. What a step does is the sink's business; when it has ended the sink says so, and what
+ * happens meanwhile (the old primary is back) waits for the record that is under way.
+ *
+ * A disk that does not take a record holds the plan where it is. What was about to begin is not
+ * begun later, when nothing is as it was: the step counts as failed then. What has happened stays:
+ * that a promotion succeeded is written as soon as it can be. */
+#pragma once
+
+#include "failover/journal.h"
+
+struct executor;
+
+struct executor_sink {
+    /* plan->step was entered and is on the disk: do it. Of an end nothing more is to be done; the
+     * executor is free for another plan. */
+    void (*entered)(void *userdata, const struct plan *plan);
+    /* The plan could not be written, and is forgotten: nothing was done. */
+    void (*refused)(void *userdata, const struct error *why);
+    void *userdata;
+};
+
+struct executor *executor_new(struct loop *loop, struct journal *journal,
+                              const struct executor_sink *sink);
+/* What is under way stays in the journal as it is. NULL is fine. Return: NULL. */
+struct executor *executor_free(struct executor *executor);
+DEFINE_CLEANUP(struct executor, executor_free);
+
+/* Writes a plan; when it is there `first` happens to it: STEP_OBSERVE, STEP_ASK or STEP_GO. */
+void executor_start(struct executor *executor, const struct plan_draft *draft,
+                    enum step_event first, const char *text);
+
+/* Something happened in the step that was entered last. A step ends once: what else comes of it
+ * while its end is written is dropped. But that the old primary is back (STEP_RETURNED) waits, and
+ * counts in the next step before that begins. */
+void executor_event(struct executor *executor, enum step_event event, struct str text);
+
+/* What the plan came to, for the book. */
+void executor_outcome(struct executor *executor, const struct plan_outcome *outcome);
+
+/* From executor_start() until the end is on the disk. */
+bool executor_is_busy(const struct executor *executor);
+
+/* The plan that is under way, or NULL: also while its draft is written. */
+const struct plan *executor_plan(const struct executor *executor);
