@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "io/descriptors.h"
 #include "io/process_child.h"
+#include "io/process_user.h"
 
 #define READ_BYTES         ((size_t)16 * 1024)
 #define READS_PER_TURN     8
@@ -36,6 +37,7 @@ struct process {
     struct processes *processes;
     struct process *previous, *next;
     char **words, **environment;
+    struct process_user *user; /* NULL: ours */
     struct strbuf input, output;
     uint64_t timeout_usec, grace_usec, started_usec, took_usec;
     size_t max_output_bytes;
@@ -115,6 +117,7 @@ static void forget(struct process *process) {
     (void)loop_timer_free(process->reap_timer);
     free_texts(process->words);
     free_texts(process->environment);
+    free(process->user);
     strbuf_deinit(&process->input);
     strbuf_deinit(&process->output);
     free(process);
@@ -285,7 +288,12 @@ static pid_t fork_child(const struct process *process, const int fds[3]) {
     pid_t pid = fork();
     int os_errno = errno;
     if (pid == 0) {
-        process_child_run(process->words, process->environment, fds[0], fds[1], fds[2]);
+        process_child_run(&(struct process_child){.words = process->words,
+                                                  .environment = process->environment,
+                                                  .user = process->user,
+                                                  .input = fds[0],
+                                                  .output = fds[1],
+                                                  .report = fds[2]});
     }
     if (pid > 0) {
         (void)setpgid(pid, pid); /* whoever comes first */
@@ -408,6 +416,7 @@ struct process *process_submit(struct processes *all, const struct process_reque
         .processes = all,
         .words = copy_texts(request->words),
         .environment = copy_texts(request->environment),
+        .user = request->user != NULL ? mem_dup(request->user, sizeof(*request->user)) : NULL,
         .timeout_usec = request->timeout_usec,
         .grace_usec = request->grace_usec != 0 ? request->grace_usec : PROCESS_GRACE_USEC,
         .max_output_bytes = max_output != 0 ? max_output : PROCESS_MOST_OUTPUT_BYTES,

@@ -27,6 +27,7 @@
 
 struct processes;
 struct process;
+struct process_user;
 
 /* max_running: how many run at once, 0 for PROCESS_MOST_RUNNING; others wait for their turn. */
 struct processes *processes_new(struct loop *loop, unsigned max_running);
@@ -54,12 +55,13 @@ struct process_result {
 
 /* Everything is copied. */
 struct process_request {
-    const char *const *words;       /* NULL-terminated; the first is the path, no search */
-    const char *const *environment; /* "NAME=value", NULL-terminated */
-    struct str input;               /* at most PROCESS_MOST_INPUT_BYTES */
-    uint64_t timeout_usec;          /* from its start; as long it waits for its turn */
-    uint64_t grace_usec;            /* 0: PROCESS_GRACE_USEC */
-    size_t max_output_bytes;        /* 0: PROCESS_MOST_OUTPUT_BYTES */
+    const char *const *words;        /* NULL-terminated; the first is the path, no search */
+    const char *const *environment;  /* "NAME=value", NULL-terminated */
+    const struct process_user *user; /* NULL: whoever we are */
+    struct str input;                /* at most PROCESS_MOST_INPUT_BYTES */
+    uint64_t timeout_usec;           /* from its start; as long it waits for its turn */
+    uint64_t grace_usec;             /* 0: PROCESS_GRACE_USEC */
+    size_t max_output_bytes;         /* 0: PROCESS_MOST_OUTPUT_BYTES */
     /* Exactly once, never inside a function of this header but processes_free(). May submit, free
      * others, or free the processes. */
     void (*done)(void *userdata, const struct process_result *result);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "io/process_user.h"
 #include "io/worker_child.h"
 
 #define REPORT_FD       3
@@ -34,9 +35,10 @@ static void take_usual_oom_score(void) {
 }
 
 /* Return: 0 or errno; the report stands at REPORT_FD then. */
-static int place(int input, int output, int report) {
-    int from[3] = {fcntl(input, F_DUPFD, REPORT_FD + 1), fcntl(output, F_DUPFD, REPORT_FD + 1),
-                   fcntl(report, F_DUPFD, REPORT_FD + 1)};
+static int place(const struct process_child *child) {
+    int from[3] = {fcntl(child->input, F_DUPFD, REPORT_FD + 1),
+                   fcntl(child->output, F_DUPFD, REPORT_FD + 1),
+                   fcntl(child->report, F_DUPFD, REPORT_FD + 1)};
     if (from[0] < 0 || from[1] < 0 || from[2] < 0 || dup2(from[0], STDIN_FILENO) < 0 ||
         dup2(from[1], STDOUT_FILENO) < 0 || dup2(from[1], STDERR_FILENO) < 0 ||
         dup3(from[2], REPORT_FD, O_CLOEXEC) < 0) {
@@ -46,18 +48,26 @@ static int place(int input, int output, int report) {
     return 0;
 }
 
-_Noreturn void process_child_run(char *const *words, char *const *environment, int input,
-                                 int output, int report) {
+/* Return: errno; never when the program runs. */
+static int run(const struct process_child *child) {
+    take_usual_oom_score();
+    limit_files();
+    (void)!chdir("/");
+    int os_errno = child->user != NULL ? process_user_become(child->user) : 0;
+    if (os_errno != 0) {
+        return os_errno;
+    }
+    worker_child_reset_signals();
+    (void)execve(child->words[0], child->words, child->environment);
+    return errno;
+}
+
+_Noreturn void process_child_run(const struct process_child *child) {
     (void)setpgid(0, 0);
-    int os_errno = place(input, output, report);
+    int os_errno = place(child), report = child->report;
     if (os_errno == 0) {
-        take_usual_oom_score();
-        limit_files();
-        (void)!chdir("/");
-        worker_child_reset_signals();
-        (void)execve(words[0], words, environment);
-        os_errno = errno;
         report = REPORT_FD;
+        os_errno = run(child);
     }
     (void)!write(report, &os_errno, sizeof(os_errno));
     worker_child_exit(EXIT_NO_PROGRAM);
