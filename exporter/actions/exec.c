@@ -11,29 +11,23 @@
 #include "actions/wording.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/hook_environment.h"
 
 #define EXIT_TRY_AGAIN    75
 #define MOST_VALUE_BYTES  4096
-#define MOST_VARIABLES    24
 #define MOST_OUTPUT_BYTES ((size_t)16 * 1024)
 #define LOGGED_BYTES      2000
 
-struct environment {
-    char *texts[MOST_VARIABLES + 1];
-    size_t count;
-};
-
-static void set(struct environment *environment, const char *name, struct str value) {
-    if (environment->count < MOST_VARIABLES) {
-        struct strbuf text = {0};
-        strbuf_printf(&text, "%s=", name);
-        wording_add(&text, value, MOST_VALUE_BYTES);
-        environment->texts[environment->count++] = strbuf_take(&text);
-    }
+static void set(struct hook_environment *environment, const char *name, struct str value) {
+    struct strbuf text = {0};
+    wording_add(&text, value, MOST_VALUE_BYTES);
+    hook_environment_set(environment, name, strbuf_view(&text));
+    strbuf_deinit(&text);
 }
 
 PRINTF_LIKE(3, 4)
-static void set_format(struct environment *environment, const char *name, const char *format, ...) {
+static void set_format(struct hook_environment *environment, const char *name, const char *format,
+                       ...) {
     char text[64];
     va_list args;
     va_start(args, format);
@@ -42,28 +36,14 @@ static void set_format(struct environment *environment, const char *name, const 
     set(environment, name, str_of(text));
 }
 
-/* What programs need to run at all; of ours only what tells where and when we are. */
-static void set_usual(struct environment *environment) {
-    static const char *const inherited[] = {"HOME", "USER", "LOGNAME", "TZ"};
-    set(environment, "PATH",
-        str_of("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
-    set(environment, "LANG", str_of("C.UTF-8"));
-    for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
-        const char *value = getenv(inherited[i]);
-        if (value != NULL) {
-            set(environment, inherited[i], str_of(value));
-        }
-    }
-}
-
-static void set_all(struct environment *environment, const struct channel *channel,
+static void set_all(struct hook_environment *environment, const struct channel *channel,
                     const struct notification *notification) {
     size_t firing = notification_firing(notification);
     char key[CHANNEL_KEY_BYTES];
     struct strbuf title = {0};
     channel_key(notification, key);
     wording_title(notification, &title);
-    set_usual(environment);
+    hook_environment_init(environment);
     set(environment, "DBVITALS_EVENT", str_of("alert"));
     set(environment, "DBVITALS_RECEIVER", str_of(channel->receiver));
     set(environment, "DBVITALS_STATUS", str_of(wording_status(firing == 0)));
@@ -138,14 +118,14 @@ static void exec_start(struct channel *channel, const struct notification *notif
         channel_end_later(channel, "no commands are run here");
         return;
     }
-    struct environment environment = {0};
+    struct hook_environment environment = {0};
     struct strbuf body = {0};
     set_all(&environment, channel, notification);
     webhook_write(channel, notification, &body);
     channel->process = process_submit(channel->parts.processes,
                                       &(struct process_request){
                                           .words = (const char *const *)channel->options->command,
-                                          .environment = (const char *const *)environment.texts,
+                                          .environment = hook_environment_texts(&environment),
                                           .input = strbuf_view(&body),
                                           .timeout_usec = channel_timeout_usec(channel),
                                           .max_output_bytes = MOST_OUTPUT_BYTES,
@@ -153,9 +133,7 @@ static void exec_start(struct channel *channel, const struct notification *notif
                                           .userdata = channel,
                                       });
     strbuf_deinit(&body);
-    for (size_t i = 0; i < environment.count; i++) {
-        free(environment.texts[i]);
-    }
+    hook_environment_deinit(&environment);
 }
 
 const struct channel_type channel_exec = {.start = exec_start};

@@ -8,13 +8,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "circuits/circuit_json.h"
+#include "io/hook_environment.h"
 #include "io/hook_file.h"
 #include "io/process.h"
 
 #define EXIT_TRY_AGAIN    75
 #define MOST_ATTEMPTS     3
 #define AGAIN_USEC        USEC_PER_SEC
-#define MOST_VARIABLES    20
 #define MOST_OUTPUT_BYTES ((size_t)16 * 1024)
 #define LOGGED_BYTES      1000
 
@@ -24,8 +24,7 @@ struct event {
     struct circuit_options options; /* as they were then */
     size_t command;                 /* that is next or runs */
     unsigned attempts;              /* of it */
-    char *environment[MOST_VARIABLES + 1];
-    size_t n_environment;
+    struct hook_environment environment;
     struct strbuf input;
 };
 
@@ -46,7 +45,7 @@ struct circuit_hooks {
     bool stopping;
 };
 
-static const struct circuit_commands *commands_of(const struct event *event) {
+static const struct hook_commands *commands_of(const struct event *event) {
     return event->opened ? &event->options.open_hooks : &event->options.close_hooks;
 }
 
@@ -55,9 +54,7 @@ static const struct circuit_commands *commands_of(const struct event *event) {
 static struct event *event_free(struct event *event) {
     if (event != NULL) {
         circuit_options_deinit(&event->options);
-        for (size_t i = 0; i < event->n_environment; i++) {
-            free(event->environment[i]);
-        }
+        hook_environment_deinit(&event->environment);
         strbuf_deinit(&event->input);
         free(event);
     }
@@ -65,19 +62,14 @@ static struct event *event_free(struct event *event) {
 }
 
 static void set(struct event *event, const char *name, const char *value) {
-    if (value != NULL && event->n_environment < MOST_VARIABLES) {
-        event->environment[event->n_environment++] = mem_printf("%s=%s", name, value);
+    if (value != NULL) {
+        hook_environment_set(&event->environment, name, str_of(value));
     }
 }
 
 static void set_all(struct event *event, const struct kept_circuit *kept,
                     const struct circuit_status *status) {
-    static const char *const inherited[] = {"HOME", "USER", "LOGNAME", "TZ"};
-    set(event, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    set(event, "LANG", "C.UTF-8");
-    for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
-        set(event, inherited[i], getenv(inherited[i]));
-    }
+    hook_environment_init(&event->environment);
     set(event, "DBVITALS_EVENT", event->opened ? "breaker_open" : "breaker_close");
     set(event, "DBVITALS_BREAKER", kept->options.name);
     set(event, "DBVITALS_STATE", breaker_state_names[status->state]);
@@ -151,7 +143,7 @@ static void on_end(void *userdata, const struct process_result *result) {
 /* Return: whether the next command of the event is under way. */
 static bool start(struct line *line) {
     struct event *event = line->running;
-    const struct circuit_command *command = &commands_of(event)->list[event->command];
+    const struct hook_command *command = &commands_of(event)->list[event->command];
     struct error err = {0};
     if (hook_file_check(command->words[0], &err) < 0) {
         log_error("breaker '%s': hook '%s' is not run: %s", line->name, command->words[0],
@@ -162,7 +154,7 @@ static bool start(struct line *line) {
     line->process = process_submit(line->hooks->processes,
                                    &(struct process_request){
                                        .words = (const char *const *)command->words,
-                                       .environment = (const char *const *)event->environment,
+                                       .environment = hook_environment_texts(&event->environment),
                                        .input = strbuf_view(&event->input),
                                        .timeout_usec = event->options.hook_timeout_usec,
                                        .max_output_bytes = MOST_OUTPUT_BYTES,

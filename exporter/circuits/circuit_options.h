@@ -7,24 +7,13 @@
 #include <stdint.h>
 
 #include "breaker/circuit.h"
+#include "io/hook_commands.h"
 
-#define CIRCUITS_MOST              500
-#define CIRCUIT_MOST_COMMANDS      8 /* of one event */
-#define CIRCUIT_MOST_COMMAND_WORDS 64
+#define CIRCUITS_MOST 500
 
 /* What the breaker is for: reads and writes may have one each on the same target. */
 enum circuit_kind { CIRCUIT_ALL, CIRCUIT_READ, CIRCUIT_WRITE };
 extern const char *const circuit_kind_names[]; /* "all", "read", "write"; NULL-terminated */
-
-/* A program and its arguments. */
-struct circuit_command {
-    char **words; /* NULL-terminated */
-};
-
-struct circuit_commands {
-    struct circuit_command *list;
-    size_t count;
-};
 
 /* All texts are owned. */
 struct circuit_options {
@@ -41,7 +30,7 @@ struct circuit_options {
         char *key_prefix;
         uint64_t ttl_usec; /* whole seconds */
     } publish;
-    struct circuit_commands open_hooks, close_hooks;
+    struct hook_commands open_hooks, close_hooks;
     uint64_t hook_timeout_usec; /* of one command */
 };
 

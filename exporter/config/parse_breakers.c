@@ -9,7 +9,6 @@
 #include "config/private.h"
 #include "config/quote.h"
 
-#define WORD_MOST    4096
 #define RATIO_PARTS  1e6 /* as KEY_RATIO has it */
 #define RESERVED     "sampling"
 #define WHOLE_SECOND USEC_PER_SEC
@@ -55,17 +54,10 @@ static int find_target(struct reader *reader, const struct key_value *value,
 
 /* ---- the policy ---- */
 
-/* A section that may be missing has its fallbacks. */
-static int read_map(struct reader *reader, const struct key_section *section,
-                    const struct yaml_node *map, struct position at, struct key_value *values) {
-    const struct yaml_node nothing = {.type = YAML_MAP, .at = at};
-    return reader_section(reader, section, map != NULL ? map : &nothing, values);
-}
-
 static int read_open_when(struct reader *reader, const struct yaml_node *map, struct position at,
                           struct circuit_policy *ret) {
     struct key_value values[OPEN_WHEN_KEY_COUNT];
-    int r = read_map(reader, &key_section_open_when, map, at, values);
+    int r = config_read_map(reader, &key_section_open_when, map, at, values);
     if (r == 0) {
         ret->utilisation = ratio_of(&values[OPEN_WHEN_POOL_UTILISATION]);
         ret->waiting = (unsigned)values[OPEN_WHEN_WAITING_CLIENTS].number;
@@ -84,7 +76,7 @@ static int read_open_when(struct reader *reader, const struct yaml_node *map, st
 static int read_recovery(struct reader *reader, const struct yaml_node *map, struct position at,
                          struct circuit_policy *ret) {
     struct key_value values[RECOVERY_KEY_COUNT];
-    int r = read_map(reader, &key_section_recovery, map, at, values);
+    int r = config_read_map(reader, &key_section_recovery, map, at, values);
     if (r < 0) {
         return r;
     }
@@ -144,51 +136,17 @@ static int read_publish(struct reader *reader, const struct yaml_node *map,
 
 /* ---- hooks ---- */
 
-static int read_command(struct reader *reader, const char *key, const struct yaml_node *node,
-                        struct circuit_command *ret) {
-    static const struct key word = {"command", KEY_TEXT, KEY_MAY_BE_EMPTY, .most = WORD_MOST};
-    size_t words = 0;
-    if (node->type != YAML_LIST) {
-        return error_set(reader->err, -EINVAL, node->at,
-                         "a command of '%s' is a list of words, found %s: '%s: [[/path, word]]'",
-                         key, yaml_describe(node), key);
-    }
-    int r = config_read_texts(reader, &word, node, CIRCUIT_MOST_COMMAND_WORDS, &ret->words, &words);
-    if (r == 0 && (words == 0 || ret->words[0][0] != '/')) {
-        return error_set(reader->err, -EINVAL, node->at,
-                         "a command of '%s' must begin with the absolute path of a program", key);
-    }
-    return r;
-}
-
-static int read_commands(struct reader *reader, const char *key, const struct yaml_node *list,
-                         struct circuit_commands *ret) {
-    if (list == NULL) {
-        return 0;
-    }
-    if (list->n_items > CIRCUIT_MOST_COMMANDS) {
-        return error_set(reader->err, -E2BIG, list->at, "%zu commands are more than %d",
-                         list->n_items, CIRCUIT_MOST_COMMANDS);
-    }
-    ret->list = mem_array(list->n_items + 1, sizeof(*ret->list));
-    for (size_t i = 0; i < list->n_items; i++) {
-        int r = read_command(reader, key, list->items[i], &ret->list[ret->count++]);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
 static int read_hooks(struct reader *reader, const struct yaml_node *map, struct position at,
                       struct circuit_options *ret) {
     struct key_value values[HOOKS_KEY_COUNT];
-    int r = read_map(reader, &key_section_breaker_hooks, map, at, values);
+    int r = config_read_map(reader, &key_section_breaker_hooks, map, at, values);
     if (r == 0) {
         ret->hook_timeout_usec = values[HOOKS_TIMEOUT].number;
-        r = read_commands(reader, "open", values[HOOKS_OPEN].node, &ret->open_hooks);
+        r = config_read_commands(reader, "open", values[HOOKS_OPEN].node, &ret->open_hooks);
     }
-    return r == 0 ? read_commands(reader, "close", values[HOOKS_CLOSE].node, &ret->close_hooks) : r;
+    return r == 0
+               ? config_read_commands(reader, "close", values[HOOKS_CLOSE].node, &ret->close_hooks)
+               : r;
 }
 
 /* ---- breakers ---- */

@@ -11,20 +11,6 @@ static void add_text(struct strbuf *out, const char *key, const char *text) {
     }
 }
 
-static void add_commands(struct strbuf *out, const char *key,
-                         const struct circuit_commands *commands) {
-    strbuf_printf(out, "%s: [", key);
-    for (size_t i = 0; i < commands->count; i++) {
-        strbuf_add_text(out, i > 0 ? ", [" : "[");
-        for (size_t k = 0; commands->list[i].words[k] != NULL; k++) {
-            strbuf_add_text(out, k > 0 ? ", " : "");
-            yaml_print_text(out, str_of(commands->list[i].words[k]));
-        }
-        strbuf_add_char(out, ']');
-    }
-    strbuf_add_char(out, ']');
-}
-
 static void add_open_when(struct strbuf *out, const struct circuit_policy *policy) {
     strbuf_printf(out, "    open_when: {pool_utilisation: %.6g, waiting_clients: %u, ",
                   policy->utilisation, policy->waiting);
@@ -59,8 +45,8 @@ static void add_breaker(struct strbuf *out, const struct circuit_options *option
         yaml_print_duration(out, ", ttl", options->publish.ttl_usec);
         strbuf_add_text(out, "}\n");
     }
-    add_commands(out, "    hooks: {open", &options->open_hooks);
-    add_commands(out, ", close", &options->close_hooks);
+    yaml_print_commands(out, "    hooks: {open", &options->open_hooks);
+    yaml_print_commands(out, ", close", &options->close_hooks);
     yaml_print_duration(out, ", timeout", options->hook_timeout_usec);
     strbuf_add_text(out, "}\n");
 }

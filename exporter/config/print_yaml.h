@@ -16,6 +16,9 @@ void yaml_print_duration(struct strbuf *out, const char *key, uint64_t usec);
 /* "key: {ca_file: ...}" and a line's end. */
 void yaml_print_tls(struct strbuf *out, const char *key, const struct tls_options *tls);
 
+/* "key: [[/program, word], ...]"; key may begin with what stands before it. */
+void yaml_print_commands(struct strbuf *out, const char *key, const struct hook_commands *commands);
+
 /* The whole section `failover:`; nothing when there are no clusters. */
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count);
 

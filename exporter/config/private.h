@@ -48,6 +48,15 @@ int config_read_breakers(struct reader *reader, const struct yaml_node *list, st
 int config_read_failover(struct reader *reader, const struct yaml_node *list,
                          const struct yaml_node *targets, struct config *ret);
 
+/* The rows of a section from a map, or all their fallbacks when map is NULL. */
+int config_read_map(struct reader *reader, const struct key_section *section,
+                    const struct yaml_node *map, struct position at, struct key_value *values);
+
+/* A list of commands, each a list of words that begins with an absolute path; list may be NULL.
+ * What was read is owned by the caller, also after an error. */
+int config_read_commands(struct reader *reader, const char *key, const struct yaml_node *list,
+                         struct hook_commands *ret);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

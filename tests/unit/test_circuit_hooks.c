@@ -31,8 +31,8 @@ static void write_program(const char *text) {
     assert_int_equal(close(fd), 0);
 }
 
-static struct circuit_commands commands(const char *word, const char *second) {
-    struct circuit_commands list = {.list = mem_array(3, sizeof(struct circuit_command))};
+static struct hook_commands commands(const char *word, const char *second) {
+    struct hook_commands list = {.list = mem_array(3, sizeof(struct hook_command))};
     const char *const words[] = {word, second};
     for (size_t i = 0; i < 2 && words[i] != NULL; i++) {
         char **all = mem_array(3, sizeof(char *));
