@@ -217,16 +217,16 @@ const struct key_section key_section_collector = {"targets[].collectors.<name>",
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
-    &key_section_top,           &key_section_global,     &key_section_history,
-    &key_section_rules,         &key_section_target,     &key_section_tls,
-    &key_section_databases,     &key_section_collector,  &key_section_breaker,
-    &key_section_open_when,     &key_section_recovery,   &key_section_publish,
-    &key_section_breaker_hooks, &key_section_notify,     &key_section_alertmanager,
-    &key_section_relabel,       &key_section_receiver,   &key_section_webhook,
-    &key_section_slack,         &key_section_pagerduty,  &key_section_email,
-    &key_section_exec,          &key_section_route,      &key_section_basic_auth,
-    &key_section_authorization, &key_section_notify_tls, &key_section_web,
-    &key_section_failover,
+    &key_section_top,           &key_section_global,         &key_section_history,
+    &key_section_rules,         &key_section_target,         &key_section_tls,
+    &key_section_databases,     &key_section_collector,      &key_section_breaker,
+    &key_section_open_when,     &key_section_recovery,       &key_section_publish,
+    &key_section_breaker_hooks, &key_section_notify,         &key_section_alertmanager,
+    &key_section_relabel,       &key_section_receiver,       &key_section_webhook,
+    &key_section_slack,         &key_section_pagerduty,      &key_section_email,
+    &key_section_exec,          &key_section_route,          &key_section_basic_auth,
+    &key_section_authorization, &key_section_notify_tls,     &key_section_web,
+    &key_section_failover,      &key_section_failover_hooks,
 };
 
 static const char *const type_names[] = {

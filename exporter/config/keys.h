@@ -291,9 +291,25 @@ enum {
     FAILOVER_KEY_VIEW_MAX_AGE,
     FAILOVER_KEY_RESTART_GRACE,
     FAILOVER_KEY_STARTUP_GRACE,
+    FAILOVER_KEY_HOOKS,
     FAILOVER_KEY_COUNT
 };
 extern const struct key_section key_section_failover;
+
+/* Up to FAILOVER_HOOKS_TIMEOUT in the order of enum hook_event_kind (keys_hooks.c). */
+enum {
+    FAILOVER_HOOKS_PRE,
+    FAILOVER_HOOKS_FENCE,
+    FAILOVER_HOOKS_PROMOTE,
+    FAILOVER_HOOKS_POST,
+    FAILOVER_HOOKS_FAILED,
+    FAILOVER_HOOKS_POOL,
+    FAILOVER_HOOKS_TIMEOUT,
+    FAILOVER_HOOKS_FENCE_TIMEOUT,
+    FAILOVER_HOOKS_USER,
+    FAILOVER_HOOKS_KEY_COUNT
+};
+extern const struct key_section key_section_failover_hooks;
 
 /* A key as the documentation shows it. */
 struct config_key {

@@ -47,6 +47,9 @@ static const struct key failover_keys[FAILOVER_KEY_COUNT] = {
                                     24 * 3600 * USEC_PER_SEC, .fallback = "1m",
                                     .help = "How long a primary may be starting up or recovering "
                                             "before that is an alert."},
+    [FAILOVER_KEY_HOOKS] = {"hooks", KEY_MAP,
+                            .help = "Commands that are run at the steps of a failover "
+                                    "(docs/failover.md)."},
 };
 
 const struct key_section key_section_failover = {

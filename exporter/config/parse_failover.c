@@ -106,7 +106,10 @@ static int read_one(struct reader *reader, const struct yaml_node *map,
         .restart_grace_usec = values[FAILOVER_KEY_RESTART_GRACE].number,
         .startup_grace_usec = values[FAILOVER_KEY_STARTUP_GRACE].number,
     };
-    r = check_members(reader, cluster, targets, config);
+    r = config_read_hooks(reader, values[FAILOVER_KEY_HOOKS].node, map->at, &ret->hooks);
+    if (r == 0) {
+        r = check_members(reader, cluster, targets, config);
+    }
     return r == 0 ? read_quorum(reader, &values[FAILOVER_KEY_QUORUM], ret) : r;
 }
 

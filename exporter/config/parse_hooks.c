@@ -49,3 +49,26 @@ int config_read_commands(struct reader *reader, const char *key, const struct ya
     }
     return 0;
 }
+
+int config_read_hooks(struct reader *reader, const struct yaml_node *map, struct position at,
+                      struct hook_options *ret) {
+    struct key_value values[FAILOVER_HOOKS_KEY_COUNT];
+    const struct key_value *promote = &values[FAILOVER_HOOKS_PROMOTE];
+    const struct key_value *user = &values[FAILOVER_HOOKS_USER];
+    int r = config_read_map(reader, &key_section_failover_hooks, map, at, values);
+    if (r < 0) {
+        return r;
+    }
+    if (promote->node != NULL && promote->node->n_items > 1) {
+        return error_set(reader->err, -EINVAL, promote->at,
+                         "'promote' is one command, found %zu: '[[/path, word]]'",
+                         promote->node->n_items);
+    }
+    ret->timeout_usec = values[FAILOVER_HOOKS_TIMEOUT].number;
+    ret->fence_timeout_usec = values[FAILOVER_HOOKS_FENCE_TIMEOUT].number;
+    ret->user = user->given ? mem_strndup(user->text.data, user->text.len) : NULL;
+    for (size_t i = 0; r == 0 && i < HOOK_EVENTS; i++) {
+        r = config_read_commands(reader, hook_event_names[i], values[i].node, &ret->commands[i]);
+    }
+    return r;
+}

@@ -21,6 +21,7 @@ static void add_one(struct strbuf *out, const struct failover_options *one) {
     yaml_print_duration(out, "\n    restart_grace", one->restart_grace_usec);
     yaml_print_duration(out, "\n    startup_grace", one->startup_grace_usec);
     strbuf_add_char(out, '\n');
+    print_hooks(out, &one->hooks);
 }
 
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count) {

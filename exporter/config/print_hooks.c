@@ -16,3 +16,20 @@ void yaml_print_commands(struct strbuf *out, const char *key,
     }
     strbuf_add_char(out, ']');
 }
+
+void print_hooks(struct strbuf *out, const struct hook_options *hooks) {
+    strbuf_add_text(out, "    hooks:\n");
+    for (size_t i = 0; i < HOOK_EVENTS; i++) {
+        strbuf_add_text(out, "      ");
+        yaml_print_commands(out, hook_event_names[i], &hooks->commands[i]);
+        strbuf_add_char(out, '\n');
+    }
+    yaml_print_duration(out, "      timeout", hooks->timeout_usec);
+    yaml_print_duration(out, "\n      fence_timeout", hooks->fence_timeout_usec);
+    strbuf_add_char(out, '\n');
+    if (hooks->user != NULL) {
+        strbuf_add_text(out, "      user: ");
+        yaml_print_text(out, str_of(hooks->user));
+        strbuf_add_char(out, '\n');
+    }
+}

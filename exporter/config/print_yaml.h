@@ -19,6 +19,9 @@ void yaml_print_tls(struct strbuf *out, const char *key, const struct tls_option
 /* "key: [[/program, word], ...]"; key may begin with what stands before it. */
 void yaml_print_commands(struct strbuf *out, const char *key, const struct hook_commands *commands);
 
+/* The map `hooks:` of a failover cluster. */
+void print_hooks(struct strbuf *out, const struct hook_options *hooks);
+
 /* The whole section `failover:`; nothing when there are no clusters. */
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count);
 

@@ -57,6 +57,10 @@ int config_read_map(struct reader *reader, const struct key_section *section,
 int config_read_commands(struct reader *reader, const char *key, const struct yaml_node *list,
                          struct hook_commands *ret);
 
+/* The map `hooks:` of a failover cluster; map may be NULL. As above. */
+int config_read_hooks(struct reader *reader, const struct yaml_node *map, struct position at,
+                      struct hook_options *ret);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

@@ -8,5 +8,6 @@ const char *const failover_mode_names[] = {[FAILOVER_OBSERVE] = "observe"};
 
 void failover_options_deinit(struct failover_options *options) {
     free(options->cluster);
+    hook_options_deinit(&options->hooks);
     *options = (struct failover_options){0};
 }

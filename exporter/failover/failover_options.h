@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "failover/hook_options.h"
+
 enum failover_mode { FAILOVER_OBSERVE, FAILOVER_MODES };
 extern const char *const failover_mode_names[];
 
@@ -21,6 +23,7 @@ struct failover_options {
     uint64_t max_lag_bytes, max_replay_bytes;
     uint64_t view_max_age_usec;
     uint64_t restart_grace_usec, startup_grace_usec;
+    struct hook_options hooks;
 };
 
 void failover_options_deinit(struct failover_options *options);

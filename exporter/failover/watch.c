@@ -244,6 +244,7 @@ static struct watched *watched_new(struct watch *watch,
     struct watched *watched = mem_alloc(sizeof(*watched));
     watched->watch = watch;
     watched->options = *options->failover;
+    hook_options_copy(&options->failover->hooks, &watched->options.hooks);
     watched->options.cluster = mem_strdup(options->failover->cluster);
     watched->n_members = options->n_members;
     watched->members = mem_array(options->n_members, sizeof(*watched->members));
@@ -305,7 +306,8 @@ static bool same_options(const struct failover_options *a, const struct failover
            a->max_replay_bytes == b->max_replay_bytes &&
            a->view_max_age_usec == b->view_max_age_usec &&
            a->restart_grace_usec == b->restart_grace_usec &&
-           a->startup_grace_usec == b->startup_grace_usec;
+           a->startup_grace_usec == b->startup_grace_usec &&
+           hook_options_equal(&a->hooks, &b->hooks);
 }
 
 static bool is_same(const struct watched *watched, const struct watch_cluster_options *options) {
