@@ -12,6 +12,7 @@
 #include "actions/channel_type.h"
 #include "actions/email_body.h"
 #include "actions/wording.h"
+#include "base/base64.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -24,20 +25,6 @@
 enum fate { OPEN, REACHED, REFUSED };
 
 /* ---- headers ---- */
-
-static void add_base64(struct strbuf *out, struct str text) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < text.len; i += 3) {
-        uint32_t bits = 0;
-        size_t n = text.len - i < 3 ? text.len - i : 3;
-        for (size_t j = 0; j < 3; j++) {
-            bits = bits << 8 | (j < n ? (unsigned char)text.data[i + j] : 0);
-        }
-        for (size_t j = 0; j < 4; j++) {
-            strbuf_add_char(out, j <= n ? digits[bits >> (18 - 6 * j) & 63] : '=');
-        }
-    }
-}
 
 static bool is_plain(struct str text) {
     for (size_t i = 0; i < text.len; i++) {
@@ -59,7 +46,7 @@ static void add_encoded(struct strbuf *out, struct str text) {
         }
         strbuf_add_text(out, at > 0 ? "\r\n " : "");
         strbuf_add_text(out, ENCODED_WORD_BEGIN);
-        add_base64(out, (struct str){text.data + at, len});
+        base64_add(out, (struct str){text.data + at, len});
         strbuf_add_text(out, ENCODED_WORD_END);
         at += len;
     }

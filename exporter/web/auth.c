@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/base64.h"
 #include "base/duration.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -88,56 +89,17 @@ bool auth_has_user(const struct auth *auth, const char *name) {
 
 /* ---- credentials ---- */
 
-static int base64_digit(char c) {
-    if (c >= 'A' && c <= 'Z') {
-        return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
-        return c - 'a' + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return c - '0' + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Whole groups of four, as browsers and Prometheus send it. Return: false for anything else. */
-static bool decode_base64(struct arena *arena, struct str text, struct str *ret) {
-    size_t padding = 0;
-    while (padding < 2 && padding < text.len && text.data[text.len - 1 - padding] == '=') {
-        padding++;
-    }
-    if (text.len == 0 || text.len % 4 != 0 || text.len > 2 * MOST_CREDENTIAL) {
-        return false;
-    }
-    char *out = arena_alloc(arena, text.len / 4 * 3 + 1);
-    size_t len = 0;
-    unsigned bits = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        int digit = i < text.len - padding ? base64_digit(text.data[i]) : 0;
-        if (digit < 0) {
-            return false;
-        }
-        bits = bits << 6 | (unsigned)digit;
-        if (i % 4 == 3) {
-            out[len++] = (char)(bits >> 16);
-            out[len++] = (char)(bits >> 8);
-            out[len++] = (char)bits;
-        }
-    }
-    *ret = (struct str){out, len - padding};
-    return true;
-}
-
 /* "Basic dXNlcjpwYXNz". A password with a zero byte is none: crypt(3) would see its beginning. */
 static bool read_credentials(const struct web_request *request, struct str *ret_user,
                              struct str *ret_password) {
     static const char scheme[] = "Basic ";
     struct str header = web_request_header(request, "Authorization"), text;
     const size_t len = sizeof(scheme) - 1;
-    if (header.len <= len || strncasecmp(header.data, scheme, len) != 0 ||
-        !decode_base64(request->arena, str_trim((struct str){header.data + len, header.len - len}),
-                       &text) ||
+    if (header.len <= len || strncasecmp(header.data, scheme, len) != 0) {
+        return false;
+    }
+    struct str encoded = str_trim((struct str){header.data + len, header.len - len});
+    if (encoded.len > 2 * MOST_CREDENTIAL || !base64_decode(request->arena, encoded, &text) ||
         memchr(text.data, ':', text.len) == NULL || memchr(text.data, '\0', text.len) != NULL ||
         text.len > MOST_CREDENTIAL) {
         return false;
