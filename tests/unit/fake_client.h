@@ -164,14 +164,27 @@ static inline void fake_drained(struct fake_client *fake) {
     fake->client.events.drained(fake->client.events.userdata);
 }
 
-/* Fails what is open, then tells the end, as the clients do. */
+static inline bool fake_is_alive(const struct fake_clients *all, const struct fake_client *fake) {
+    for (size_t i = 0; i < all->n_made; i++) {
+        if (all->list[i] == fake) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Fails what is open, then tells the end, as the clients do; unless an answer frees it. */
 static inline void fake_end(struct fake_client *fake, enum client_end end,
                             enum client_reason reason) {
     struct client_failure failure = fake_failure(end, reason, true, client_reason_names[reason]);
+    const struct fake_clients *all = fake->all;
     fake->client.state = CLIENT_ENDED;
     for (size_t i = 0; i < fake->n_requests; i++) {
         if (!fake->requests[i].answered) {
             fake_fail(&fake->requests[i], &failure);
+            if (!fake_is_alive(all, fake)) {
+                return;
+            }
         }
     }
     fake->client.events.ended(fake->client.events.userdata, &failure);
