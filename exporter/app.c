@@ -60,8 +60,7 @@ struct app {
     struct alerting *alerting;     /* NULL: one round only */
     struct thresholds *thresholds; /* likewise */
     struct breakers *breakers;     /* likewise */
-    struct watch *watch;           /* likewise */
-    struct loop_deferred *verdict_news;
+    struct watching *watching;     /* likewise */
     struct web *web;
     struct web_config *web_config; /* NULL: there is no such file */
     struct config config;
@@ -145,7 +144,7 @@ static void reload_take(struct app *app, struct config *config, struct rule_set 
     thresholds_apply(app->thresholds, &app->config, rules);
     breakers_apply(app->breakers, &app->config);
     apply_admins(app);
-    watching_apply(app->watch, &app->config);
+    watching_apply(app->watching);
     config_deinit(&old);
     app->self_sources.reload_successful = true;
     app->self_sources.reload_success_ms = loop_now_ms(app->loop);
@@ -206,7 +205,7 @@ static void secrets_parse(struct app *app, struct str packed) {
         sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
         alerting_apply_secrets(app->alerting, &app->config);
         breakers_apply(app->breakers, &app->config);
-        watching_apply(app->watch, &app->config);
+        watching_apply(app->watching);
         config_deinit(&old);
     }
 }
@@ -353,7 +352,7 @@ static void refresh_self(void *userdata) {
     if (app->alerting != NULL) {
         alerting_collect(app->alerting, &app->self_batch);
         breakers_add(app->breakers, NULL, &app->self_batch);
-        watching_collect(app->watch, &app->self_batch);
+        watching_collect(app->watching, &app->self_batch);
     }
     store_feed_commit(app->self_feed, &app->self_batch, app->self_ms);
     store_publish(app->self);
@@ -369,11 +368,6 @@ static void verdict_is_news(void *userdata) {
     app->self_usec = 0;
     refresh_self(app);
     alerting_news(app->alerting, TARGET_SELF);
-}
-
-static void verdict_changed(void *userdata) {
-    struct app *app = userdata;
-    loop_deferred_arm(app->verdict_news);
 }
 
 /* A step of the wall clock shows as a change of its distance from the clock that never steps. */
@@ -599,15 +593,14 @@ static int build_rules(struct app *app, struct error *err) {
     alerting_apply(app->alerting, rules, &app->config);
     app->self_sources.rules = alerting_rules(app->alerting);
     thresholds_apply(app->thresholds, &app->config, rules);
-    app->verdict_news = loop_deferred_new(app->loop, verdict_is_news, app);
-    app->watch = watch_new(&(struct watch_options){
+    app->watching = watching_new(&(struct watching_options){
         .loop = app->loop,
         .resolver = app->resolver,
         .storage_path = app->storage_path,
-        .changed = verdict_changed,
+        .config = &app->config,
+        .news = verdict_is_news,
         .userdata = app,
     });
-    watching_apply(app->watch, &app->config);
     return 0;
 }
 
@@ -704,7 +697,7 @@ static int build_web(struct app *app, struct error *err) {
         .sampler = app->sampler,
         .rules = alerting_rules(app->alerting),
         .parameters = thresholds_parameters(app->thresholds),
-        .watch = app->watch,
+        .watch = watching_watch(app->watching),
         .keeps_parameters = app->storage_path != NULL,
         .circuits = breakers_circuits(app->breakers),
         .self = app->self,
@@ -811,8 +804,7 @@ struct app *app_free(struct app *app) {
     /* Nobody hears it any more, but what the waiters hold is freed. */
     reload_answer(app, false, "the daemon is stopping");
     sampler_free(app->sampler);
-    watch_free(app->watch);
-    loop_deferred_free(app->verdict_news);
+    watching_free(app->watching);
     alerting_free(app->alerting);
     thresholds_free(app->thresholds);
     breakers_free(app->breakers);

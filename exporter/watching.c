@@ -3,14 +3,23 @@
 #include "watching.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+
+struct watching {
+    struct watching_options options;
+    struct watch *watch;
+    struct loop_deferred *news;
+    struct loop_deferred *settled;
+};
 
 /* ---- configuration ---- */
 
 struct member_list {
     struct watch_member members[FAILOVER_MOST_MEMBERS];
     char instances[FAILOVER_MOST_MEMBERS][288];
+    struct watch_pool pools[FAILOVER_MOST_POOLS];
 };
 
 static bool is_member(const struct target_options *target, const char *cluster) {
@@ -40,7 +49,25 @@ static size_t list_members(const struct config *config, const char *cluster,
     return n;
 }
 
-void watching_apply(struct watch *watch, const struct config *config) {
+static size_t list_pools(const struct config *config, const struct failover_options *failover,
+                         struct member_list *ret) {
+    size_t n = 0;
+    for (size_t i = 0; i < failover->pools.count; i++) {
+        for (size_t k = 0; k < config->n_targets; k++) {
+            const struct target_options *target = &config->targets[k];
+            if (strcmp(target->name, failover->pools.list[i]) == 0) {
+                ret->pools[n++] = (struct watch_pool){target->name, &target->pg};
+            }
+        }
+    }
+    return n;
+}
+
+void watching_apply(struct watching *watching) {
+    if (watching == NULL) {
+        return;
+    }
+    const struct config *config = watching->options.config;
     size_t n = config->n_failover;
     struct watch_cluster_options *clusters = mem_array(n + 1, sizeof(*clusters));
     struct member_list *lists = mem_array(n + 1, sizeof(*lists));
@@ -49,11 +76,66 @@ void watching_apply(struct watch *watch, const struct config *config) {
             .failover = &config->failover[i],
             .members = lists[i].members,
             .n_members = list_members(config, config->failover[i].cluster, &lists[i]),
+            .pools = lists[i].pools,
+            .n_pools = list_pools(config, &config->failover[i], &lists[i]),
         };
     }
-    watch_apply(watch, clusters, n);
+    watch_apply(watching->watch, clusters, n);
     free(lists);
     free(clusters);
+}
+
+/* ---- life ---- */
+
+static void tell_news(void *userdata) {
+    struct watching *watching = userdata;
+    watching->options.news(watching->options.userdata);
+}
+
+static void changed(void *userdata) {
+    struct watching *watching = userdata;
+    loop_deferred_arm(watching->news);
+}
+
+static void apply_again(void *userdata) {
+    watching_apply(userdata);
+}
+
+static void settled(void *userdata) {
+    struct watching *watching = userdata;
+    loop_deferred_arm(watching->news);
+    loop_deferred_arm(watching->settled);
+}
+
+struct watching *watching_new(const struct watching_options *options) {
+    struct watching *watching = mem_alloc(sizeof(*watching));
+    watching->options = *options;
+    watching->news = loop_deferred_new(options->loop, tell_news, watching);
+    watching->settled = loop_deferred_new(options->loop, apply_again, watching);
+    watching->watch = watch_new(&(struct watch_options){
+        .loop = options->loop,
+        .resolver = options->resolver,
+        .storage_path = options->storage_path,
+        .changed = changed,
+        .settled = settled,
+        .userdata = watching,
+    });
+    watching_apply(watching);
+    return watching;
+}
+
+struct watching *watching_free(struct watching *watching) {
+    if (watching != NULL) {
+        watch_free(watching->watch);
+        loop_deferred_free(watching->news);
+        loop_deferred_free(watching->settled);
+        free(watching);
+    }
+    return NULL;
+}
+
+struct watch *watching_watch(const struct watching *watching) {
+    return watching != NULL ? watching->watch : NULL;
 }
 
 /* ---- metrics ---- */
@@ -155,8 +237,6 @@ static void add_cluster(const struct watch *watch, size_t index, struct batch *b
         labels[1] = (struct label){str_of("reason"), str_of(ready_reason_names[i])};
         add(batch, READY, labels, 2, cluster->ready[i]);
     }
-    labels[1] = (struct label){str_of("reason"), str_of("journal")};
-    add(batch, READY, labels, 2, watch_keeps_journal(watch));
     bool has_primary = cluster->primary != CLUSTER_NO_MEMBER;
     add(batch, SUSPICION, labels, 1,
         has_primary ? cluster->members[cluster->primary].suspicion.count : 0);
@@ -166,7 +246,8 @@ static void add_cluster(const struct watch *watch, size_t index, struct batch *b
     }
 }
 
-void watching_collect(const struct watch *watch, struct batch *batch) {
+void watching_collect(const struct watching *watching, struct batch *batch) {
+    const struct watch *watch = watching_watch(watching);
     for (size_t i = 0; i < watch_clusters(watch); i++) {
         add_cluster(watch, i, batch);
     }

@@ -291,10 +291,17 @@ enum {
     FAILOVER_KEY_VIEW_MAX_AGE,
     FAILOVER_KEY_RESTART_GRACE,
     FAILOVER_KEY_STARTUP_GRACE,
+    FAILOVER_KEY_START_TIMEOUT,
+    FAILOVER_KEY_ON_CLEAN_STOP,
+    FAILOVER_KEY_UNFENCED,
     FAILOVER_KEY_HOOKS,
+    FAILOVER_KEY_PGBOUNCER,
     FAILOVER_KEY_COUNT
 };
 extern const struct key_section key_section_failover;
+
+enum { PGBOUNCER_TARGETS, PGBOUNCER_DATABASES, PGBOUNCER_KEY_COUNT };
+extern const struct key_section key_section_failover_pgbouncer;
 
 /* Up to FAILOVER_HOOKS_TIMEOUT in the order of enum hook_event_kind (keys_hooks.c). */
 enum {

@@ -13,8 +13,9 @@ static const struct key failover_keys[FAILOVER_KEY_COUNT] = {
                               .help = "The targets of type postgres or redis with this 'cluster' "
                                       "are its members: one primary and its replicas. Required."},
     [FAILOVER_KEY_MODE] = {"mode", KEY_CHOICE, .choices = modes, .fallback = "observe",
-                           .help = "What follows a verdict. This version only observes: it says "
-                                   "what it sees and what it would have done, and does nothing."},
+                           .help = "What follows when a primary is lost: observe says what it sees "
+                                   "and what it would have done, manual waits for an operator's "
+                                   "approval (dbvitals failover approve), automatic fails over."},
     [FAILOVER_KEY_INTERVAL] = {"interval", KEY_DURATION, 0, 100 * USEC_PER_MSEC, 10 * USEC_PER_SEC,
                                .fallback = "500ms",
                                .help = "How often each member is asked, over a connection of its "
@@ -47,10 +48,36 @@ static const struct key failover_keys[FAILOVER_KEY_COUNT] = {
                                     24 * 3600 * USEC_PER_SEC, .fallback = "1m",
                                     .help = "How long a primary may be starting up or recovering "
                                             "before that is an alert."},
+    [FAILOVER_KEY_START_TIMEOUT] = {"primary_start_timeout", KEY_DURATION, KEY_MAY_BE_ZERO,
+                                    USEC_PER_SEC, 24 * 3600 * USEC_PER_SEC, .fallback = "0s",
+                                    .help = "A primary that is starting up or recovering for "
+                                            "longer is as good as silent: it is replaced behind "
+                                            "a fence that succeeds; 0: never."},
+    [FAILOVER_KEY_ON_CLEAN_STOP] = {"failover_on_clean_stop", KEY_BOOL, .fallback = "false",
+                                    .help = "Whether a primary that its operator has stopped is "
+                                            "replaced, when it stays away for restart_grace."},
+    [FAILOVER_KEY_UNFENCED] = {"unfenced", KEY_TEXT, .most = 32,
+                               .help = "'accept_split_brain' lets a primary be replaced that "
+                                       "nobody has fenced, when it is gone for certain. Without "
+                                       "it 'automatic' demands hooks.fence."},
     [FAILOVER_KEY_HOOKS] = {"hooks", KEY_MAP,
                             .help = "Commands that are run at the steps of a failover "
                                     "(docs/failover.md)."},
+    [FAILOVER_KEY_PGBOUNCER] = {"pgbouncer", KEY_MAP,
+                                .help = "PgBouncers that are told to RELOAD, KILL and RESUME "
+                                        "when the post hooks have changed where they lead; before "
+                                        "a switchover they PAUSE."},
 };
+
+static const struct key pgbouncer_keys[PGBOUNCER_KEY_COUNT] = {
+    [PGBOUNCER_TARGETS] = {"targets", KEY_LIST,
+                           .help =
+                               "Targets of type pgbouncer, as a role of admin_users. Required."},
+    [PGBOUNCER_DATABASES] = {"databases", KEY_LIST,
+                             .help = "The databases in them that lead to this cluster. Required."},
+};
+const struct key_section key_section_failover_pgbouncer = {
+    .path = "failover[].pgbouncer", .keys = pgbouncer_keys, .n_keys = PGBOUNCER_KEY_COUNT};
 
 const struct key_section key_section_failover = {
     .path = "failover[]", .keys = failover_keys, .n_keys = FAILOVER_KEY_COUNT};

@@ -72,6 +72,68 @@ static int read_quorum(struct reader *reader, const struct key_value *value,
     return 0;
 }
 
+static int check_pool(struct reader *reader, const char *name, struct position at,
+                      const struct config *config) {
+    for (size_t i = 0; i < config->n_targets; i++) {
+        if (strcmp(config->targets[i].name, name) == 0) {
+            return config->targets[i].kind == KIND_PGBOUNCER
+                       ? 0
+                       : error_set(reader->err, -EINVAL, at,
+                                   "target '%s' is %s, and 'pgbouncer' names targets of type "
+                                   "pgbouncer",
+                                   name, target_kind_names[config->targets[i].kind]);
+        }
+    }
+    return error_set(reader->err, -EINVAL, at, "there is no target '%s'", name);
+}
+
+static int read_pgbouncer(struct reader *reader, const struct yaml_node *map,
+                          const struct config *config, struct failover_options *ret) {
+    static const struct key name = {"targets", KEY_TEXT, .most = 63};
+    static const struct key database = {"databases", KEY_TEXT, .most = 63};
+    struct key_value values[PGBOUNCER_KEY_COUNT];
+    if (map == NULL) {
+        return 0;
+    }
+    int r = reader_section(reader, &key_section_failover_pgbouncer, map, values);
+    if (r == 0) {
+        r = config_read_texts(reader, &name, values[PGBOUNCER_TARGETS].node, FAILOVER_MOST_POOLS,
+                              &ret->pools.list, &ret->pools.count);
+    }
+    if (r == 0) {
+        r = config_read_texts(reader, &database, values[PGBOUNCER_DATABASES].node,
+                              FAILOVER_MOST_POOLS, &ret->pool_databases.list,
+                              &ret->pool_databases.count);
+    }
+    for (size_t i = 0; r == 0 && i < ret->pools.count; i++) {
+        r = check_pool(reader, ret->pools.list[i], values[PGBOUNCER_TARGETS].at, config);
+    }
+    if (r == 0 && (ret->pools.count == 0 || ret->pool_databases.count == 0)) {
+        r = error_set(reader->err, -EINVAL, map->at, "'pgbouncer' needs 'targets' and 'databases'");
+    }
+    return r;
+}
+
+/* Nothing acts by accident: two primaries at once are the operator's explicit choice. */
+static int read_fencing(struct reader *reader, const struct key_value *values,
+                        struct failover_options *ret) {
+    const struct key_value *unfenced = &values[FAILOVER_KEY_UNFENCED];
+    char quoted[QUOTE_SIZE];
+    if (unfenced->given && !str_is(unfenced->text, "accept_split_brain")) {
+        return error_set(reader->err, -EINVAL, unfenced->at,
+                         "'unfenced' can only be 'accept_split_brain', found %s",
+                         quote(unfenced->raw, quoted));
+    }
+    ret->unfenced = unfenced->given;
+    if (ret->mode == FAILOVER_AUTOMATIC && !ret->unfenced &&
+        ret->hooks.commands[HOOK_FENCE].count == 0) {
+        return error_set(reader->err, -EINVAL, values[FAILOVER_KEY_MODE].at,
+                         "mode 'automatic' needs 'hooks: {fence: ...}', which makes sure that the "
+                         "old primary takes no writes, or 'unfenced: accept_split_brain'");
+    }
+    return 0;
+}
+
 static int read_one(struct reader *reader, const struct yaml_node *map,
                     const struct yaml_node *targets, const struct config *config,
                     struct failover_options *ret) {
@@ -90,14 +152,9 @@ static int read_one(struct reader *reader, const struct yaml_node *map,
     if (!cluster->given) {
         return error_set(reader->err, -EINVAL, map->at, "'cluster' is missing");
     }
-    if (mode->number != FAILOVER_OBSERVE) {
-        char quoted[QUOTE_SIZE];
-        return error_set(reader->err, -EINVAL, mode->at,
-                         "mode %s is not there yet: this version only observes",
-                         quote(mode->raw, quoted));
-    }
     *ret = (struct failover_options){
         .cluster = mem_strndup(cluster->text.data, cluster->text.len),
+        .mode = (enum failover_mode)mode->number,
         .interval_usec = values[FAILOVER_KEY_INTERVAL].number,
         .failures = values[FAILOVER_KEY_FAILURES].number,
         .max_lag_bytes = values[FAILOVER_KEY_MAX_LAG_BYTES].number,
@@ -105,8 +162,16 @@ static int read_one(struct reader *reader, const struct yaml_node *map,
         .view_max_age_usec = values[FAILOVER_KEY_VIEW_MAX_AGE].number,
         .restart_grace_usec = values[FAILOVER_KEY_RESTART_GRACE].number,
         .startup_grace_usec = values[FAILOVER_KEY_STARTUP_GRACE].number,
+        .start_timeout_usec = values[FAILOVER_KEY_START_TIMEOUT].number,
+        .on_clean_stop = values[FAILOVER_KEY_ON_CLEAN_STOP].number != 0,
     };
     r = config_read_hooks(reader, values[FAILOVER_KEY_HOOKS].node, map->at, &ret->hooks);
+    if (r == 0) {
+        r = read_fencing(reader, values, ret);
+    }
+    if (r == 0) {
+        r = read_pgbouncer(reader, values[FAILOVER_KEY_PGBOUNCER].node, config, ret);
+    }
     if (r == 0) {
         r = check_members(reader, cluster, targets, config);
     }

@@ -3,6 +3,15 @@
 /* The section `failover:` as YAML. */
 #include "config/print_yaml.h"
 
+static void add_names(struct strbuf *out, const char *key, const struct failover_names *names) {
+    strbuf_printf(out, "      %s: [", key);
+    for (size_t i = 0; i < names->count; i++) {
+        strbuf_add_text(out, i > 0 ? ", " : "");
+        yaml_print_text(out, str_of(names->list[i]));
+    }
+    strbuf_add_text(out, "]\n");
+}
+
 static void add_one(struct strbuf *out, const struct failover_options *one) {
     strbuf_add_text(out, "  - cluster: ");
     yaml_print_text(out, str_of(one->cluster));
@@ -20,8 +29,17 @@ static void add_one(struct strbuf *out, const struct failover_options *one) {
     yaml_print_duration(out, "    view_max_age", one->view_max_age_usec);
     yaml_print_duration(out, "\n    restart_grace", one->restart_grace_usec);
     yaml_print_duration(out, "\n    startup_grace", one->startup_grace_usec);
-    strbuf_add_char(out, '\n');
+    yaml_print_duration(out, "\n    primary_start_timeout", one->start_timeout_usec);
+    strbuf_printf(out, "\n    failover_on_clean_stop: %s\n", one->on_clean_stop ? "true" : "false");
+    if (one->unfenced) {
+        strbuf_add_text(out, "    unfenced: accept_split_brain\n");
+    }
     print_hooks(out, &one->hooks);
+    if (one->pools.count > 0) {
+        strbuf_add_text(out, "    pgbouncer:\n");
+        add_names(out, "targets", &one->pools);
+        add_names(out, "databases", &one->pool_databases);
+    }
 }
 
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count) {

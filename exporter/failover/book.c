@@ -96,10 +96,10 @@ void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, s
 void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]) {
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm parts;
-    char text[32];
+    char text[20];
     (void)gmtime_r(&seconds, &parts);
     (void)strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &parts);
-    snprintf(out, PLAN_ID_BYTES, "%.120s-%s.%03d", cluster, text, (int)(now_ms % 1000));
+    snprintf(out, PLAN_ID_BYTES, "%.80s-%s.%03u", cluster, text, (unsigned)(now_ms % 1000) % 1000U);
 }
 
 /* ---- reading ---- */

@@ -88,7 +88,7 @@ enum step book_event(const struct plan *plan, enum step_event event, int64_t now
 void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, struct strbuf *out);
 
 /* "CLUSTER-20261121T183000.123": what people type, so it is short and tells the time. */
-#define PLAN_ID_BYTES 160
+#define PLAN_ID_BYTES 128
 void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]);
 
 struct plan *book_find(const struct book *book, struct str id);

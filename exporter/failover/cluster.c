@@ -16,9 +16,18 @@
 #define AGE_SLACK_USEC (2 * USEC_PER_SEC)
 
 const char *const ready_reason_names[] = {
-    [READY_PRIMARY] = "primary",     [READY_ARMED] = "armed",   [READY_VOTES] = "votes",
-    [READY_CANDIDATE] = "candidate", [READY_DIRECT] = "direct", [READY_RIGHTS] = "rights",
+    [READY_PRIMARY] = "primary",
+    [READY_ARMED] = "armed",
+    [READY_VOTES] = "votes",
+    [READY_CANDIDATE] = "candidate",
+    [READY_DIRECT] = "direct",
+    [READY_RIGHTS] = "rights",
     [READY_SYSTEM] = "system",
+    [READY_JOURNAL] = "journal",
+    [READY_HOOKS] = "hooks",
+    [READY_ACKNOWLEDGED] = "acknowledged",
+    [READY_MAINTENANCE] = "maintenance",
+    [READY_LOCK] = "lock",
 };
 
 void cluster_init(struct cluster *cluster, const struct failover_options *options,
@@ -155,6 +164,7 @@ static void note_age(struct cluster_member *member, const struct member_answer *
 void cluster_answered(struct cluster *cluster, size_t index, const struct member_answer *answer,
                       const struct member_identity *identity, uint64_t now_usec) {
     struct cluster_member *member = &cluster->members[index];
+    member->heard_usec = now_usec;
     suspicion_add(&member->suspicion, CLIENT_ALIVE, false, now_usec);
     note_age(member, answer, now_usec - member->known_usec);
     note_sender(member, answer);
@@ -186,6 +196,7 @@ void cluster_failed(struct cluster *cluster, size_t index, const struct client_f
     struct cluster_member *member = &cluster->members[index];
     bool starting = failure->end == CLIENT_ALIVE && failure->reason == REASON_STARTING;
     suspicion_add(&member->suspicion, failure->end, kept_open, now_usec);
+    member->heard_usec = now_usec;
     member->failure = *failure;
     if (starting && !member->starting) {
         member->starting_since_usec = now_usec;
@@ -231,7 +242,6 @@ static bool is_writable(const struct cluster *cluster, size_t index, uint64_t no
 static void set_primary(struct cluster *cluster, size_t index) {
     cluster->primary = index;
     cluster->done_since_usec = 0;
-    cluster->outage_told = false;
     for (size_t i = 0; i < cluster->n_members; i++) {
         cluster->members[i].streamed_usec = 0;
     }
@@ -464,6 +474,28 @@ static void note_startup(struct cluster *cluster, uint64_t now_usec) {
                                    cluster->options.startup_grace_usec;
 }
 
+/* Behind the table: what only the configuration allows, with the replicas' word all the same. */
+enum verdict_consequence cluster_consequence(const struct cluster *cluster, uint64_t now_usec) {
+    const struct failover_options *options = &cluster->options;
+    if (cluster->primary != CLUSTER_NO_MEMBER && cluster->replica_view == REPLICAS_LOST) {
+        const struct cluster_member *primary = &cluster->members[cluster->primary];
+        if (cluster->verdict == VERDICT_STOPPED && options->on_clean_stop &&
+            now_usec - primary->suspicion.first_usec >= options->restart_grace_usec) {
+            return primary->suspicion.kind == CLIENT_GONE ? MAY_FAIL_OVER : MAY_FAIL_OVER_FENCED;
+        }
+        if (cluster->verdict == VERDICT_STARTING && options->start_timeout_usec != 0 &&
+            now_usec - primary->starting_since_usec >= options->start_timeout_usec) {
+            return MAY_FAIL_OVER_FENCED;
+        }
+    }
+    return verdict_consequences[cluster->verdict];
+}
+
+void cluster_adopt(struct cluster *cluster, size_t member) {
+    set_primary(cluster, member);
+    cluster->armed = false;
+}
+
 bool cluster_judge(struct cluster *cluster, uint64_t now_usec) {
     enum verdict before = cluster->verdict;
     size_t primary_before = cluster->primary;
@@ -476,9 +508,6 @@ bool cluster_judge(struct cluster *cluster, uint64_t now_usec) {
     choose(cluster, now_usec);
     assess(cluster, now_usec);
     note_startup(cluster, now_usec);
-    if (cluster->verdict == VERDICT_HEALTHY) {
-        cluster->outage_told = false;
-    }
     adopt(cluster, now_usec);
     bool changed = cluster->verdict != before || cluster->verdict_since_usec == 0;
     if (changed) {

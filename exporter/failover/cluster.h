@@ -46,6 +46,8 @@ struct cluster_member {
     struct client_failure failure; /* the newest; error not set: it answered last */
     bool known;                    /* it has answered, and answer and identity hold */
     uint64_t known_usec;           /* when */
+    uint64_t asked_usec;           /* when its question went out; the owner's to fill in */
+    uint64_t heard_usec;           /* of its newest answer or failure */
     struct member_answer answer;
     struct member_identity identity;
     uint32_t timeline;      /* of its last answer that had one */
@@ -68,6 +70,12 @@ enum ready_reason {
     READY_DIRECT,    /* no pooler, no Redis Cluster among the members */
     READY_RIGHTS,    /* replicas let us see their receivers */
     READY_SYSTEM,    /* all members are of one system */
+    /* Filled in by who acts (failover/acting.h). */
+    READY_JOURNAL,      /* it can be written */
+    READY_HOOKS,        /* all are there, and in nobody else's hands */
+    READY_ACKNOWLEDGED, /* no earlier failover waits for that */
+    READY_MAINTENANCE,  /* there is none */
+    READY_LOCK,         /* it is held, and no other plan stands */
     READY_REASONS
 };
 extern const char *const ready_reason_names[];
@@ -90,7 +98,6 @@ struct cluster {
     bool ready[READY_REASONS];
     bool startup_overdue;
     uint64_t done_since_usec; /* since when another is the primary's successor; 0: it is not */
-    bool outage_told;         /* of this outage: dead or silent were reported */
 };
 
 /* Name, kind, addresses and options of the members are the caller's to fill in, then
@@ -111,6 +118,13 @@ void cluster_void(struct cluster *cluster, const char *why, uint64_t now_usec);
 
 /* What follows from all of it. Return: whether the verdict or the primary is another one. */
 bool cluster_judge(struct cluster *cluster, uint64_t now_usec);
+
+/* What may follow: the verdict's consequence, and what the configuration adds to it for a primary
+ * that was stopped in good order, or that does not come up. */
+enum verdict_consequence cluster_consequence(const struct cluster *cluster, uint64_t now_usec);
+
+/* We have promoted a member: it is the primary from now on. */
+void cluster_adopt(struct cluster *cluster, size_t member);
 
 /* From whom a replica streams, as far as it can be proven. */
 enum sender cluster_sender(const struct cluster *cluster, size_t replica);

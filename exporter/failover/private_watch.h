@@ -3,10 +3,12 @@
 /* What the files of the watch share. */
 #pragma once
 
+#include "failover/journal.h"
+#include "failover/lock.h"
 #include "failover/probe.h"
 #include "failover/watch.h"
 #include "io/durable.h"
-#include "io/record_log.h"
+#include "io/process.h"
 #include "io/tls_context.h"
 
 struct watched;
@@ -32,6 +34,12 @@ struct watched_member {
     struct watched_lookup own, sender;
 };
 
+/* A PgBouncer in front of it. */
+struct watched_pool {
+    char *name;
+    struct pg_options pg;
+};
+
 /* A cluster. */
 struct watched {
     struct watch *watch;
@@ -39,6 +47,11 @@ struct watched {
     struct cluster cluster;
     struct watched_member *members;
     size_t n_members;
+    struct watched_pool *pools;
+    size_t n_pools;
+    struct failover_lock *lock; /* NULL: one monitor */
+    struct acting *acting;
+    int64_t maintenance_until_ms; /* 0: there is none */
     struct loop_timer *tick;
     uint64_t due_usec; /* of the tick */
     uint64_t looked_up_usec;
@@ -49,33 +62,26 @@ struct watched {
     bool view_whole;    /* and of its replicas */
 };
 
-/* A record on its way to the disk. */
-struct watch_entry {
-    struct watch_entry *next;
-    struct watch *watch;
-    struct strbuf record;
-    char id[112];
-    char *text;
-    bool observed; /* the record is the second one: that nothing was done */
-};
-
 struct watch {
     struct watch_options options;
     char boot_id[64];
     struct tls_contexts *tls_contexts;
     struct worker_pool *disk;
-    struct record_log *journal; /* NULL: not kept */
-    struct book book;
-    struct watch_entry *entries;
-    bool journal_failing;
+    struct processes *processes;
+    struct journal *journal; /* NULL: not kept */
     struct watched **clusters;
     size_t n_clusters;
 };
 
-/* watch_journal.c */
-void watch_journal_open(struct watch *watch);
-void watch_journal_close(struct watch *watch);
-void watch_would_have(struct watch *watch, const struct watched *watched);
+/* watch.c */
+/* Asks all members now, and the next time an interval later. */
+void watched_ask_all(struct watched *watched);
+/* A plan has ended: what was reloaded meanwhile is taken over, people are told. */
+void watched_plan_ended(struct watched *watched);
+/* Whether nothing is to be done because people work on the cluster. */
+bool watched_in_maintenance(const struct watched *watched);
+/* Whether no other monitor may act; true without a lock. */
+bool watched_lock_allows(const struct watched *watched);
 
 /* watch_view.c */
 void watched_view_open(struct watched *watched);

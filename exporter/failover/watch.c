@@ -10,10 +10,12 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "failover/acting.h"
 #include "failover/places.h"
 #include "failover/private_watch.h"
 #include "io/pg_client.h"
 
+#define JOURNAL_FILE         "failover.journal"
 #define LOOKUP_USEC          ((uint64_t)30 * USEC_PER_SEC)
 #define LOOKUP_DEADLINE_USEC ((uint64_t)10 * USEC_PER_SEC)
 /* The server ends our statement after an interval: a third of what the guards are told. */
@@ -91,11 +93,7 @@ static void judge(struct watched *watched) {
         tell_primary(watched, primary_before);
     }
     watched_view_keep(watched, false);
-    bool lost = cluster->verdict == VERDICT_DEAD || cluster->verdict == VERDICT_SILENT;
-    if (lost && !cluster->outage_told) {
-        cluster->outage_told = true;
-        watch_would_have(watch, watched);
-    }
+    acting_judged(watched->acting);
     if (changed && watch->options.changed != NULL) {
         watch->options.changed(watch->options.userdata);
     }
@@ -108,9 +106,7 @@ static void set_tick(struct watched *watched, uint64_t at_usec) {
     loop_timer_set(watched->tick, at_usec);
 }
 
-/* At the first failure of the primary all are asked at once, and the next time an interval later.
- */
-static void ask_all(struct watched *watched) {
+void watched_ask_all(struct watched *watched) {
     for (size_t i = 0; i < watched->n_members; i++) {
         probe_now(watched->members[i].probe);
     }
@@ -126,8 +122,9 @@ static void probe_answered(void *userdata, const struct member_answer *answer,
     member->view.last_seconds = (double)took_usec / (double)USEC_PER_SEC;
     member->view.all_seconds += member->view.last_seconds;
     known->pooled = false;
-    cluster_answered(&watched->cluster, member->index, answer, identity,
-                     loop_now_usec(watched->watch->options.loop));
+    uint64_t now = loop_now_usec(watched->watch->options.loop);
+    known->asked_usec = now - took_usec;
+    cluster_answered(&watched->cluster, member->index, answer, identity, now);
     if (known->sender.n_texts == 0 && strcmp(member->sender.host, known->sender.host) != 0) {
         look_up(&member->sender);
     }
@@ -147,7 +144,7 @@ static void probe_failed(void *userdata, const struct probe_failure *failure) {
     log_debug("cluster '%s': probe of '%s' failed: %s: %s", watched->options.cluster, member->name,
               client_end_names[failure->failure->end], failure->failure->error.text);
     if (member->index == cluster->primary && suspicion->count == 1) {
-        ask_all(watched);
+        watched_ask_all(watched);
     }
     judge(watched);
 }
@@ -243,17 +240,22 @@ static struct watched *watched_new(struct watch *watch,
                                    const struct watch_cluster_options *options) {
     struct watched *watched = mem_alloc(sizeof(*watched));
     watched->watch = watch;
-    watched->options = *options->failover;
-    hook_options_copy(&options->failover->hooks, &watched->options.hooks);
-    watched->options.cluster = mem_strdup(options->failover->cluster);
+    failover_options_copy(options->failover, &watched->options);
     watched->n_members = options->n_members;
     watched->members = mem_array(options->n_members, sizeof(*watched->members));
     cluster_init(&watched->cluster, &watched->options, options->n_members);
     for (size_t i = 0; i < options->n_members; i++) {
         member_init(watched, i, &options->members[i]);
     }
+    watched->n_pools = options->n_pools;
+    watched->pools = mem_array(options->n_pools + 1, sizeof(*watched->pools));
+    for (size_t i = 0; i < options->n_pools; i++) {
+        watched->pools[i].name = mem_strdup(options->pools[i].name);
+        pg_options_copy(options->pools[i].pg, &watched->pools[i].pg);
+    }
     cluster_start(&watched->cluster);
     watched_view_open(watched);
+    watched->acting = acting_new(watched);
     watched->tick = loop_timer_new(watch->options.loop, ticked, watched);
     set_tick(watched, loop_now_usec(watch->options.loop));
     return watched;
@@ -278,15 +280,28 @@ static void member_deinit(struct watched_member *member) {
     free(member->instance);
 }
 
+static void pool_deinit(struct watched_pool *pool) {
+    wipe(pool->pg.password);
+    wipe(pool->pg.key_password);
+    pg_options_deinit(&pool->pg);
+    free(pool->name);
+}
+
 static struct watched *watched_free(struct watched *watched) {
     loop_timer_free(watched->tick);
+    acting_free(watched->acting);
+    failover_lock_free(watched->lock);
     for (size_t i = 0; i < watched->n_members; i++) {
         member_deinit(&watched->members[i]);
+    }
+    for (size_t i = 0; i < watched->n_pools; i++) {
+        pool_deinit(&watched->pools[i]);
     }
     watched_view_close(watched);
     cluster_deinit(&watched->cluster);
     failover_options_deinit(&watched->options);
     free(watched->members);
+    free(watched->pools);
     free(watched);
     return NULL;
 }
@@ -299,24 +314,25 @@ static bool same_member(const struct watched_member *a, const struct watch_membe
                         : pg_options_equal(&a->pg, b->pg));
 }
 
-static bool same_options(const struct failover_options *a, const struct failover_options *b) {
-    return strcmp(a->cluster, b->cluster) == 0 && a->mode == b->mode &&
-           a->interval_usec == b->interval_usec && a->failures == b->failures &&
-           a->quorum == b->quorum && a->max_lag_bytes == b->max_lag_bytes &&
-           a->max_replay_bytes == b->max_replay_bytes &&
-           a->view_max_age_usec == b->view_max_age_usec &&
-           a->restart_grace_usec == b->restart_grace_usec &&
-           a->startup_grace_usec == b->startup_grace_usec &&
-           hook_options_equal(&a->hooks, &b->hooks);
-}
-
 static bool is_same(const struct watched *watched, const struct watch_cluster_options *options) {
-    bool same = same_options(&watched->options, options->failover) &&
-                watched->n_members == options->n_members;
+    bool same = failover_options_equal(&watched->options, options->failover) &&
+                watched->n_members == options->n_members && watched->n_pools == options->n_pools;
     for (size_t i = 0; same && i < watched->n_members; i++) {
         same = same_member(&watched->members[i], &options->members[i]);
     }
+    for (size_t i = 0; same && i < watched->n_pools; i++) {
+        same = strcmp(watched->pools[i].name, options->pools[i].name) == 0 &&
+               pg_options_equal(&watched->pools[i].pg, options->pools[i].pg);
+    }
     return same;
+}
+
+/* One that is acting stays as it is, whatever the configuration says now: it is applied again when
+ * the plan has ended. */
+static bool is_acting_for(const struct watched *watched,
+                          const struct watch_cluster_options *options) {
+    return acting_is_busy(watched->acting) &&
+           strcmp(watched->options.cluster, options->failover->cluster) == 0;
 }
 
 /* Takes one that is the same out of the old list. */
@@ -324,7 +340,7 @@ static struct watched *find_same(struct watched **old, size_t n_old,
                                  const struct watch_cluster_options *options) {
     for (size_t i = 0; i < n_old; i++) {
         struct watched *watched = old[i];
-        if (watched != NULL && is_same(watched, options)) {
+        if (watched != NULL && (is_acting_for(watched, options) || is_same(watched, options))) {
             old[i] = NULL;
             return watched;
         }
@@ -335,12 +351,15 @@ static struct watched *find_same(struct watched **old, size_t n_old,
 void watch_apply(struct watch *watch, const struct watch_cluster_options *clusters, size_t count) {
     struct watched **old = watch->clusters;
     size_t n_old = watch->n_clusters;
-    struct watched **made = mem_array(count + 1, sizeof(struct watched *));
+    struct watched **made = mem_array(count + n_old + 1, sizeof(struct watched *));
+    size_t n_made = count;
     for (size_t i = 0; i < count; i++) {
         made[i] = find_same(old, n_old, &clusters[i]);
     }
     for (size_t i = 0; i < n_old; i++) { /* before others write the same files */
-        if (old[i] != NULL) {
+        if (old[i] != NULL && acting_is_busy(old[i]->acting)) {
+            made[n_made++] = old[i]; /* it is not watched any more, when its plan has ended */
+        } else if (old[i] != NULL) {
             watched_free(old[i]);
         }
     }
@@ -349,7 +368,27 @@ void watch_apply(struct watch *watch, const struct watch_cluster_options *cluste
     }
     free(old);
     watch->clusters = made;
-    watch->n_clusters = count;
+    watch->n_clusters = n_made;
+}
+
+bool watched_in_maintenance(const struct watched *watched) {
+    int64_t now_ms = loop_now_ms(watched->watch->options.loop);
+    const struct failover_lock_maintenance *shared =
+        watched->lock != NULL ? failover_lock_maintenance(watched->lock) : NULL;
+    return now_ms < watched->maintenance_until_ms || (shared != NULL && now_ms < shared->until_ms);
+}
+
+bool watched_lock_allows(const struct watched *watched) {
+    return watched->lock == NULL ||
+           (failover_lock_state(watched->lock, NULL) == FAILOVER_LOCK_HELD &&
+            failover_lock_plan(watched->lock) == NULL);
+}
+
+void watched_plan_ended(struct watched *watched) {
+    const struct watch_options *options = &watched->watch->options;
+    if (options->settled != NULL) {
+        options->settled(options->userdata);
+    }
 }
 
 /* ---- life ---- */
@@ -374,7 +413,13 @@ struct watch *watch_new(const struct watch_options *options) {
     watch->disk = worker_pool_new(
         options->loop,
         &(struct worker_options){.max_running = 2, .max_queued = FAILOVER_MOST_CLUSTERS + 1});
-    watch_journal_open(watch);
+    watch->processes = processes_new(options->loop, FAILOVER_MOST_CLUSTERS);
+    if (options->storage_path != NULL) {
+        CLEANUP(mem_freep)
+        char *path = mem_printf("%s/" JOURNAL_FILE, options->storage_path);
+        watch->journal = journal_open(
+            &(struct journal_options){.loop = options->loop, .pool = watch->disk, .path = path});
+    }
     return watch;
 }
 
@@ -386,7 +431,8 @@ struct watch *watch_free(struct watch *watch) {
         watched_free(watch->clusters[i]);
     }
     free(watch->clusters);
-    watch_journal_close(watch);
+    processes_free(watch->processes);
+    journal_free(watch->journal);
     worker_pool_free(watch->disk);
     tls_contexts_free(watch->tls_contexts);
     free(watch);
@@ -413,9 +459,9 @@ uint64_t watch_now_usec(const struct watch *watch) {
 }
 
 const struct book *watch_book(const struct watch *watch) {
-    return watch->journal != NULL ? &watch->book : NULL;
+    return watch->journal != NULL ? journal_book(watch->journal) : NULL;
 }
 
 bool watch_keeps_journal(const struct watch *watch) {
-    return watch->journal != NULL && !watch->journal_failing;
+    return watch->journal != NULL && journal_works(watch->journal);
 }

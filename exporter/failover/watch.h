@@ -2,7 +2,7 @@
 
 /* Watches the primaries of clusters: asks all members at one pace over probe connections, feeds
  * what comes to the pure core (failover/cluster.h), tells what changes, keeps the last good view of
- * each cluster and the journal of what it would have done. It observes; nothing here acts. */
+ * each cluster, and lets each act on what is seen (failover/acting.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -26,10 +26,18 @@ struct watch_member {
     uint64_t priority;
 };
 
+/* A PgBouncer that is told to move. */
+struct watch_pool {
+    const char *name;
+    const struct pg_options *pg; /* its console */
+};
+
 struct watch_cluster_options {
     const struct failover_options *failover;
     const struct watch_member *members;
     size_t n_members;
+    const struct watch_pool *pools;
+    size_t n_pools;
 };
 
 struct watch_options {
@@ -38,6 +46,9 @@ struct watch_options {
     const char *storage_path; /* NULL: nothing is kept */
     /* A verdict or a primary is another one; NULL: nobody asks. */
     void (*changed)(void *userdata);
+    /* A plan has ended: watch_apply() may have waited for that, and is to be called again, but not
+     * from inside. */
+    void (*settled)(void *userdata);
     void *userdata;
 };
 

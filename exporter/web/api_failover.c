@@ -57,7 +57,6 @@ static void write_ready(struct json_writer *json, const struct watch *watch,
     for (int i = 0; i < READY_REASONS; i++) {
         json_bool(json, ready_reason_names[i], cluster->ready[i]);
     }
-    json_bool(json, "journal", watch_keeps_journal(watch));
     json_object_end(json);
 }
 

@@ -141,6 +141,7 @@ sentinel parallel-syncs cache 1
 SCHEMA = r"""
 CREATE ROLE replicator LOGIN REPLICATION PASSWORD {replicator};
 CREATE ROLE monitor LOGIN PASSWORD {monitor} IN ROLE pg_monitor;
+GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO monitor;
 CREATE ROLE peer LOGIN PASSWORD {peer} IN ROLE pg_monitor;
 CREATE ROLE app LOGIN PASSWORD {app};
 CREATE EXTENSION pg_stat_statements;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Acts for one cluster: from a verdict to a plan, and from each step of the plan to what it does.
+ *
+ * After each judgement it asks whether the verdict allows a failover and whether anything forbids
+ * it; then a plan is written, and the executor walks it through its steps. While it walks, what
+ * comes in may end it: nothing is promoted unless the last look, with answers that were asked for
+ * after the fence, still says that the primary is lost and that the planned candidate is the best.
+ */
+#pragma once
+
+#include "failover/private_watch.h"
+
+struct acting;
+
+struct acting *acting_new(struct watched *watched);
+/* What is under way stays in the journal as it is. NULL is fine. Return: NULL. */
+struct acting *acting_free(struct acting *acting);
+
+/* The cluster was judged anew. */
+void acting_judged(struct acting *acting);
+
+/* A plan or a rehearsal is under way. */
+bool acting_is_busy(const struct acting *acting);
+
+/* A plan is under way that is not only waiting for its approval. */
+bool acting_is_walking(const struct acting *acting);
+
+/* The primary's successor by our own journal came back: fence it again, once for each return. */
+
+/* Orders of an operator. Return: 0, or negative errno with *err, which says what is wrong. */
+int acting_approve(struct acting *acting, struct str id, const char *who, struct error *err);
+int acting_switch_over(struct acting *acting, struct str to, const char *who, struct error *err);
+int acting_rehearse(struct acting *acting, struct error *err);
+
+/* The newest rehearsal: NULL when there was none. */
+struct rehearsal {
+    bool running, good;
+    int64_t began_ms;
+    const char *text; /* what each step said */
+};
+const struct rehearsal *acting_rehearsal(const struct acting *acting);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the files of acting share. */
+#pragma once
+
+#include "failover/acting.h"
+#include "failover/confirm.h"
+#include "failover/executor.h"
+#include "failover/hook_run.h"
+#include "failover/pool_switch.h"
+#include "failover/promotion.h"
+#include "failover/repoint_redis.h"
+
+/* How long the last look may take to come to a judgement, besides the grace of a restart. */
+#define LOOK_USEC ((uint64_t)10 * 1000 * 1000)
+
+struct acting {
+    struct watched *watched;
+    struct executor *executor;
+
+    /* Of the plan that is under way. */
+    size_t old, next; /* members */
+    bool planned;     /* a switchover: the old primary lives, until its hook stops it */
+    bool fenced;      /* a fence has succeeded */
+    bool overtaken;   /* what forbids it was told to the executor */
+    struct hook_run *run;
+    struct promotion *promotion; /* connected since the first failure */
+    size_t promotion_of;         /* the member */
+    struct confirm *confirm;
+    struct repoint_redis *repoint;
+    struct pool_switch *pools;
+    size_t pools_done;   /* poolers that were switched */
+    struct strbuf notes; /* of the step, for the journal */
+    bool notes_bad;      /* something of it has failed */
+
+    /* The last look. */
+    uint64_t look_usec, look_round_usec; /* since when; of the answers that count */
+    uint64_t look_position;              /* of the candidate, in the round before */
+    bool look_again;                     /* this is the second round */
+    struct loop_timer *look_deadline;
+
+    uint64_t seen_usec;     /* the old primary's last answer before the plan */
+    uint64_t seen_position; /* and its position */
+    uint64_t failed_usec;   /* its first failure */
+
+    bool outage_told;         /* what would have been done, of this outage */
+    size_t returned;          /* the replaced primary that takes writes again; or none */
+    struct hook_run *refence; /* of it */
+    uint64_t hooks_checked_usec;
+    bool hooks_good;
+
+    struct hook_run *rehearse;
+    enum hook_event_kind rehearsed;
+    struct rehearsal rehearsal;
+    struct strbuf rehearsal_text;
+};
+
+/* acting_steps.c: what each step does. */
+void acting_entered(void *userdata, const struct plan *plan);
+void acting_refused(void *userdata, const struct error *why);
+/* The last look is under way, and somebody was heard. */
+void acting_look(struct acting *acting);
+/* Forgets what a step had under way. */
+void acting_drop_step(struct acting *acting);
+/* The event of a hook; texts are borrowed from the acting and the plan. */
+void acting_hook_event(const struct acting *acting, const struct plan *plan,
+                       enum hook_event_kind kind, struct hook_event *ret, char lsn[32],
+                       char timeline[16]);
+
+/* acting.c */
+/* What the verdict allows now, behind this cluster's own settings. */
+enum verdict_consequence acting_consequence(const struct acting *acting);
+void acting_connect_promotion(struct acting *acting, size_t member);
+void acting_look_ends(void *userdata);
+bool acting_has_fence(const struct acting *acting);
+uint64_t acting_now(const struct acting *acting);
