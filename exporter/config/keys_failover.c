@@ -60,6 +60,10 @@ static const struct key failover_keys[FAILOVER_KEY_COUNT] = {
                                .help = "'accept_split_brain' lets a primary be replaced that "
                                        "nobody has fenced, when it is gone for certain. Without "
                                        "it 'automatic' demands hooks.fence."},
+    [FAILOVER_KEY_MAINTENANCE] = {"maintenance", KEY_LIST,
+                                  .help = "Windows in UTC, such as '02:00-04:30' or 'Sat,Sun "
+                                          "22:00-06:00', in which nothing is failed over; one for "
+                                          "now is announced with dbvitals failover maintenance."},
     [FAILOVER_KEY_HOOKS] = {"hooks", KEY_MAP,
                             .help = "Commands that are run at the steps of a failover "
                                     "(docs/failover.md)."},

@@ -114,6 +114,24 @@ static int read_pgbouncer(struct reader *reader, const struct yaml_node *map,
     return r;
 }
 
+static int read_windows(struct reader *reader, const struct yaml_node *list,
+                        struct failover_options *ret) {
+    static const struct key window = {"maintenance", KEY_TEXT, .most = 64};
+    char **texts = NULL;
+    size_t n = 0;
+    int r = config_read_texts(reader, &window, list, FAILOVER_MOST_WINDOWS, &texts, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct error inner = {0};
+        if (r == 0 && maintenance_window_read(str_of(texts[i]), &ret->windows[ret->n_windows++],
+                                              &inner) < 0) {
+            r = error_set(reader->err, -EINVAL, list->at, "%s", inner.text);
+        }
+        free(texts[i]);
+    }
+    free(texts);
+    return r;
+}
+
 /* Nothing acts by accident: two primaries at once are the operator's explicit choice. */
 static int read_fencing(struct reader *reader, const struct key_value *values,
                         struct failover_options *ret) {
@@ -168,6 +186,9 @@ static int read_one(struct reader *reader, const struct yaml_node *map,
     r = config_read_hooks(reader, values[FAILOVER_KEY_HOOKS].node, map->at, &ret->hooks);
     if (r == 0) {
         r = read_fencing(reader, values, ret);
+    }
+    if (r == 0) {
+        r = read_windows(reader, values[FAILOVER_KEY_MAINTENANCE].node, ret);
     }
     if (r == 0) {
         r = read_pgbouncer(reader, values[FAILOVER_KEY_PGBOUNCER].node, config, ret);

@@ -12,6 +12,25 @@ static void add_names(struct strbuf *out, const char *key, const struct failover
     strbuf_add_text(out, "]\n");
 }
 
+static void add_windows(struct strbuf *out, const struct failover_options *one) {
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    strbuf_add_text(out, "    maintenance: [");
+    for (size_t i = 0; i < one->n_windows; i++) {
+        const struct maintenance_window *window = &one->windows[i];
+        strbuf_add_text(out, i > 0 ? ", '" : "'");
+        size_t before = out->len;
+        for (unsigned day = 0; window->days != 0x7f && day < 7; day++) {
+            if ((window->days & 1u << day) != 0) {
+                strbuf_printf(out, "%s%s", out->len > before ? "," : "", days[day]);
+            }
+        }
+        strbuf_printf(out, "%s%02u:%02u-%02u:%02u'", out->len > before ? " " : "",
+                      window->from_minute / 60, window->from_minute % 60, window->until_minute / 60,
+                      window->until_minute % 60);
+    }
+    strbuf_add_text(out, "]\n");
+}
+
 static void add_one(struct strbuf *out, const struct failover_options *one) {
     strbuf_add_text(out, "  - cluster: ");
     yaml_print_text(out, str_of(one->cluster));
@@ -33,6 +52,9 @@ static void add_one(struct strbuf *out, const struct failover_options *one) {
     strbuf_printf(out, "\n    failover_on_clean_stop: %s\n", one->on_clean_stop ? "true" : "false");
     if (one->unfenced) {
         strbuf_add_text(out, "    unfenced: accept_split_brain\n");
+    }
+    if (one->n_windows > 0) {
+        add_windows(out, one);
     }
     print_hooks(out, &one->hooks);
     if (one->pools.count > 0) {

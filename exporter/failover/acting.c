@@ -70,7 +70,7 @@ static void note_readiness(struct acting *acting, uint64_t now) {
     ready[READY_LOCK] = watched_lock_allows(acting->watched);
 }
 
-static void add_obstacles(const struct cluster *cluster, struct strbuf *out) {
+void acting_add_obstacles(const struct cluster *cluster, struct strbuf *out) {
     for (int i = 0; i < READY_REASONS; i++) {
         if (!cluster->ready[i]) {
             strbuf_printf(out, "%s%s", out->len > 0 ? ", " : "", ready_reason_names[i]);
@@ -92,7 +92,7 @@ static const char *instance_of(const struct acting *acting, size_t index) {
     return index < acting->watched->n_members ? acting->watched->members[index].instance : "";
 }
 
-static void start_plan(struct acting *acting, enum plan_mode mode, enum step_event first,
+void acting_start_plan(struct acting *acting, enum plan_mode mode, enum step_event first,
                        const char *reason, const char *text) {
     const struct cluster *cluster = cluster_of(acting);
     const struct cluster_member *old = &cluster->members[cluster->primary];
@@ -150,7 +150,8 @@ static void tell_what_would_have_been(struct acting *acting, enum verdict_conseq
              observes ? "observing" : "nothing is done", text.data);
     acting->outage_told = true;
     if (watch->journal != NULL) {
-        start_plan(acting, PLAN_OBSERVE, STEP_OBSERVE, verdict_names[cluster->verdict], text.data);
+        acting_start_plan(acting, PLAN_OBSERVE, STEP_OBSERVE, verdict_names[cluster->verdict],
+                          text.data);
     }
     strbuf_deinit(&text);
 }
@@ -163,15 +164,16 @@ static void fail_over(struct acting *acting) {
              name_of(acting, cluster->primary), verdict_names[cluster->verdict],
              manual ? "waiting for the approval to promote" : "failing over to",
              name_of(acting, acting->next));
-    start_plan(acting, manual ? PLAN_MANUAL : PLAN_AUTOMATIC, manual ? STEP_ASK : STEP_GO,
-               verdict_names[cluster->verdict], manual ? "an operator decides" : "automatic");
+    acting_start_plan(acting, manual ? PLAN_MANUAL : PLAN_AUTOMATIC, manual ? STEP_ASK : STEP_GO,
+                      verdict_names[cluster->verdict],
+                      manual ? "an operator decides" : "automatic");
 }
 
 /* A verdict that allows something, and nothing under way. */
 static void consider(struct acting *acting, enum verdict_consequence may) {
     const struct cluster *cluster = cluster_of(acting);
     struct strbuf obstacles = {0};
-    add_obstacles(cluster, &obstacles);
+    acting_add_obstacles(cluster, &obstacles);
     bool observes = options_of(acting)->mode == FAILOVER_OBSERVE;
     bool allowed = obstacles.len == 0 && (may == MAY_FAIL_OVER || acting_has_fence(acting));
     if (!observes && allowed) {
@@ -310,10 +312,6 @@ bool acting_is_busy(const struct acting *acting) {
 bool acting_is_walking(const struct acting *acting) {
     const struct plan *plan = executor_plan(acting->executor);
     return executor_is_busy(acting->executor) && (plan == NULL || plan->step != STEP_WAITING);
-}
-
-const struct rehearsal *acting_rehearsal(const struct acting *acting) {
-    return acting->rehearsal.began_ms != 0 ? &acting->rehearsal : NULL;
 }
 
 struct acting *acting_new(struct watched *watched) {

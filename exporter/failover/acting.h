@@ -26,8 +26,6 @@ bool acting_is_busy(const struct acting *acting);
 /* A plan is under way that is not only waiting for its approval. */
 bool acting_is_walking(const struct acting *acting);
 
-/* The primary's successor by our own journal came back: fence it again, once for each return. */
-
 /* Orders of an operator. Return: 0, or negative errno with *err, which says what is wrong. */
 int acting_approve(struct acting *acting, struct str id, const char *who, struct error *err);
 int acting_switch_over(struct acting *acting, struct str to, const char *who, struct error *err);
@@ -37,6 +35,6 @@ int acting_rehearse(struct acting *acting, struct error *err);
 struct rehearsal {
     bool running, good;
     int64_t began_ms;
-    const char *text; /* what each step said */
 };
 const struct rehearsal *acting_rehearsal(const struct acting *acting);
+struct str acting_rehearsal_text(const struct acting *acting); /* a line of each hook event */

@@ -161,6 +161,15 @@ static void note_age(struct cluster_member *member, const struct member_answer *
     ages[1] = age;
 }
 
+static void note_streaming(struct cluster *cluster, size_t index) {
+    struct cluster_member *member = &cluster->members[index];
+    if (member->known && member->answer.in_recovery &&
+        member->answer.receiver == RECEIVER_STREAMING &&
+        cluster_sender(cluster, index) == SENDER_PRIMARY) {
+        member->streamed_usec = member->known_usec;
+    }
+}
+
 void cluster_answered(struct cluster *cluster, size_t index, const struct member_answer *answer,
                       const struct member_identity *identity, uint64_t now_usec) {
     struct cluster_member *member = &cluster->members[index];
@@ -178,10 +187,7 @@ void cluster_answered(struct cluster *cluster, size_t index, const struct member
     member->known_usec = now_usec;
     member->failure = (struct client_failure){0};
     member->stop_seen = member->starting = false;
-    if (answer->in_recovery && answer->receiver == RECEIVER_STREAMING &&
-        cluster_sender(cluster, index) == SENDER_PRIMARY) {
-        member->streamed_usec = now_usec;
-    }
+    note_streaming(cluster, index);
 }
 
 /* How a server says goodbye when its operator stops it. pg_terminate_backend() says the same; then
@@ -244,6 +250,7 @@ static void set_primary(struct cluster *cluster, size_t index) {
     cluster->done_since_usec = 0;
     for (size_t i = 0; i < cluster->n_members; i++) {
         cluster->members[i].streamed_usec = 0;
+        note_streaming(cluster, i);
     }
 }
 

@@ -60,6 +60,8 @@ bool failover_options_equal(const struct failover_options *a, const struct failo
            a->restart_grace_usec == b->restart_grace_usec &&
            a->startup_grace_usec == b->startup_grace_usec &&
            a->start_timeout_usec == b->start_timeout_usec && a->on_clean_stop == b->on_clean_stop &&
-           a->unfenced == b->unfenced && hook_options_equal(&a->hooks, &b->hooks) &&
-           names_equal(&a->pools, &b->pools) && names_equal(&a->pool_databases, &b->pool_databases);
+           a->unfenced == b->unfenced && a->n_windows == b->n_windows &&
+           memcmp(a->windows, b->windows, a->n_windows * sizeof(a->windows[0])) == 0 &&
+           hook_options_equal(&a->hooks, &b->hooks) && names_equal(&a->pools, &b->pools) &&
+           names_equal(&a->pool_databases, &b->pool_databases);
 }

@@ -8,12 +8,14 @@
 #include <stdint.h>
 
 #include "failover/hook_options.h"
+#include "failover/maintenance.h"
 
 enum failover_mode { FAILOVER_OBSERVE, FAILOVER_MANUAL, FAILOVER_AUTOMATIC, FAILOVER_MODES };
 extern const char *const failover_mode_names[];
 
 #define FAILOVER_MOST_CLUSTERS 200
 #define FAILOVER_MOST_MEMBERS  32
+#define FAILOVER_MOST_WINDOWS  16 /* of maintenance */
 #define FAILOVER_MOST_POOLS    16 /* PgBouncers of a cluster, and databases of each */
 
 /* Owned; NULL behind the last. */
@@ -34,6 +36,8 @@ struct failover_options {
     uint64_t start_timeout_usec; /* one that starts for longer is as good as silent; 0: never */
     bool on_clean_stop;          /* one that its operator stopped is as good as dead */
     bool unfenced;               /* no fence, and two primaries are accepted */
+    struct maintenance_window windows[FAILOVER_MOST_WINDOWS];
+    size_t n_windows;
     struct hook_options hooks;
     /* The targets of PgBouncers that are told to move, and which of their databases. */
     struct failover_names pools, pool_databases;

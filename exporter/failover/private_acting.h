@@ -72,5 +72,10 @@ void acting_hook_event(const struct acting *acting, const struct plan *plan,
 enum verdict_consequence acting_consequence(const struct acting *acting);
 void acting_connect_promotion(struct acting *acting, size_t member);
 void acting_look_ends(void *userdata);
+/* Adds the names of what stands in the way: "candidate, lock". */
+void acting_add_obstacles(const struct cluster *cluster, struct strbuf *out);
+/* To acting->next, whose draft is written first. */
+void acting_start_plan(struct acting *acting, enum plan_mode mode, enum step_event first,
+                       const char *reason, const char *text);
 bool acting_has_fence(const struct acting *acting);
 uint64_t acting_now(const struct acting *acting);

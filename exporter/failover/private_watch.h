@@ -51,7 +51,8 @@ struct watched {
     size_t n_pools;
     struct failover_lock *lock; /* NULL: one monitor */
     struct acting *acting;
-    int64_t maintenance_until_ms; /* 0: there is none */
+    int64_t maintenance_until_ms;     /* as an operator has said; 0: there is none */
+    struct durable_file *maintenance; /* where that is kept; NULL: it is not */
     struct loop_timer *tick;
     uint64_t due_usec; /* of the tick */
     uint64_t looked_up_usec;
@@ -78,6 +79,11 @@ struct watch {
 void watched_ask_all(struct watched *watched);
 /* A plan has ended: what was reloaded meanwhile is taken over, people are told. */
 void watched_plan_ended(struct watched *watched);
+/* watch_maintenance.c */
+void watched_maintenance_open(struct watched *watched);
+/* For so long from now on; 0 ends it. Return: as watch_order(). */
+int watched_set_maintenance(struct watched *watched, uint64_t seconds, const char *who,
+                            struct error *err);
 /* Whether nothing is to be done because people work on the cluster. */
 bool watched_in_maintenance(const struct watched *watched);
 /* Whether no other monitor may act; true without a lock. */

@@ -255,6 +255,7 @@ static struct watched *watched_new(struct watch *watch,
     }
     cluster_start(&watched->cluster);
     watched_view_open(watched);
+    watched_maintenance_open(watched);
     watched->acting = acting_new(watched);
     watched->tick = loop_timer_new(watch->options.loop, ticked, watched);
     set_tick(watched, loop_now_usec(watch->options.loop));
@@ -297,6 +298,7 @@ static struct watched *watched_free(struct watched *watched) {
     for (size_t i = 0; i < watched->n_pools; i++) {
         pool_deinit(&watched->pools[i]);
     }
+    durable_file_free(watched->maintenance);
     watched_view_close(watched);
     cluster_deinit(&watched->cluster);
     failover_options_deinit(&watched->options);
@@ -369,13 +371,6 @@ void watch_apply(struct watch *watch, const struct watch_cluster_options *cluste
     free(old);
     watch->clusters = made;
     watch->n_clusters = n_made;
-}
-
-bool watched_in_maintenance(const struct watched *watched) {
-    int64_t now_ms = loop_now_ms(watched->watch->options.loop);
-    const struct failover_lock_maintenance *shared =
-        watched->lock != NULL ? failover_lock_maintenance(watched->lock) : NULL;
-    return now_ms < watched->maintenance_until_ms || (shared != NULL && now_ms < shared->until_ms);
 }
 
 bool watched_lock_allows(const struct watched *watched) {

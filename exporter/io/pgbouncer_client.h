@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* A client for PgBouncer's admin console: simple protocol only, one statement at a time. Sampling
- * sends nothing but SHOW, because there SET changes PgBouncer itself; failover/pool_switch.h has the
- * commands. */
+ * sends nothing but SHOW, because there SET changes PgBouncer itself; failover/pool_switch.h has
+ * the commands. */
 #pragma once
 
 #include "io/client.h"

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Maintenance that an operator has announced, kept over restarts: for all monitors in their lock,
+ * or without one in a file of a line, "until in milliseconds, by whom". */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "failover/orders.h"
+#include "failover/private_watch.h"
+
+#define MOST_BYTES 512
+
+void watched_maintenance_open(struct watched *watched) {
+    struct watch *watch = watched->watch;
+    struct strbuf bytes = {0};
+    struct error err = {0};
+    if (watch->options.storage_path == NULL) {
+        return;
+    }
+    CLEANUP(mem_freep)
+    char *path = mem_printf("%s/failover-%s.maintenance", watch->options.storage_path,
+                            watched->options.cluster);
+    int r = durable_read_now(path, MOST_BYTES, &bytes, &err);
+    if (r == 0 && bytes.len > 0) {
+        watched->maintenance_until_ms = strtoll(bytes.data, NULL, 10);
+    } else if (r < 0 && r != -ENOENT) {
+        log_error("cluster '%s': whether there is maintenance is not known: %s",
+                  watched->options.cluster, err.text);
+    }
+    strbuf_deinit(&bytes);
+    watched->maintenance = durable_file_new(
+        &(struct durable_options){.loop = watch->options.loop, .pool = watch->disk, .path = path});
+}
+
+static void shared(void *userdata, const struct error *err) {
+    (void)userdata;
+    if (err != NULL) {
+        log_error("maintenance could not be announced to all monitors: %s", err->text);
+    }
+}
+
+int watched_set_maintenance(struct watched *watched, uint64_t seconds, const char *who,
+                            struct error *err) {
+    int64_t now_ms = loop_now_ms(watched->watch->options.loop);
+    int64_t until_ms = seconds > 0 ? now_ms + (int64_t)seconds * 1000 : 0;
+    if (watched->lock != NULL) {
+        const struct failover_lock_answer answer = {shared, NULL};
+        int r = failover_lock_set_maintenance(watched->lock, until_ms, who, &answer);
+        if (r < 0) {
+            return error_say(err, r, "an announcement is under way already");
+        }
+    } else if (watched->maintenance == NULL) {
+        return error_say(err, -EROFS,
+                         "without a storage folder ('--storage.path') nothing can be kept");
+    } else {
+        struct strbuf line = {0};
+        strbuf_printf(&line, "%" PRId64 " %s\n", until_ms, who);
+        durable_file_write(watched->maintenance, &line);
+        watched->maintenance_until_ms = until_ms;
+    }
+    if (seconds > 0) {
+        log_warn("cluster '%s': maintenance for %" PRIu64 " s, says %s", watched->options.cluster,
+                 seconds, who);
+    } else {
+        log_warn("cluster '%s': maintenance ends, says %s", watched->options.cluster, who);
+    }
+    return 0;
+}
+
+bool watched_in_maintenance(const struct watched *watched) {
+    const struct failover_options *options = &watched->options;
+    int64_t now_ms = loop_now_ms(watched->watch->options.loop);
+    const struct failover_lock_maintenance *announced =
+        watched->lock != NULL ? failover_lock_maintenance(watched->lock) : NULL;
+    bool covered = now_ms < watched->maintenance_until_ms ||
+                   (announced != NULL && now_ms < announced->until_ms);
+    for (size_t i = 0; !covered && i < options->n_windows; i++) {
+        covered = maintenance_window_covers(&options->windows[i], now_ms);
+    }
+    return covered;
+}
