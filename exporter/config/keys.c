@@ -210,6 +210,7 @@ const struct key_section key_section_target = {"targets[]", target_keys, TARGET_
 const struct key_section key_section_web = {"web", web_keys, WEB_KEYS_COUNT};
 const struct key_section key_section_tls = {"targets[].tls", tls_keys, TLS_KEY_COUNT};
 const struct key_section key_section_notify_tls = {"notify.*.tls_config", tls_keys, TLS_KEY_COUNT};
+const struct key_section key_section_lock_tls = {"failover[].lock.tls", tls_keys, TLS_KEY_COUNT};
 const struct key_section key_section_databases = {"targets[].databases", databases_keys,
                                                   DATABASES_KEY_COUNT};
 const struct key_section key_section_collector = {"targets[].collectors.<name>", collector_keys,
@@ -227,6 +228,8 @@ static const struct key_section *const sections[] = {
     &key_section_exec,          &key_section_route,          &key_section_basic_auth,
     &key_section_authorization, &key_section_notify_tls,     &key_section_web,
     &key_section_failover,      &key_section_failover_hooks, &key_section_failover_pgbouncer,
+    &key_section_failover_lock,
+    &key_section_lock_tls,
 };
 
 static const char *const type_names[] = {

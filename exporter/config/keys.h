@@ -297,6 +297,7 @@ enum {
     FAILOVER_KEY_MAINTENANCE,
     FAILOVER_KEY_HOOKS,
     FAILOVER_KEY_PGBOUNCER,
+    FAILOVER_KEY_LOCK,
     FAILOVER_KEY_COUNT
 };
 extern const struct key_section key_section_failover;
@@ -318,6 +319,16 @@ enum {
     FAILOVER_HOOKS_KEY_COUNT
 };
 extern const struct key_section key_section_failover_hooks;
+
+enum {
+    FAILOVER_LOCK_ETCD,
+    FAILOVER_LOCK_PREFIX,
+    FAILOVER_LOCK_TTL,
+    FAILOVER_LOCK_TLS,
+    FAILOVER_LOCK_KEY_COUNT
+};
+extern const struct key_section key_section_failover_lock;
+extern const struct key_section key_section_lock_tls; /* rows of TLS_KEY_... */
 
 /* A key as the documentation shows it. */
 struct config_key {

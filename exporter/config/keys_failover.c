@@ -71,6 +71,9 @@ static const struct key failover_keys[FAILOVER_KEY_COUNT] = {
                                 .help = "PgBouncers that are told to RELOAD, KILL and RESUME "
                                         "when the post hooks have changed where they lead; before "
                                         "a switchover they PAUSE."},
+    [FAILOVER_KEY_LOCK] = {"lock", KEY_MAP,
+                           .help = "What several monitors of this cluster agree by. Without it "
+                                   "this one must be the only one."},
 };
 
 static const struct key pgbouncer_keys[PGBOUNCER_KEY_COUNT] = {

@@ -194,6 +194,9 @@ static int read_one(struct reader *reader, const struct yaml_node *map,
         r = read_pgbouncer(reader, values[FAILOVER_KEY_PGBOUNCER].node, config, ret);
     }
     if (r == 0) {
+        r = config_read_lock(reader, &values[FAILOVER_KEY_LOCK], &ret->lock);
+    }
+    if (r == 0) {
         r = check_members(reader, cluster, targets, config);
     }
     return r == 0 ? read_quorum(reader, &values[FAILOVER_KEY_QUORUM], ret) : r;

@@ -44,7 +44,7 @@ static bool fits_a_url(unsigned char c) {
 
 static int check(struct reader *reader, const struct key_section *section,
                  const struct yaml_node *map, const struct key_value *values) {
-    const bool http = section == &key_section_notify_tls;
+    const bool http = section != &key_section_tls;
     const struct key_value *certificate = &values[TLS_KEY_CERT_FILE];
     const struct key_value *key = &values[TLS_KEY_KEY_FILE];
     const struct key_value *name = &values[TLS_KEY_SERVER_NAME];

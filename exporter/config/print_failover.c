@@ -62,6 +62,7 @@ static void add_one(struct strbuf *out, const struct failover_options *one) {
         add_names(out, "targets", &one->pools);
         add_names(out, "databases", &one->pool_databases);
     }
+    print_lock(out, &one->lock);
 }
 
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count) {

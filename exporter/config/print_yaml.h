@@ -22,6 +22,9 @@ void yaml_print_commands(struct strbuf *out, const char *key, const struct hook_
 /* The map `hooks:` of a failover cluster. */
 void print_hooks(struct strbuf *out, const struct hook_options *hooks);
 
+/* The map `lock:` of a failover cluster; nothing without one. */
+void print_lock(struct strbuf *out, const struct failover_lock_options *lock);
+
 /* The whole section `failover:`; nothing when there are no clusters. */
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count);
 

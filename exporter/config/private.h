@@ -61,6 +61,11 @@ int config_read_commands(struct reader *reader, const char *key, const struct ya
 int config_read_hooks(struct reader *reader, const struct yaml_node *map, struct position at,
                       struct hook_options *ret);
 
+/* The map `lock:` of a failover cluster; one without keys is an error. What was read is owned by
+ * the caller, also after an error. */
+int config_read_lock(struct reader *reader, const struct key_value *lock,
+                     struct failover_lock_options *ret);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

@@ -40,6 +40,7 @@ void failover_options_deinit(struct failover_options *options) {
     hook_options_deinit(&options->hooks);
     names_deinit(&options->pools);
     names_deinit(&options->pool_databases);
+    failover_lock_options_deinit(&options->lock);
     *options = (struct failover_options){0};
 }
 
@@ -47,6 +48,7 @@ void failover_options_copy(const struct failover_options *from, struct failover_
     *ret = *from;
     ret->cluster = mem_strdup(from->cluster);
     hook_options_copy(&from->hooks, &ret->hooks);
+    failover_lock_options_copy(&from->lock, &ret->lock);
     names_copy(&from->pools, &ret->pools);
     names_copy(&from->pool_databases, &ret->pool_databases);
 }
@@ -62,6 +64,7 @@ bool failover_options_equal(const struct failover_options *a, const struct failo
            a->start_timeout_usec == b->start_timeout_usec && a->on_clean_stop == b->on_clean_stop &&
            a->unfenced == b->unfenced && a->n_windows == b->n_windows &&
            memcmp(a->windows, b->windows, a->n_windows * sizeof(a->windows[0])) == 0 &&
-           hook_options_equal(&a->hooks, &b->hooks) && names_equal(&a->pools, &b->pools) &&
+           hook_options_equal(&a->hooks, &b->hooks) &&
+           failover_lock_options_equal(&a->lock, &b->lock) && names_equal(&a->pools, &b->pools) &&
            names_equal(&a->pool_databases, &b->pool_databases);
 }

@@ -9,6 +9,7 @@
 
 #include "failover/hook_options.h"
 #include "failover/maintenance.h"
+#include "failover/lock_options.h"
 
 enum failover_mode { FAILOVER_OBSERVE, FAILOVER_MANUAL, FAILOVER_AUTOMATIC, FAILOVER_MODES };
 extern const char *const failover_mode_names[];
@@ -41,6 +42,7 @@ struct failover_options {
     struct hook_options hooks;
     /* The targets of PgBouncers that are told to move, and which of their databases. */
     struct failover_names pools, pool_databases;
+    struct failover_lock_options lock;
 };
 
 void failover_options_deinit(struct failover_options *options);
