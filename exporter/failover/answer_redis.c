@@ -6,6 +6,7 @@
 
 #include "base/duration.h"
 #include "failover/answer.h"
+#include "failover/managers.h"
 #include "io/redis_info.h"
 
 static const struct table_limits limits = {
@@ -76,5 +77,17 @@ int identity_read_redis(const struct tree *tree, struct arena *arena, struct mem
     }
     *ret = (struct member_identity){.clustered = str_is(value(info, "redis_mode"), "cluster")};
     copy(value(info, "run_id"), ret->run_id, sizeof(ret->run_id));
+    return 0;
+}
+
+/* A Sentinel listens on this channel of all servers that it looks after. */
+int facts_read_redis(const struct tree *tree, struct member_facts *ret, struct error *err) {
+    if (tree->type != TREE_LIST || tree->n_items != 2 || tree->items[1].type != TREE_INTEGER) {
+        return error_say(err, -EPROTO, "PUBSUB NUMSUB answered with no number");
+    }
+    *ret = (struct member_facts){
+        .manager = tree->items[1].integer > 0 ? manager_sentinel : NULL,
+        .promote = PROMOTE_GRANTED,
+    };
     return 0;
 }

@@ -14,6 +14,7 @@ const char *const obstacle_names[] = {
     [OBSTACLE_REPLAY] = "replay_backlog",
     [OBSTACLE_LAG] = "lag",
     [OBSTACLE_TIMELINE] = "timeline",
+    [OBSTACLE_SYNCHRONOUS] = "synchronous",
 };
 
 static uint64_t position_of(const struct candidate_member *member) {

@@ -23,6 +23,7 @@ enum obstacle {
     OBSTACLE_REPLAY,       /* too much is received and not replayed */
     OBSTACLE_LAG,          /* too far behind the last position seen on the primary */
     OBSTACLE_TIMELINE,     /* it follows an older timeline than the primary was on */
+    OBSTACLE_SYNCHRONOUS,  /* it may lack commits that the primary acknowledged */
     OBSTACLES
 };
 extern const char *const obstacle_names[];

@@ -8,27 +8,13 @@
 
 #include "base/duration.h"
 #include "base/mem.h"
+#include "failover/private_cluster.h"
 
 /* An answer is of now for so many intervals: probes of one cluster go out together, but answers
  * take their time. */
 #define FRESH_INTERVALS 2
 /* What a receiver's silence must exceed: its sender speaks every half of the timeout. */
 #define AGE_SLACK_USEC (2 * USEC_PER_SEC)
-
-const char *const ready_reason_names[] = {
-    [READY_PRIMARY] = "primary",
-    [READY_ARMED] = "armed",
-    [READY_VOTES] = "votes",
-    [READY_CANDIDATE] = "candidate",
-    [READY_DIRECT] = "direct",
-    [READY_RIGHTS] = "rights",
-    [READY_SYSTEM] = "system",
-    [READY_JOURNAL] = "journal",
-    [READY_HOOKS] = "hooks",
-    [READY_ACKNOWLEDGED] = "acknowledged",
-    [READY_MAINTENANCE] = "maintenance",
-    [READY_LOCK] = "lock",
-};
 
 void cluster_init(struct cluster *cluster, const struct failover_options *options,
                   size_t n_members) {
@@ -60,7 +46,7 @@ void cluster_start(struct cluster *cluster) {
 
 /* ---- from whom a replica streams ---- */
 
-static bool is_loopback(const char *host) {
+bool cluster_is_loopback(const char *host) {
     return host[0] == '\0' || host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0 ||
            str_starts_with(str_of(host), "127.") || strcmp(host, "::1") == 0;
 }
@@ -74,7 +60,7 @@ static bool has_address(const struct cluster_addresses *at, const char *text) {
     return strcmp(at->host, text) == 0;
 }
 
-static bool share_address(const struct cluster_addresses *a, const struct cluster_addresses *b) {
+bool cluster_share_address(const struct cluster_addresses *a, const struct cluster_addresses *b) {
     for (size_t i = 0; i < a->n_texts; i++) {
         if (has_address(b, a->texts[i])) {
             return true;
@@ -92,13 +78,14 @@ static bool is_reached_at(const struct cluster_member *replica,
     if (sender->port == 0) {
         return false;
     }
-    if (is_loopback(sender->host)) {
+    if (cluster_is_loopback(sender->host)) {
         return replica->is_local && other->is_local && (sender->port == other->at.port || own_port);
     }
-    if (sender->port == other->at.port && share_address(sender, &other->at)) {
+    if (sender->port == other->at.port && cluster_share_address(sender, &other->at)) {
         return true;
     }
-    return own_port && other->answer.address[0] != '\0' && !is_loopback(other->answer.address) &&
+    return own_port && other->answer.address[0] != '\0' &&
+           !cluster_is_loopback(other->answer.address) &&
            has_address(sender, other->answer.address);
 }
 
@@ -148,6 +135,7 @@ static void note_sender(struct cluster_member *member, const struct member_answe
     }
     member->sender.port = answer->sender_port;
     memcpy(member->slot, answer->slot, sizeof(member->slot));
+    memcpy(member->receiver_name, answer->receiver_name, sizeof(member->receiver_name));
 }
 
 /* A receiver that hears nothing grows older at our own pace. */
@@ -188,6 +176,9 @@ void cluster_answered(struct cluster *cluster, size_t index, const struct member
     member->failure = (struct client_failure){0};
     member->stop_seen = member->starting = false;
     note_streaming(cluster, index);
+    if (index == cluster->primary) {
+        cluster_take_standbys(cluster);
+    }
 }
 
 /* How a server says goodbye when its operator stops it. pg_terminate_backend() says the same; then
@@ -232,8 +223,8 @@ void cluster_void(struct cluster *cluster, const char *why, uint64_t now_usec) {
 
 /* ---- what follows ---- */
 
-static bool is_fresh(const struct cluster *cluster, const struct cluster_member *member,
-                     uint64_t now_usec) {
+bool cluster_is_fresh(const struct cluster *cluster, const struct cluster_member *member,
+                      uint64_t now_usec) {
     return member->known && member->suspicion.count == 0 && !member->suspicion.void_ &&
            !error_is_set(&member->failure.error) &&
            now_usec - member->known_usec <= FRESH_INTERVALS * cluster->options.interval_usec;
@@ -241,7 +232,7 @@ static bool is_fresh(const struct cluster *cluster, const struct cluster_member 
 
 static bool is_writable(const struct cluster *cluster, size_t index, uint64_t now_usec) {
     const struct cluster_member *member = &cluster->members[index];
-    return is_fresh(cluster, member, now_usec) && !member->answer.in_recovery;
+    return cluster_is_fresh(cluster, member, now_usec) && !member->answer.in_recovery;
 }
 
 /* Others streamed from another one: their words of before say nothing of this one. */
@@ -252,6 +243,8 @@ static void set_primary(struct cluster *cluster, size_t index) {
         cluster->members[i].streamed_usec = 0;
         note_streaming(cluster, i);
     }
+    cluster->sync = (struct sync_state){0};
+    cluster_take_standbys(cluster);
 }
 
 static void find_primary(struct cluster *cluster, uint64_t now_usec) {
@@ -312,7 +305,7 @@ static struct replica_word word_of(const struct cluster *cluster, size_t index, 
     const struct cluster_member *primary = &cluster->members[cluster->primary];
     uint64_t timeout = member->answer.receiver_timeout_usec;
     return (struct replica_word){
-        .reachable = is_fresh(cluster, member, now_usec),
+        .reachable = cluster_is_fresh(cluster, member, now_usec),
         /* One that takes writes follows nobody, which is no loss. */
         .receiver = member->answer.in_recovery ? member->answer.receiver : RECEIVER_UNKNOWN,
         .sender = cluster_sender(cluster, index),
@@ -352,11 +345,14 @@ static size_t words_of(const struct cluster *cluster, uint64_t now_usec, struct 
 
 static enum replica_view view_replicas(const struct cluster *cluster, uint64_t now_usec) {
     struct replica_word words[FAILOVER_MOST_MEMBERS];
+    struct witness_word witnesses[CLUSTER_MOST_WITNESSES];
     struct votes votes;
     if (cluster->primary == CLUSTER_NO_MEMBER) {
         return REPLICAS_UNPROVEN;
     }
     words_of(cluster, now_usec, words, &votes);
+    votes.witnesses = witnesses;
+    votes.n_witnesses = cluster_witness_words(cluster, now_usec, witnesses);
     return votes_view(&votes);
 }
 
@@ -407,6 +403,7 @@ static void choose(struct cluster *cluster, uint64_t now_usec) {
                                             cluster->options.max_replay_bytes};
     struct candidate_primary primary = {0};
     cluster->candidate = NO_CANDIDATE;
+    cluster->proven = false;
     if (cluster->primary == CLUSTER_NO_MEMBER) {
         return;
     }
@@ -421,7 +418,7 @@ static void choose(struct cluster *cluster, uint64_t now_usec) {
         const struct member_answer *answer = &member->answer;
         list[i] = (struct candidate_member){
             .name = str_of(member->name),
-            .reachable = is_fresh(cluster, member, now_usec),
+            .reachable = cluster_is_fresh(cluster, member, now_usec),
             .in_recovery = answer->in_recovery,
             .excluded = member->excluded || answer->no_priority || i == cluster->primary,
             .paused = answer->paused,
@@ -435,11 +432,17 @@ static void choose(struct cluster *cluster, uint64_t now_usec) {
         };
         member->obstacle = candidate_obstacle(&list[i], &primary, &limits);
     }
-    cluster->candidate = candidate_choose(list, cluster->n_members, &primary, &limits);
+    size_t best = candidate_choose(list, cluster->n_members, &primary, &limits);
+    cluster->proven = cluster_proves(cluster, best, now_usec);
+    if (best != NO_CANDIDATE && !cluster->proven) {
+        cluster->members[best].obstacle = OBSTACLE_SYNCHRONOUS;
+        return;
+    }
+    cluster->candidate = best;
 }
 
-static size_t count_streaming(const struct cluster *cluster, uint64_t now_usec,
-                              size_t *ret_quorum) {
+size_t cluster_count_streaming(const struct cluster *cluster, uint64_t now_usec,
+                               size_t *ret_quorum) {
     struct replica_word words[FAILOVER_MOST_MEMBERS];
     struct votes votes;
     size_t n = words_of(cluster, now_usec, words, &votes), streaming = 0;
@@ -449,30 +452,6 @@ static size_t count_streaming(const struct cluster *cluster, uint64_t now_usec,
     }
     *ret_quorum = votes.quorum != 0 ? votes.quorum : n / 2 + 1;
     return streaming;
-}
-
-static void assess(struct cluster *cluster, uint64_t now_usec) {
-    bool has_primary = cluster->primary != CLUSTER_NO_MEMBER;
-    bool *ready = cluster->ready;
-    size_t quorum = 0, streaming = 0;
-    if (has_primary) {
-        streaming = count_streaming(cluster, now_usec, &quorum);
-    }
-    bool whole = has_primary && cluster->primary_view == PRIMARY_WRITABLE && streaming >= quorum;
-    cluster->armed |= whole && cluster->other_view == OTHER_NONE;
-    ready[READY_PRIMARY] = has_primary;
-    ready[READY_ARMED] = cluster->armed;
-    ready[READY_VOTES] =
-        has_primary && (streaming >= quorum || cluster->replica_view == REPLICAS_LOST);
-    ready[READY_CANDIDATE] = cluster->candidate != NO_CANDIDATE;
-    ready[READY_SYSTEM] = cluster->other_view != OTHER_FOREIGN;
-    ready[READY_DIRECT] = ready[READY_RIGHTS] = true;
-    for (size_t i = 0; i < cluster->n_members; i++) {
-        const struct cluster_member *member = &cluster->members[i];
-        ready[READY_DIRECT] &= !member->pooled && !member->identity.clustered;
-        ready[READY_RIGHTS] &= !member->known || !member->answer.in_recovery ||
-                               member->answer.receiver != RECEIVER_UNKNOWN;
-    }
 }
 
 static void note_startup(struct cluster *cluster, uint64_t now_usec) {
@@ -513,7 +492,7 @@ bool cluster_judge(struct cluster *cluster, uint64_t now_usec) {
     cluster->verdict =
         verdict_of(cluster->primary_view, cluster->replica_view, cluster->other_view);
     choose(cluster, now_usec);
-    assess(cluster, now_usec);
+    cluster_assess(cluster, now_usec);
     note_startup(cluster, now_usec);
     adopt(cluster, now_usec);
     bool changed = cluster->verdict != before || cluster->verdict_since_usec == 0;

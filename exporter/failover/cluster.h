@@ -18,6 +18,7 @@
 #include "failover/candidate.h"
 #include "failover/failover_options.h"
 #include "failover/suspicion.h"
+#include "failover/sync_state.h"
 #include "failover/verdict.h"
 #include "io/client.h"
 
@@ -41,6 +42,7 @@ struct cluster_member {
     struct cluster_addresses at;
     struct cluster_addresses sender; /* the last that it named; texts are filled in by the owner */
     char slot[64];                   /* likewise */
+    char receiver_name[64];          /* likewise: application_name */
 
     struct suspicion suspicion;
     struct client_failure failure; /* the newest; error not set: it answered last */
@@ -50,6 +52,8 @@ struct cluster_member {
     uint64_t heard_usec;           /* of its newest answer or failure */
     struct member_answer answer;
     struct member_identity identity;
+    bool has_facts;
+    struct member_facts facts;
     uint32_t timeline;      /* of its last answer that had one */
     uint64_t streamed_usec; /* when it was last seen streaming from the primary; 0: never */
     uint64_t ages_usec[2];  /* of the last message, two polls back and one */
@@ -63,13 +67,17 @@ struct cluster_member {
 
 /* Why a failover could not be: one series each. */
 enum ready_reason {
-    READY_PRIMARY,   /* a primary is known */
-    READY_ARMED,     /* it was seen whole */
-    READY_VOTES,     /* enough replicas stream from it, or (now) have lost it */
-    READY_CANDIDATE, /* somebody could follow it */
-    READY_DIRECT,    /* no pooler, no Redis Cluster among the members */
-    READY_RIGHTS,    /* replicas let us see their receivers */
-    READY_SYSTEM,    /* all members are of one system */
+    READY_PRIMARY,     /* a primary is known */
+    READY_ARMED,       /* it was seen whole */
+    READY_VOTES,       /* enough replicas stream from it, or (now) have lost it */
+    READY_CANDIDATE,   /* somebody could follow it */
+    READY_DIRECT,      /* no pooler, no Redis Cluster among the members */
+    READY_RIGHTS,      /* replicas let us see their receivers */
+    READY_SYSTEM,      /* all members are of one system */
+    READY_SYNCHRONOUS, /* whoever would follow provably holds every acknowledged commit */
+    READY_COMMITS,     /* commits would not wait for a standby after a promotion */
+    READY_MANAGER,     /* nobody else is in charge */
+    READY_PROMOTE,     /* our role may promote the replicas */
     /* Filled in by who acts (failover/acting.h). */
     READY_JOURNAL,      /* it can be written */
     READY_HOOKS,        /* all are there, and in nobody else's hands */
@@ -80,12 +88,32 @@ enum ready_reason {
 };
 extern const char *const ready_reason_names[];
 
+/* What another monitor says of the primary. */
+struct witness_report {
+    bool answered;     /* its primary has answered it */
+    uint64_t age_usec; /* how long ago, when its report was made */
+    bool fails;        /* and fails it now: gone or silent */
+    char system[48];   /* of its primary; empty: not known */
+};
+
+struct cluster_witness {
+    uint64_t said_usec; /* its newest report; 0: none */
+    uint64_t heard_usec;
+    bool fails;
+};
+
+#define CLUSTER_MOST_WITNESSES FAILOVER_MOST_WITNESSES
+
 struct cluster {
     struct failover_options options; /* borrowed texts */
     struct cluster_member *members;
     size_t n_members;
     size_t primary; /* or CLUSTER_NO_MEMBER */
     bool armed;
+    bool has_sentinel;      /* one is configured */
+    struct sync_state sync; /* of the primary */
+    struct cluster_witness witnesses[CLUSTER_MOST_WITNESSES];
+    size_t n_witnesses;
 
     /* Of the last judgement. */
     enum verdict verdict;
@@ -93,8 +121,10 @@ struct cluster {
     enum primary_view primary_view;
     enum replica_view replica_view;
     enum other_view other_view;
-    size_t other;     /* who else takes writes or is foreign */
-    size_t candidate; /* or NO_CANDIDATE */
+    size_t other;        /* who else takes writes or is foreign */
+    size_t candidate;    /* or NO_CANDIDATE */
+    bool proven;         /* nothing that was acknowledged is missing there */
+    const char *manager; /* who else is in charge, constant; NULL: nobody was seen */
     bool ready[READY_REASONS];
     bool startup_overdue;
     uint64_t done_since_usec; /* since when another is the primary's successor; 0: it is not */
@@ -111,6 +141,14 @@ void cluster_answered(struct cluster *cluster, size_t member, const struct membe
                       const struct member_identity *identity, uint64_t now_usec);
 void cluster_failed(struct cluster *cluster, size_t member, const struct client_failure *failure,
                     bool kept_open, uint64_t now_usec);
+void cluster_learned(struct cluster *cluster, size_t member, const struct member_facts *facts);
+
+/* A report has come now. When its primary answered the witness is taken as if the report had taken
+ * no time: the true moment is earlier by what its way took, at most an interval. So it may forbid
+ * what it need not, and never the other way round. */
+void cluster_witnessed(struct cluster *cluster, size_t witness, const struct witness_report *report,
+                       uint64_t now_usec);
+
 void cluster_stopping(struct cluster *cluster, size_t member);
 
 /* We were late ourselves: nothing that was counted holds. */
@@ -133,6 +171,11 @@ enum sender cluster_sender(const struct cluster *cluster, size_t replica);
 void cluster_member_words(const struct cluster *cluster, size_t member, uint64_t now_usec,
                           struct strbuf *out);
 void cluster_words(const struct cluster *cluster, uint64_t now_usec, struct strbuf *out);
+
+/* Why a reason is not given; nothing when it is. And all that are not, with "; " between them. */
+void cluster_reason_words(const struct cluster *cluster, enum ready_reason reason,
+                          struct strbuf *out);
+void cluster_ready_words(const struct cluster *cluster, struct strbuf *out);
 
 /* "0/3000148", or the offset of Redis. Return: out. */
 const char *cluster_position(const struct cluster *cluster, uint64_t position, char out[32]);

@@ -6,8 +6,29 @@
 
 #include "base/pack.h"
 #include "failover/cluster.h"
+#include "failover/managers.h"
 
-#define MAGIC "dbvitals view 1\n"
+#define MAGIC "dbvitals view 2\n"
+
+static void pack_sync(const struct cluster *cluster, struct strbuf *body) {
+    const struct sync_state *sync = &cluster->sync;
+    pack_u64(body, sync->known);
+    pack_u64(body, sync->readable);
+    pack_str(body, str_of(sync->text));
+    pack_u64(body, sync->needed);
+    pack_u64(body, sync->n_seen);
+    for (size_t i = 0; i < sync->n_seen; i++) {
+        const struct sync_seen *seen = &sync->seen[i];
+        bool is_member = seen->member != SYNC_NO_MEMBER;
+        pack_str(body, str_of(seen->standby.name));
+        pack_str(body, str_of(seen->standby.address));
+        pack_str(body, str_of(seen->standby.slot));
+        pack_str(body, str_of(is_member ? cluster->members[seen->member].name : ""));
+        pack_u64(body, seen->standby.synchronous);
+        pack_u64(body, seen->gone);
+        pack_u64(body, seen->gone_position);
+    }
+}
 
 void cluster_view_pack(const struct cluster *cluster, struct str boot_id, uint64_t now_usec,
                        struct strbuf *out) {
@@ -28,6 +49,9 @@ void cluster_view_pack(const struct cluster *cluster, struct str boot_id, uint64
         pack_u64(&body, cluster->members[i].streamed_usec);
         pack_u64(&body, cluster->members[i].timeline);
     }
+    pack_sync(cluster, &body);
+    pack_u64(&body, primary->has_facts);
+    pack_str(&body, str_of(primary->facts.manager != NULL ? primary->facts.manager : ""));
     strbuf_add_text(out, MAGIC);
     pack_u64(out, crc32c(body.data, body.len));
     strbuf_add_str(out, strbuf_view(&body));
@@ -60,6 +84,43 @@ static void read_head(struct unpacker *in, struct view *ret) {
     ret->stop_seen = unpack_u64(in);
 }
 
+static void take_text(struct str text, char *out, size_t size) {
+    snprintf(out, size, "%.*s", (int)text.len, text.data != NULL ? text.data : "");
+}
+
+static void read_seen(struct unpacker *in, const struct cluster *cluster, struct sync_seen *ret) {
+    take_text(unpack_str(in), ret->standby.name, sizeof(ret->standby.name));
+    take_text(unpack_str(in), ret->standby.address, sizeof(ret->standby.address));
+    take_text(unpack_str(in), ret->standby.slot, sizeof(ret->standby.slot));
+    ret->member = find(cluster, unpack_str(in));
+    ret->standby.synchronous = unpack_u64(in) != 0;
+    ret->gone = unpack_u64(in) != 0;
+    ret->gone_position = unpack_u64(in);
+}
+
+/* What is read wrongly is no proof. */
+static void read_sync(struct unpacker *in, const struct cluster *cluster, struct sync_state *ret) {
+    ret->known = unpack_u64(in) != 0;
+    ret->readable = unpack_u64(in) != 0;
+    take_text(unpack_str(in), ret->text, sizeof(ret->text));
+    ret->needed = unpack_u64(in);
+    size_t n = unpack_count(in, 56);
+    in->bad |= n > SYNC_MOST_SEEN;
+    for (size_t i = 0; i < n && !in->bad; i++) {
+        read_seen(in, cluster, &ret->seen[ret->n_seen++]);
+    }
+    ret->readable &= sync_names_read(str_of(ret->text), &ret->names, NULL) == 0;
+}
+
+static const char *find_manager(struct str name) {
+    for (size_t i = 0; i < n_managers; i++) {
+        if (str_is(name, managers[i].name)) {
+            return managers[i].name;
+        }
+    }
+    return str_is(name, manager_sentinel) ? manager_sentinel : NULL;
+}
+
 static void take(struct cluster *cluster, const struct view *view, bool same_life,
                  uint64_t now_usec) {
     struct cluster_member *primary = &cluster->members[cluster->primary];
@@ -79,6 +140,7 @@ int cluster_view_unpack(struct cluster *cluster, struct str bytes, struct str bo
                         uint64_t now_usec, struct error *err) {
     const size_t magic = sizeof(MAGIC) - 1;
     struct view view;
+    struct sync_state sync = {0};
     uint64_t streamed[FAILOVER_MOST_MEMBERS] = {0}, timelines[FAILOVER_MOST_MEMBERS] = {0};
     if (bytes.len < magic || memcmp(bytes.data, MAGIC, magic) != 0) {
         return error_say(err, -EBADMSG, "it does not begin as a view of this version");
@@ -98,6 +160,9 @@ int cluster_view_unpack(struct cluster *cluster, struct str bytes, struct str bo
             timelines[member] = timeline;
         }
     }
+    read_sync(&in, cluster, &sync);
+    bool has_facts = unpack_u64(&in) != 0;
+    const char *manager = find_manager(unpack_str(&in));
     if (in.bad || in.rest.len != 0) {
         return error_say(err, -EBADMSG, "its contents are not what its length says");
     }
@@ -107,6 +172,9 @@ int cluster_view_unpack(struct cluster *cluster, struct str bytes, struct str bo
         return 0; /* it is no member any more */
     }
     take(cluster, &view, same_life, now_usec);
+    cluster->sync = sync;
+    cluster->members[cluster->primary].has_facts = has_facts;
+    cluster->members[cluster->primary].facts.manager = manager;
     for (size_t i = 0; i < cluster->n_members; i++) {
         cluster->members[i].streamed_usec = same_life ? streamed[i] : 0;
         cluster->members[i].timeline = (uint32_t)timelines[i];

@@ -36,6 +36,7 @@ static bool names_equal(const struct failover_names *a, const struct failover_na
 }
 
 void failover_options_deinit(struct failover_options *options) {
+    names_deinit(&options->witnesses);
     free(options->cluster);
     hook_options_deinit(&options->hooks);
     names_deinit(&options->pools);
@@ -49,6 +50,7 @@ void failover_options_copy(const struct failover_options *from, struct failover_
     ret->cluster = mem_strdup(from->cluster);
     hook_options_copy(&from->hooks, &ret->hooks);
     failover_lock_options_copy(&from->lock, &ret->lock);
+    names_copy(&from->witnesses, &ret->witnesses);
     names_copy(&from->pools, &ret->pools);
     names_copy(&from->pool_databases, &ret->pool_databases);
 }
@@ -65,6 +67,7 @@ bool failover_options_equal(const struct failover_options *a, const struct failo
            a->unfenced == b->unfenced && a->n_windows == b->n_windows &&
            memcmp(a->windows, b->windows, a->n_windows * sizeof(a->windows[0])) == 0 &&
            hook_options_equal(&a->hooks, &b->hooks) &&
-           failover_lock_options_equal(&a->lock, &b->lock) && names_equal(&a->pools, &b->pools) &&
+           failover_lock_options_equal(&a->lock, &b->lock) && names_equal(&a->witnesses, &b->witnesses) &&
+           names_equal(&a->pools, &b->pools) &&
            names_equal(&a->pool_databases, &b->pool_databases);
 }

@@ -18,6 +18,7 @@ extern const char *const failover_mode_names[];
 #define FAILOVER_MOST_MEMBERS  32
 #define FAILOVER_MOST_WINDOWS  16 /* of maintenance */
 #define FAILOVER_MOST_POOLS    16 /* PgBouncers of a cluster, and databases of each */
+#define FAILOVER_MOST_WITNESSES 8
 
 /* Owned; NULL behind the last. */
 struct failover_names {
@@ -43,6 +44,7 @@ struct failover_options {
     /* The targets of PgBouncers that are told to move, and which of their databases. */
     struct failover_names pools, pool_databases;
     struct failover_lock_options lock;
+    struct failover_names witnesses; /* URLs of other daemons */
 };
 
 void failover_options_deinit(struct failover_options *options);

@@ -17,6 +17,7 @@ struct probe_slot {
     struct probe *probe;
     struct client *client; /* NULL: free */
     struct arena arena;    /* of its replies */
+    struct arena facts;    /* of the reply that may come later than the next question */
     uint64_t opened_usec;
     uint64_t asked_usec;
     int version;
@@ -85,6 +86,21 @@ static void took_identity(void *userdata, const struct client_reply *reply,
     }
 }
 
+static void took_facts(void *userdata, const struct client_reply *reply,
+                       const struct client_failure *failure) {
+    struct probe_slot *slot = userdata;
+    struct probe *probe = slot->probe;
+    struct member_facts facts;
+    if (failure != NULL || slot->closing || probe->events.learned == NULL) {
+        return; /* what may not be seen is not known */
+    }
+    int r = probe->options.kind == PROBE_POSTGRES ? facts_read_postgres(reply->table, &facts, NULL)
+                                                  : facts_read_redis(reply->tree, &facts, NULL);
+    if (r == 0) {
+        probe->events.learned(probe->events.userdata, &facts);
+    }
+}
+
 static void took_answer(void *userdata, const struct client_reply *reply,
                         const struct client_failure *failure) {
     struct probe_slot *slot = userdata;
@@ -111,50 +127,55 @@ static void took_answer(void *userdata, const struct client_reply *reply,
                            now_of(probe) - slot->asked_usec);
 }
 
-static void submit_text(struct probe_slot *slot, const char *text,
-                        void (*done)(void *userdata, const struct client_reply *reply,
-                                     const struct client_failure *failure)) {
-    client_submit(slot->client, &(struct client_request){
-                                    .text = text,
-                                    .constant = true,
-                                    .limits = {.max_bytes = MOST_BYTES},
-                                    .arena = &slot->arena,
-                                    .done = done,
-                                    .userdata = slot,
-                                });
-}
+/* text: of PostgreSQL; words: of Redis. */
+struct probe_question {
+    const char *text;
+    struct str words[3];
+    size_t n_words;
+    struct arena *arena;
+    void (*done)(void *userdata, const struct client_reply *reply,
+                 const struct client_failure *failure);
+};
 
-static void submit_info(struct probe_slot *slot, const char *section,
-                        void (*done)(void *userdata, const struct client_reply *reply,
-                                     const struct client_failure *failure)) {
-    const struct str words[] = {str_of("INFO"), str_of(section)};
-    client_submit(slot->client, &(struct client_request){
-                                    .words = words,
-                                    .n_words = ARRAY_LEN(words),
-                                    .limits = {.max_bytes = MOST_BYTES},
-                                    .arena = &slot->arena,
-                                    .done = done,
-                                    .userdata = slot,
-                                });
-}
-
-static void ask(struct probe_slot *slot) {
+static void submit(struct probe_slot *slot, const struct probe_question *question) {
     bool postgres = slot->probe->options.kind == PROBE_POSTGRES;
+    client_submit(slot->client, &(struct client_request){
+                                    .text = postgres ? question->text : NULL,
+                                    .constant = true,
+                                    .words = postgres ? NULL : question->words,
+                                    .n_words = postgres ? 0 : question->n_words,
+                                    .limits = {.max_bytes = MOST_BYTES},
+                                    .arena = question->arena,
+                                    .done = question->done,
+                                    .userdata = slot,
+                                });
+}
+
+/* The answer does not wait for what changes seldom, which is longer. */
+static void ask(struct probe_slot *slot) {
+    bool first = !slot->identified;
     arena_reset(&slot->arena);
-    slot->asked = true;
+    slot->asked = slot->identified = true;
     slot->asked_usec = now_of(slot->probe);
-    if (!slot->identified) {
-        slot->identified = true;
-        if (postgres) {
-            submit_text(slot, identity_postgres_text, took_identity);
-        } else {
-            submit_info(slot, "server", took_identity);
-        }
+    if (first) {
+        submit(slot, &(struct probe_question){identity_postgres_text,
+                                              {str_of("INFO"), str_of("server")},
+                                              2,
+                                              &slot->arena,
+                                              took_identity});
     }
-    if (postgres) {
-        submit_text(slot, answer_postgres_text(slot->version), took_answer);
-    } else {
-        submit_info(slot, "replication", took_answer);
+    submit(slot, &(struct probe_question){answer_postgres_text(slot->version),
+                                          {str_of("INFO"), str_of("replication")},
+                                          2,
+                                          &slot->arena,
+                                          took_answer});
+    if (first) {
+        submit(slot, &(struct probe_question){
+                         facts_postgres_text,
+                         {str_of("PUBSUB"), str_of("NUMSUB"), str_of("__sentinel__:hello")},
+                         3,
+                         &slot->facts,
+                         took_facts});
     }
     client_flush(slot->client);
 }
@@ -232,6 +253,7 @@ static void slot_open(struct probe_slot *slot) {
     const struct client_events events = {
         .ready = slot_ready, .drained = slot_drained, .ended = slot_ended, .userdata = slot};
     slot->opened_usec = now_of(probe);
+    arena_reset(&slot->facts);
     slot->client = probe->options.make_client(probe->options.make_userdata, &events);
     client_open(slot->client);
 }
@@ -362,6 +384,7 @@ struct probe *probe_free(struct probe *probe) {
     for (size_t i = 0; i < ARRAY_LEN(probe->slots); i++) {
         slot_close(&probe->slots[i]);
         arena_deinit(&probe->slots[i].arena);
+        arena_deinit(&probe->slots[i].facts);
     }
     free(probe);
     return NULL;

@@ -30,6 +30,8 @@ struct probe_events {
     void (*answered)(void *userdata, const struct member_answer *answer,
                      const struct member_identity *identity, uint64_t took_usec);
     void (*failed)(void *userdata, const struct probe_failure *failure);
+    /* Once per connection. NULL: nobody asks. */
+    void (*learned)(void *userdata, const struct member_facts *facts);
     /* New connections are turned away while the kept one answers: its operator stops it, and it
      * waits for us. Ours are closed already. */
     void (*stopping)(void *userdata);

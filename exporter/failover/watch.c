@@ -149,6 +149,12 @@ static void probe_failed(void *userdata, const struct probe_failure *failure) {
     judge(watched);
 }
 
+static void probe_learned(void *userdata, const struct member_facts *facts) {
+    struct watched_member *member = userdata;
+    cluster_learned(&member->watched->cluster, member->index, facts);
+    judge(member->watched);
+}
+
 static void probe_stopping(void *userdata) {
     struct watched_member *member = userdata;
     cluster_stopping(&member->watched->cluster, member->index);
@@ -232,6 +238,7 @@ static void member_init(struct watched *watched, size_t index, const struct watc
         },
         &(struct probe_events){.answered = probe_answered,
                                .failed = probe_failed,
+                               .learned = probe_learned,
                                .stopping = probe_stopping,
                                .userdata = member});
 }

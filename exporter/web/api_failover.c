@@ -68,6 +68,7 @@ static void write_name(struct json_writer *json, const char *key, const struct c
 static void write_cluster(struct json_writer *json, const struct watch *watch, size_t index) {
     const struct cluster *cluster = watch_cluster(watch, index);
     uint64_t since = watch_now_usec(watch) - cluster->verdict_since_usec;
+    struct strbuf words = {0};
     json_object_begin(json, NULL);
     json_text(json, "cluster", cluster->options.cluster);
     json_text(json, "mode", failover_mode_names[cluster->options.mode]);
@@ -80,6 +81,9 @@ static void write_cluster(struct json_writer *json, const struct watch *watch, s
     json_text(json, "replica_view", replica_view_names[cluster->replica_view]);
     json_text(json, "other_view", other_view_names[cluster->other_view]);
     write_ready(json, watch, cluster);
+    json_text(json, "manager", cluster->manager);
+    cluster_ready_words(cluster, &words);
+    write_words(json, "not_ready", &words);
     json_list_begin(json, "members");
     for (size_t i = 0; i < cluster->n_members; i++) {
         write_member(json, watch, cluster, i);

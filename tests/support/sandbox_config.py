@@ -115,7 +115,7 @@ masteruser link
 masterauth "link"
 user monitor on #{monitor_hash} ~* &* -@all +@connection +info +config|get +slowlog +latency \
 +memory +role +cluster|info +command +dbsize +client|list +client|info +acl|whoami +eval +get \
-+set +strlen +type +scan +llen +scard +zcard +hlen +xlen +xinfo +pfcount +time
++set +pubsub|numsub +strlen +type +scan +llen +scard +zcard +hlen +xlen +xinfo +pfcount +time
 user link on #{link_hash} ~* &* +@all
 """
 
@@ -141,7 +141,7 @@ sentinel parallel-syncs cache 1
 SCHEMA = r"""
 CREATE ROLE replicator LOGIN REPLICATION PASSWORD {replicator};
 CREATE ROLE monitor LOGIN PASSWORD {monitor} IN ROLE pg_monitor;
-GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO monitor;
+GRANT EXECUTE ON FUNCTION pg_promote TO monitor;
 CREATE ROLE peer LOGIN PASSWORD {peer} IN ROLE pg_monitor;
 CREATE ROLE app LOGIN PASSWORD {app};
 CREATE EXTENSION pg_stat_statements;

@@ -59,6 +59,66 @@ static void a_primary_tells_timeline_position_and_slots(void **state) {
     assert_int_equal(answer.port, 5433);
 }
 
+static void a_primary_tells_for_whom_it_waits(void **state) {
+    static const struct pair pairs[] = {
+        {"recovering", "f"},
+        {"sync_names", "FIRST 1 (a, b)"},
+        {"standbys", "a\t10.0.0.2\ts1\tsync\nb c\t\t\tpotential\nd\t::1\t\tquorum"},
+    };
+    struct member_answer answer;
+    assert_int_equal(answer_read_postgres(row_of(pairs, ARRAY_LEN(pairs)), &answer, NULL), 0);
+    assert_string_equal(answer.sync_names, "FIRST 1 (a, b)");
+    assert_int_equal(answer.n_standbys, 3);
+    assert_string_equal(answer.standbys[0].name, "a");
+    assert_string_equal(answer.standbys[0].address, "10.0.0.2");
+    assert_string_equal(answer.standbys[0].slot, "s1");
+    assert_true(answer.standbys[0].synchronous);
+    assert_string_equal(answer.standbys[1].name, "b c");
+    assert_false(answer.standbys[1].synchronous);
+    assert_true(answer.standbys[2].synchronous);
+    assert_false(answer.sync_cut);
+}
+
+static void what_is_too_long_to_prove_anything_says_so(void **state) {
+    struct strbuf lines = {0};
+    struct member_answer answer;
+    for (int i = 0; i <= ANSWER_MOST_STANDBYS; i++) {
+        strbuf_printf(&lines, "%ss%d\t\t\tasync", i > 0 ? "\n" : "", i);
+    }
+    const struct pair many[] = {{"recovering", "f"}, {"standbys", lines.data}};
+    assert_int_equal(answer_read_postgres(row_of(many, 2), &answer, NULL), 0);
+    assert_true(answer.sync_cut);
+    assert_int_equal(answer.n_standbys, ANSWER_MOST_STANDBYS);
+    strbuf_clear(&lines);
+    for (int i = 0; i < ANSWER_MOST_SYNC_NAMES; i++) {
+        strbuf_add_char(&lines, 'x');
+    }
+    const struct pair longer[] = {{"recovering", "f"}, {"sync_names", lines.data}};
+    assert_int_equal(answer_read_postgres(row_of(longer, 2), &answer, NULL), 0);
+    assert_true(answer.sync_cut);
+    strbuf_deinit(&lines);
+}
+
+static void facts_are_read(void **state) {
+    static const struct pair pairs[] = {
+        {"roles", "rds_superuser"}, {"promotes", "t"}, {"promote", "f"}};
+    static const struct pair old[] = {{"roles", NULL}, {"promotes", "f"}, {"promote", NULL}};
+    static const struct tree counted[] = {{.type = TREE_TEXT},
+                                          {.type = TREE_INTEGER, .integer = 3}};
+    static const struct tree listening = {.type = TREE_LIST, .items = counted, .n_items = 2};
+    static const struct tree none = {.type = TREE_LIST};
+    struct member_facts facts;
+    assert_int_equal(facts_read_postgres(row_of(pairs, 3), &facts, NULL), 0);
+    assert_string_equal(facts.manager, "Amazon RDS");
+    assert_int_equal(facts.promote, PROMOTE_MISSING);
+    assert_int_equal(facts_read_postgres(row_of(old, 3), &facts, NULL), 0);
+    assert_null(facts.manager);
+    assert_int_equal(facts.promote, PROMOTE_UNSUPPORTED);
+    assert_int_equal(facts_read_redis(&listening, &facts, NULL), 0);
+    assert_string_equal(facts.manager, "Sentinel");
+    assert_int_equal(facts_read_redis(&none, &facts, NULL), -EPROTO);
+}
+
 static void a_replica_tells_its_receiver(void **state) {
     static const struct pair pairs[] = {
         {"recovering", "t"},     {"timeline", NULL},      {"received", "9000000000"},
@@ -177,6 +237,9 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_teardown(name, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(a_primary_tells_timeline_position_and_slots),
+        CASE(a_primary_tells_for_whom_it_waits),
+        CASE(what_is_too_long_to_prove_anything_says_so),
+        CASE(facts_are_read),
         CASE(a_replica_tells_its_receiver),
         CASE(a_receiver_that_may_not_be_seen_is_not_known),
         CASE(rows_without_a_role_are_refused),

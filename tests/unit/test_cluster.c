@@ -79,7 +79,15 @@ static void begin_again(size_t n, bool redis) {
     begin(n, redis);
 }
 
+static void learn(size_t i, const char *manager, enum promote_right promote) {
+    const struct member_facts facts = {.manager = manager, .promote = promote};
+    cluster_learned(&cluster, i, &facts);
+}
+
 static void answer(size_t i) {
+    if (!cluster.members[i].has_facts) {
+        learn(i, NULL, PROMOTE_GRANTED);
+    }
     cluster_answered(&cluster, i, &says[i], &is[i], now);
 }
 
@@ -392,6 +400,219 @@ static void a_redis_primary_that_comes_back_ends_its_grace(void **state) {
     assert_int_equal(suffer(15, CLIENT_GONE), VERDICT_SUSPECT);
 }
 
+/* ---- synchronous standbys ---- */
+
+static void stream(const char *name, const char *address, bool synchronous) {
+    struct answer_standby *standby = &says[0].standbys[says[0].n_standbys++];
+    *standby = (struct answer_standby){.synchronous = synchronous};
+    snprintf(standby->name, sizeof(standby->name), "%s", name);
+    snprintf(standby->address, sizeof(standby->address), "%s", address);
+}
+
+/* Replicas two and three, of which the primary waits for the first. */
+static void wait_for_one(void) {
+    begin_again(3, false);
+    snprintf(says[0].sync_names, sizeof(says[0].sync_names), "FIRST 1 (two, three)");
+    snprintf(says[1].receiver_name, sizeof(says[1].receiver_name), "two");
+    snprintf(says[2].receiver_name, sizeof(says[2].receiver_name), "three");
+    stream("two", "10.0.0.2", true);
+    stream("three", "10.0.0.3", false);
+    cluster.options.quorum = 1;
+    live(3);
+    assert_true(cluster.ready[READY_SYNCHRONOUS]);
+}
+
+static void suffer_without(size_t missing, int rounds) {
+    for (int i = 0; i < rounds; i++, now += INTERVAL) {
+        for (size_t k = 0; k < 3; k++) {
+            if (k == 0 || k == missing) {
+                fails(k, CLIENT_GONE);
+            } else {
+                answer(k);
+            }
+        }
+        judge();
+    }
+}
+
+static void with_the_synchronous_standby_down_nobody_follows(void **state) {
+    struct strbuf words = {0};
+    wait_for_one();
+    lose_receiver(2);
+    suffer_without(1, 6);
+    assert_int_equal(cluster.verdict, VERDICT_DEAD);
+    assert_int_equal(cluster.candidate, NO_CANDIDATE);
+    assert_int_equal(cluster.members[2].obstacle, OBSTACLE_SYNCHRONOUS);
+    assert_false(cluster.ready[READY_SYNCHRONOUS]);
+    assert_false(cluster.ready[READY_CANDIDATE]);
+    cluster_reason_words(&cluster, READY_SYNCHRONOUS, &words);
+    assert_string_equal(words.data, "cannot prove that 'three' holds every acknowledged commit "
+                                    "(synchronous_standby_names = 'FIRST 1 (two, three)')");
+    strbuf_deinit(&words);
+}
+
+static void with_another_standby_down_the_synchronous_one_follows(void **state) {
+    wait_for_one();
+    lose_receiver(1);
+    suffer_without(2, 6);
+    assert_int_equal(cluster.candidate, 1);
+    assert_true(cluster.ready[READY_SYNCHRONOUS]);
+}
+
+static void a_standby_is_known_by_its_slot_and_by_its_address(void **state) {
+    wait_for_one();
+    snprintf(says[0].standbys[0].name, 64, "other");
+    snprintf(says[0].standbys[0].slot, 64, "s");
+    snprintf(says[1].slot, sizeof(says[1].slot), "s");
+    says[2].receiver_name[0] = '\0';
+    live(3);
+    assert_int_equal(cluster.sync.seen[0].member, 2);
+    assert_int_equal(cluster.sync.seen[1].member, 1);
+    snprintf(says[0].standbys[0].slot, 64, "none");
+    snprintf(says[0].standbys[1].address, 64, "10.0.0.9");
+    live(3);
+    for (size_t i = 0; i < cluster.sync.n_seen; i++) {
+        assert_int_equal(cluster.sync.seen[i].member, SYNC_NO_MEMBER);
+    }
+}
+
+static void two_of_one_name_and_host_are_not_told_apart(void **state) {
+    wait_for_one();
+    for (size_t i = 1; i < 3; i++) {
+        snprintf(says[i].receiver_name, 64, "walreceiver");
+        snprintf(says[0].standbys[i - 1].name, 64, "walreceiver");
+        says[0].standbys[i - 1].address[0] = '\0';
+    }
+    snprintf(says[0].sync_names, sizeof(says[0].sync_names), "*");
+    live(3);
+    assert_false(cluster.ready[READY_SYNCHRONOUS]);
+    assert_int_equal(cluster.candidate, NO_CANDIDATE);
+}
+
+static void a_copied_list_would_make_commits_wait(void **state) {
+    struct strbuf words = {0};
+    snprintf(says[1].sync_names, sizeof(says[1].sync_names), "two");
+    live(3);
+    assert_false(cluster.ready[READY_COMMITS]);
+    assert_int_equal(cluster.candidate, 1);
+    cluster_ready_words(&cluster, &words);
+    assert_non_null(strstr(words.data, "commits would wait for a standby once 'two' is promoted"));
+    strbuf_deinit(&words);
+}
+
+/* ---- managers and rights ---- */
+
+static void another_manager_is_named(void **state) {
+    struct strbuf words = {0};
+    live(3);
+    assert_null(cluster.manager);
+    learn(1, "Patroni", PROMOTE_GRANTED);
+    live(1);
+    assert_string_equal(cluster.manager, "Patroni");
+    assert_false(cluster.ready[READY_MANAGER]);
+    cluster_ready_words(&cluster, &words);
+    assert_string_equal(words.data, "Patroni is in charge");
+    learn(1, NULL, PROMOTE_GRANTED);
+    live(1);
+    assert_true(cluster.ready[READY_MANAGER]);
+    strbuf_deinit(&words);
+}
+
+static void a_configured_sentinel_is_in_charge(void **state) {
+    begin_again(2, true);
+    cluster.has_sentinel = true;
+    live(3);
+    assert_string_equal(cluster.manager, "Sentinel");
+}
+
+static void without_facts_nobody_is_ruled_out(void **state) {
+    cluster.members[0].has_facts = cluster.members[1].has_facts = false;
+    cluster_answered(&cluster, 0, &says[0], &is[0], now);
+    judge();
+    assert_false(cluster.ready[READY_MANAGER]);
+    assert_null(cluster.manager);
+}
+
+static void a_missing_right_to_promote_is_told(void **state) {
+    live(3);
+    learn(0, NULL, PROMOTE_MISSING); /* it is the primary */
+    live(1);
+    assert_true(cluster.ready[READY_PROMOTE]);
+    learn(1, NULL, PROMOTE_MISSING);
+    live(1);
+    assert_false(cluster.ready[READY_PROMOTE]);
+    cluster.members[1].excluded = true;
+    live(1);
+    assert_true(cluster.ready[READY_PROMOTE]);
+}
+
+/* ---- witnesses ---- */
+
+static void report(uint64_t age_usec, bool fails) {
+    const struct witness_report said = {
+        .answered = true, .age_usec = age_usec, .fails = fails, .system = "7001"};
+    cluster_witnessed(&cluster, 0, &said, now);
+}
+
+/* The primary fails us and the replica; the witness says that it heard it so long ago. */
+static enum verdict suffer_with_witness(int rounds, uint64_t age_usec, bool fails_it) {
+    for (int i = 0; i < rounds; i++, now += INTERVAL) {
+        fails(0, CLIENT_GONE);
+        answer(1);
+        report(age_usec + (fails_it ? (uint64_t)i * INTERVAL : 0), fails_it);
+        judge();
+    }
+    return cluster.verdict;
+}
+
+static void a_witness_that_hears_it_forbids_it(void **state) {
+    live(3);
+    cluster.n_witnesses = 1;
+    lose_receiver(1);
+    assert_int_equal(suffer_with_witness(20, 100 * USEC_PER_MSEC, false), VERDICT_UNREACHABLE);
+}
+
+static void a_witness_that_heard_it_before_does_not(void **state) {
+    live(3);
+    cluster.n_witnesses = 1;
+    lose_receiver(1);
+    assert_int_equal(suffer_with_witness(5, 100 * USEC_PER_MSEC, true), VERDICT_DEAD);
+}
+
+static void what_a_witness_heard_long_ago_forbids_nothing_for_ever(void **state) {
+    live(3);
+    cluster.n_witnesses = 1;
+    lose_receiver(1);
+    assert_int_equal(suffer_with_witness(10, 100 * USEC_PER_MSEC, false), VERDICT_UNREACHABLE);
+    assert_int_equal(suffer_with_witness(3, 100 * USEC_PER_MSEC, true), VERDICT_UNREACHABLE);
+    assert_int_equal(suffer_with_witness(8, 1600 * USEC_PER_MSEC, true), VERDICT_DEAD);
+}
+
+static void a_witness_of_another_system_says_nothing(void **state) {
+    live(3);
+    cluster.n_witnesses = 1;
+    lose_receiver(1);
+    for (int i = 0; i < 5; i++, now += INTERVAL) {
+        const struct witness_report said = {.answered = true, .system = "9"};
+        fails(0, CLIENT_GONE);
+        answer(1);
+        cluster_witnessed(&cluster, 0, &said, now);
+        judge();
+    }
+    assert_int_equal(cluster.verdict, VERDICT_DEAD);
+}
+
+static void on_our_own_host_a_witness_that_fails_too_is_the_other_pair_of_eyes(void **state) {
+    cluster.members[1].is_local = true;
+    live(3);
+    lose_receiver(1);
+    assert_int_equal(suffer(5, CLIENT_GONE), VERDICT_UNPROVEN);
+    cluster.n_witnesses = 1;
+    assert_int_equal(suffer_with_witness(1, 9 * USEC_PER_SEC, true), VERDICT_DEAD);
+    now += INTERVAL; /* it says no more */
+    assert_int_equal(suffer(4, CLIENT_GONE), VERDICT_UNPROVEN);
+}
+
 /* ---- over a restart of the monitor ---- */
 
 static struct strbuf saved;
@@ -417,6 +638,24 @@ static void a_primary_that_died_meanwhile_is_dead(void **state) {
     says[1].timeline = 0; /* known only while it streams */
     assert_int_equal(suffer(4, CLIENT_GONE), VERDICT_DEAD);
     assert_true(cluster.ready[READY_ARMED]);
+    assert_int_equal(cluster.candidate, 1);
+    strbuf_deinit(&saved);
+}
+
+static void whom_the_primary_waited_for_is_remembered(void **state) {
+    wait_for_one();
+    learn(0, "repmgr", PROMOTE_GRANTED);
+    save();
+    begin_again(3, false);
+    assert_int_equal(cluster_view_unpack(&cluster, strbuf_view(&saved), str_of(BOOT), now, NULL),
+                     0);
+    cluster.options.quorum = 1;
+    lose_receiver(2);
+    suffer_without(1, 6);
+    assert_int_equal(cluster.members[2].obstacle, OBSTACLE_SYNCHRONOUS);
+    assert_string_equal(cluster.manager, "repmgr");
+    lose_receiver(1);
+    suffer_without(2, 2);
     assert_int_equal(cluster.candidate, 1);
     strbuf_deinit(&saved);
 }
@@ -511,6 +750,21 @@ int main(void) {
         DRAMA(a_redis_primary_has_its_grace),
         DRAMA(a_redis_primary_that_comes_back_ends_its_grace),
         DRAMA(a_primary_that_died_meanwhile_is_dead),
+        DRAMA(with_the_synchronous_standby_down_nobody_follows),
+        DRAMA(with_another_standby_down_the_synchronous_one_follows),
+        DRAMA(a_standby_is_known_by_its_slot_and_by_its_address),
+        DRAMA(two_of_one_name_and_host_are_not_told_apart),
+        DRAMA(a_copied_list_would_make_commits_wait),
+        DRAMA(another_manager_is_named),
+        DRAMA(a_configured_sentinel_is_in_charge),
+        DRAMA(without_facts_nobody_is_ruled_out),
+        DRAMA(a_missing_right_to_promote_is_told),
+        DRAMA(a_witness_that_hears_it_forbids_it),
+        DRAMA(a_witness_that_heard_it_before_does_not),
+        DRAMA(what_a_witness_heard_long_ago_forbids_nothing_for_ever),
+        DRAMA(a_witness_of_another_system_says_nothing),
+        DRAMA(on_our_own_host_a_witness_that_fails_too_is_the_other_pair_of_eyes),
+        DRAMA(whom_the_primary_waited_for_is_remembered),
         DRAMA(a_view_of_another_life_arms_nothing),
         DRAMA(an_old_view_arms_nothing),
         DRAMA(a_stop_is_remembered),

@@ -19,7 +19,8 @@
 static struct loop *loop;
 static struct fake_clients fakes;
 static struct probe *probe;
-static int answers, failures, stops;
+static int answers, failures, stops, learnt;
+static bool saw_manager;
 static enum client_end last_end;
 static bool last_kept_open;
 
@@ -38,6 +39,11 @@ static void failed(void *userdata, const struct probe_failure *failure) {
     last_kept_open = failure->kept_open;
 }
 
+static void learned(void *userdata, const struct member_facts *facts) {
+    learnt++;
+    saw_manager = facts->manager != NULL;
+}
+
 static void stopping(void *userdata) {
     stops++;
 }
@@ -45,7 +51,7 @@ static void stopping(void *userdata) {
 static int set_up(void **state) {
     assert_int_equal(loop_new(&loop), 0);
     fakes = (struct fake_clients){.loop = loop};
-    answers = failures = stops = 0;
+    answers = failures = stops = learnt = 0;
     probe = probe_new(
         &(struct probe_options){
             .kind = PROBE_REDIS,
@@ -54,7 +60,8 @@ static int set_up(void **state) {
             .renew_usec = 3 * INTERVAL,
             .make_client = make,
         },
-        &(struct probe_events){.answered = answered, .failed = failed, .stopping = stopping});
+        &(struct probe_events){
+            .answered = answered, .failed = failed, .learned = learned, .stopping = stopping});
     return 0;
 }
 
@@ -72,10 +79,16 @@ static void tick(void) {
 
 static void answer_all(struct fake_client *fake) {
     static const struct tree server = {.type = TREE_TEXT, .text = {"run_id:a\r\n", 10}};
+    static const struct tree counted[] = {{.type = TREE_TEXT, .text = {"__sentinel__:hello", 18}},
+                                          {.type = TREE_INTEGER}};
+    static const struct tree channels = {.type = TREE_LIST, .items = counted, .n_items = 2};
     static const struct tree info = {.type = TREE_TEXT, .text = {"role:master\r\n", 13}};
     struct fake_request *request;
     while ((request = fake_next(fake)) != NULL) {
-        fake_answer(request, strcmp(request->text, "INFO server") == 0 ? &server : &info);
+        const struct tree *tree = strcmp(request->text, "INFO server") == 0  ? &server
+                                  : strncmp(request->text, "PUBSUB", 6) == 0 ? &channels
+                                                                             : &info;
+        fake_answer(request, tree);
     }
 }
 
@@ -96,7 +109,9 @@ static void asks_once_an_interval_on_one_connection(void **state) {
     assert_int_equal(answers, 2);
     assert_int_equal(failures, 0);
     assert_int_equal(fakes.n_made, 1);
-    assert_int_equal(fake->n_requests, 3); /* what does not change is asked once */
+    assert_int_equal(fake->n_requests, 4); /* what does not change is asked once */
+    assert_int_equal(learnt, 1);
+    assert_false(saw_manager);
 }
 
 static void silence_fails_once_an_interval(void **state) {
