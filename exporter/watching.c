@@ -63,6 +63,17 @@ static size_t list_pools(const struct config *config, const struct failover_opti
     return n;
 }
 
+static bool has_sentinel(const struct config *config, const char *cluster) {
+    for (size_t i = 0; i < config->n_targets; i++) {
+        const struct target_options *target = &config->targets[i];
+        if (target->kind == KIND_SENTINEL && target->cluster != NULL &&
+            strcmp(target->cluster, cluster) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void watching_apply(struct watching *watching) {
     if (watching == NULL) {
         return;
@@ -78,6 +89,7 @@ void watching_apply(struct watching *watching) {
             .n_members = list_members(config, config->failover[i].cluster, &lists[i]),
             .pools = lists[i].pools,
             .n_pools = list_pools(config, &config->failover[i], &lists[i]),
+            .has_sentinel = has_sentinel(config, config->failover[i].cluster),
         };
     }
     watch_apply(watching->watch, clusters, n);

@@ -228,8 +228,7 @@ static const struct key_section *const sections[] = {
     &key_section_exec,          &key_section_route,          &key_section_basic_auth,
     &key_section_authorization, &key_section_notify_tls,     &key_section_web,
     &key_section_failover,      &key_section_failover_hooks, &key_section_failover_pgbouncer,
-    &key_section_failover_lock,
-    &key_section_lock_tls,
+    &key_section_failover_lock, &key_section_lock_tls,
 };
 
 static const char *const type_names[] = {

@@ -298,6 +298,7 @@ enum {
     FAILOVER_KEY_HOOKS,
     FAILOVER_KEY_PGBOUNCER,
     FAILOVER_KEY_LOCK,
+    FAILOVER_KEY_WITNESS,
     FAILOVER_KEY_COUNT
 };
 extern const struct key_section key_section_failover;

@@ -74,6 +74,11 @@ static const struct key failover_keys[FAILOVER_KEY_COUNT] = {
     [FAILOVER_KEY_LOCK] = {"lock", KEY_MAP,
                            .help = "What several monitors of this cluster agree by. Without it "
                                    "this one must be the only one."},
+    [FAILOVER_KEY_WITNESS] = {"witness", KEY_LIST, KEY_MAY_BE_ONE,
+                              .help = "URLs of other dbvitals daemons that watch a cluster of this "
+                                      "name, at most 8: http://10.0.0.8:9719. They are asked while "
+                                      "the primary fails us; one that still hears it forbids "
+                                      "everything, one that is not reached has no word."},
 };
 
 static const struct key pgbouncer_keys[PGBOUNCER_KEY_COUNT] = {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "config/parse_notify.h"
 #include "config/private.h"
 #include "config/quote.h"
 
@@ -114,6 +115,19 @@ static int read_pgbouncer(struct reader *reader, const struct yaml_node *map,
     return r;
 }
 
+static int read_witnesses(struct reader *reader, const struct yaml_node *node,
+                          struct failover_options *ret) {
+    static const struct key witness = {"witness", KEY_TEXT, .most = 255};
+    int r = config_read_texts(reader, &witness, node, FAILOVER_MOST_WITNESSES, &ret->witnesses.list,
+                              &ret->witnesses.count);
+    for (size_t i = 0; r == 0 && i < ret->witnesses.count; i++) {
+        const struct yaml_node *item = node->type == YAML_LIST ? node->items[i] : node;
+        r = notify_check_url(reader, "witness", str_of(ret->witnesses.list[i]), item->at, "http://",
+                             "https://");
+    }
+    return r;
+}
+
 static int read_windows(struct reader *reader, const struct yaml_node *list,
                         struct failover_options *ret) {
     static const struct key window = {"maintenance", KEY_TEXT, .most = 64};
@@ -184,21 +198,12 @@ static int read_one(struct reader *reader, const struct yaml_node *map,
         .on_clean_stop = values[FAILOVER_KEY_ON_CLEAN_STOP].number != 0,
     };
     r = config_read_hooks(reader, values[FAILOVER_KEY_HOOKS].node, map->at, &ret->hooks);
-    if (r == 0) {
-        r = read_fencing(reader, values, ret);
-    }
-    if (r == 0) {
-        r = read_windows(reader, values[FAILOVER_KEY_MAINTENANCE].node, ret);
-    }
-    if (r == 0) {
-        r = read_pgbouncer(reader, values[FAILOVER_KEY_PGBOUNCER].node, config, ret);
-    }
-    if (r == 0) {
-        r = config_read_lock(reader, &values[FAILOVER_KEY_LOCK], &ret->lock);
-    }
-    if (r == 0) {
-        r = check_members(reader, cluster, targets, config);
-    }
+    r = r == 0 ? read_fencing(reader, values, ret) : r;
+    r = r == 0 ? read_windows(reader, values[FAILOVER_KEY_MAINTENANCE].node, ret) : r;
+    r = r == 0 ? read_pgbouncer(reader, values[FAILOVER_KEY_PGBOUNCER].node, config, ret) : r;
+    r = r == 0 ? config_read_lock(reader, &values[FAILOVER_KEY_LOCK], &ret->lock) : r;
+    r = r == 0 ? read_witnesses(reader, values[FAILOVER_KEY_WITNESS].node, ret) : r;
+    r = r == 0 ? check_members(reader, cluster, targets, config) : r;
     return r == 0 ? read_quorum(reader, &values[FAILOVER_KEY_QUORUM], ret) : r;
 }
 

@@ -63,6 +63,11 @@ static void add_one(struct strbuf *out, const struct failover_options *one) {
         add_names(out, "databases", &one->pool_databases);
     }
     print_lock(out, &one->lock);
+    for (size_t i = 0; i < one->witnesses.count; i++) {
+        strbuf_add_text(out, i == 0 ? "    witness:\n      - " : "      - ");
+        yaml_print_text(out, str_of(one->witnesses.list[i]));
+        strbuf_add_char(out, '\n');
+    }
 }
 
 void print_failover(struct strbuf *out, const struct failover_options *list, size_t count) {

@@ -7,12 +7,22 @@
 #include "failover/private_cluster.h"
 
 const char *const ready_reason_names[] = {
-    [READY_PRIMARY] = "primary", [READY_ARMED] = "armed",
-    [READY_VOTES] = "votes",     [READY_CANDIDATE] = "candidate",
-    [READY_DIRECT] = "direct",   [READY_RIGHTS] = "rights",
-    [READY_SYSTEM] = "system",   [READY_SYNCHRONOUS] = "synchronous",
-    [READY_COMMITS] = "commits", [READY_MANAGER] = "manager",
+    [READY_PRIMARY] = "primary",
+    [READY_ARMED] = "armed",
+    [READY_VOTES] = "votes",
+    [READY_CANDIDATE] = "candidate",
+    [READY_DIRECT] = "direct",
+    [READY_RIGHTS] = "rights",
+    [READY_SYSTEM] = "system",
+    [READY_SYNCHRONOUS] = "synchronous",
+    [READY_COMMITS] = "commits",
+    [READY_MANAGER] = "manager",
     [READY_PROMOTE] = "promote",
+    [READY_JOURNAL] = "journal",
+    [READY_HOOKS] = "hooks",
+    [READY_ACKNOWLEDGED] = "acknowledged",
+    [READY_MAINTENANCE] = "maintenance",
+    [READY_LOCK] = "lock",
 };
 
 /* Whoever may come to be promoted. */
@@ -136,6 +146,11 @@ void cluster_reason_words(const struct cluster *cluster, enum ready_reason reaso
         [READY_DIRECT] = "a member is a pooler, or a Redis Cluster",
         [READY_RIGHTS] = "receivers of replicas may not be seen: GRANT pg_monitor",
         [READY_SYSTEM] = "members are of different systems",
+        [READY_JOURNAL] = "the journal cannot be written, or there is no storage folder",
+        [READY_HOOKS] = "a hook cannot be run: the log says why",
+        [READY_ACKNOWLEDGED] = "an earlier failover waits for its acknowledgement",
+        [READY_MAINTENANCE] = "there is maintenance",
+        [READY_LOCK] = "the lock is not ours, or another plan stands there",
     };
     static void (*const adders[READY_REASONS])(const struct cluster *, struct strbuf *) = {
         [READY_SYNCHRONOUS] = add_synchronous,

@@ -67,7 +67,7 @@ bool failover_options_equal(const struct failover_options *a, const struct failo
            a->unfenced == b->unfenced && a->n_windows == b->n_windows &&
            memcmp(a->windows, b->windows, a->n_windows * sizeof(a->windows[0])) == 0 &&
            hook_options_equal(&a->hooks, &b->hooks) &&
-           failover_lock_options_equal(&a->lock, &b->lock) && names_equal(&a->witnesses, &b->witnesses) &&
-           names_equal(&a->pools, &b->pools) &&
+           failover_lock_options_equal(&a->lock, &b->lock) &&
+           names_equal(&a->witnesses, &b->witnesses) && names_equal(&a->pools, &b->pools) &&
            names_equal(&a->pool_databases, &b->pool_databases);
 }

@@ -14,10 +14,10 @@
 enum failover_mode { FAILOVER_OBSERVE, FAILOVER_MANUAL, FAILOVER_AUTOMATIC, FAILOVER_MODES };
 extern const char *const failover_mode_names[];
 
-#define FAILOVER_MOST_CLUSTERS 200
-#define FAILOVER_MOST_MEMBERS  32
-#define FAILOVER_MOST_WINDOWS  16 /* of maintenance */
-#define FAILOVER_MOST_POOLS    16 /* PgBouncers of a cluster, and databases of each */
+#define FAILOVER_MOST_CLUSTERS  200
+#define FAILOVER_MOST_MEMBERS   32
+#define FAILOVER_MOST_WINDOWS   16 /* of maintenance */
+#define FAILOVER_MOST_POOLS     16 /* PgBouncers of a cluster, and databases of each */
 #define FAILOVER_MOST_WITNESSES 8
 
 /* Owned; NULL behind the last. */

@@ -10,6 +10,7 @@
 #include "io/durable.h"
 #include "io/process.h"
 #include "io/tls_context.h"
+#include "io/transfer.h"
 
 struct watched;
 
@@ -40,6 +41,13 @@ struct watched_pool {
     struct pg_options pg;
 };
 
+struct watched_witness {
+    struct watched *watched;
+    size_t index;
+    struct transfer *transfer; /* NULL: it is not being asked */
+    bool failing;
+};
+
 /* A cluster. */
 struct watched {
     struct watch *watch;
@@ -61,12 +69,17 @@ struct watched {
     uint64_t view_usec; /* when it was written last */
     bool view_stop;     /* what it says of a stop */
     bool view_whole;    /* and of its replicas */
+    struct watched_witness *witnesses;
+    struct watch_question *questions; /* of daemons that wait for a probe to end */
+    size_t n_questions;
+    uint64_t hurried_usec; /* when one of them made us probe last */
 };
 
 struct watch {
     struct watch_options options;
     char boot_id[64];
     struct tls_contexts *tls_contexts;
+    struct transfers *transfers; /* NULL: there are no witnesses */
     struct worker_pool *disk;
     struct processes *processes;
     struct journal *journal; /* NULL: not kept */
@@ -88,6 +101,12 @@ int watched_set_maintenance(struct watched *watched, uint64_t seconds, const cha
 bool watched_in_maintenance(const struct watched *watched);
 /* Whether no other monitor may act; true without a lock. */
 bool watched_lock_allows(const struct watched *watched);
+
+/* watch_witness.c */
+void watched_witnesses_open(struct watched *watched);
+void watched_witnesses_close(struct watched *watched);
+void watched_ask_witnesses(struct watched *watched); /* while the primary fails us */
+void watched_answer_questions(struct watched *watched);
 
 /* watch_view.c */
 void watched_view_open(struct watched *watched);

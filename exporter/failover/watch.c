@@ -128,6 +128,9 @@ static void probe_answered(void *userdata, const struct member_answer *answer,
     if (known->sender.n_texts == 0 && strcmp(member->sender.host, known->sender.host) != 0) {
         look_up(&member->sender);
     }
+    if (member->index == watched->cluster.primary) {
+        watched_answer_questions(watched);
+    }
     judge(watched);
 }
 
@@ -145,6 +148,10 @@ static void probe_failed(void *userdata, const struct probe_failure *failure) {
               client_end_names[failure->failure->end], failure->failure->error.text);
     if (member->index == cluster->primary && suspicion->count == 1) {
         watched_ask_all(watched);
+        watched_ask_witnesses(watched);
+    }
+    if (member->index == cluster->primary) {
+        watched_answer_questions(watched);
     }
     judge(watched);
 }
@@ -197,6 +204,7 @@ static void ticked(void *userdata) {
     for (size_t i = 0; i < watched->n_members; i++) {
         probe_tick(watched->members[i].probe);
     }
+    watched_ask_witnesses(watched);
     judge(watched);
 }
 
@@ -260,7 +268,9 @@ static struct watched *watched_new(struct watch *watch,
         watched->pools[i].name = mem_strdup(options->pools[i].name);
         pg_options_copy(options->pools[i].pg, &watched->pools[i].pg);
     }
+    watched->cluster.has_sentinel = options->has_sentinel;
     cluster_start(&watched->cluster);
+    watched_witnesses_open(watched);
     watched_view_open(watched);
     watched_maintenance_open(watched);
     watched->acting = acting_new(watched);
@@ -299,6 +309,7 @@ static struct watched *watched_free(struct watched *watched) {
     loop_timer_free(watched->tick);
     acting_free(watched->acting);
     failover_lock_free(watched->lock);
+    watched_witnesses_close(watched);
     for (size_t i = 0; i < watched->n_members; i++) {
         member_deinit(&watched->members[i]);
     }
@@ -325,6 +336,7 @@ static bool same_member(const struct watched_member *a, const struct watch_membe
 
 static bool is_same(const struct watched *watched, const struct watch_cluster_options *options) {
     bool same = failover_options_equal(&watched->options, options->failover) &&
+                watched->cluster.has_sentinel == options->has_sentinel &&
                 watched->n_members == options->n_members && watched->n_pools == options->n_pools;
     for (size_t i = 0; same && i < watched->n_members; i++) {
         same = same_member(&watched->members[i], &options->members[i]);
@@ -436,6 +448,7 @@ struct watch *watch_free(struct watch *watch) {
     processes_free(watch->processes);
     journal_free(watch->journal);
     worker_pool_free(watch->disk);
+    transfers_free(watch->transfers);
     tls_contexts_free(watch->tls_contexts);
     free(watch);
     return NULL;

@@ -38,6 +38,7 @@ struct watch_cluster_options {
     size_t n_members;
     const struct watch_pool *pools;
     size_t n_pools;
+    bool has_sentinel; /* one is configured that looks after them */
 };
 
 struct watch_options {
@@ -64,6 +65,24 @@ struct watch_probe_view {
     uint64_t probes, failures;
     double last_seconds, all_seconds; /* of those that were answered */
 };
+
+/* What we say of our primary when another daemon asks. */
+struct watch_testimony {
+    const char *cluster;
+    const char *primary; /* NULL: none is known, and the report says nothing */
+    struct witness_report report;
+};
+
+#define WATCH_WITNESS_PATH "/api/v1/failover/witness"
+
+bool watch_knows(const struct watch *watch, struct str cluster);
+
+/* Asks the primary of a known cluster at once, at most once an interval, and says when it was heard
+ * last as soon as a probe of it has ended, or after wait_usec or an interval. done() is called
+ * exactly once, maybe before this returns. */
+void watch_testify(struct watch *watch, struct str cluster, uint64_t wait_usec,
+                   void (*done)(void *userdata, const struct watch_testimony *testimony),
+                   void *userdata);
 
 size_t watch_clusters(const struct watch *watch);
 const struct cluster *watch_cluster(const struct watch *watch, size_t index);

@@ -41,6 +41,8 @@ void api_breaker_report(struct web *web, const struct web_request *request, stru
 
 /* The clusters whose primaries are watched, and the journal. */
 void api_failover(struct web *web, const struct web_request *request, struct web_answer *ret);
+/* How a primary does, for other daemons. */
+void api_witness(struct web *web, const struct web_request *request, struct web_answer *ret);
 
 void api_targets(struct web *web, const struct web_request *request, struct web_answer *ret);
 void api_buildinfo(struct web *web, const struct web_request *request, struct web_answer *ret);

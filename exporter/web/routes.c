@@ -43,6 +43,7 @@ const struct route routes[] = {
     {"/api/v1/targets", ROUTE_GET, api_targets},
     {"/api/v1/targets/metadata", ROUTE_GET, api_empty_list},
     {"/api/v1/failover", ROUTE_GET, api_failover},
+    {"/api/v1/failover/witness", ROUTE_GET, api_witness},
     {"/api/v1/parameters", ROUTE_GET, api_parameters},
     {"/api/v1/parameters/", ROUTE_GET | ROUTE_PUT | ROUTE_DELETE, api_parameter, ROUTE_BELOW,
      .changes = ROUTE_PUT | ROUTE_DELETE, .command = "set"},

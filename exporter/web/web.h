@@ -115,7 +115,7 @@ struct web_sources {
     const struct parameters *parameters;
     bool keeps_parameters;     /* over a restart, and orders to breakers */
     struct circuits *circuits; /* NULL: there are none. Asking and reporting change them */
-    const struct watch *watch; /* over primaries; NULL: there is none */
+    struct watch *watch;       /* over primaries; NULL: there is none. Asking makes it probe */
     struct store_source *self; /* the daemon's own series, target "dbvitals" */
     struct web_actions actions;
 };
