@@ -59,7 +59,10 @@ static void ask(struct watched_witness *witness) {
         mem_printf("%.*s" WATCH_WITNESS_PATH "?cluster=%s&wait_ms=%llu",
                    (int)(len > 0 && url[len - 1] == '/' ? len - 1 : len), url,
                    watched->options.cluster, (unsigned long long)(interval / 2 / USEC_PER_MSEC));
-    transfer_free(witness->transfer); /* its interval is over */
+    if (witness->transfer != NULL) {
+        tell(witness, "no answer within the interval");
+    }
+    transfer_free(witness->transfer);
     witness->transfer = transfer_submit(
         watch->transfers, &(struct transfer_request){
                               .url = text,
@@ -74,7 +77,7 @@ void watched_ask_witnesses(struct watched *watched) {
     const struct cluster *cluster = &watched->cluster;
     bool fails = cluster->primary != CLUSTER_NO_MEMBER &&
                  cluster->members[cluster->primary].suspicion.count > 0;
-    for (size_t i = 0; fails && i < watched->options.witnesses.count; i++) {
+    for (size_t i = 0; fails && i < watched->cluster.n_witnesses; i++) {
         ask(&watched->witnesses[i]);
     }
 }
@@ -90,7 +93,6 @@ void watched_witnesses_open(struct watched *watched) {
     }
     if (watch->transfers == NULL) {
         log_error("cluster '%s': witnesses cannot be asked", watched->options.cluster);
-        watched->options.witnesses.count = 0;
         return;
     }
     watched->witnesses = mem_array(n, sizeof(*watched->witnesses));
@@ -189,7 +191,7 @@ void watch_testify(struct watch *watch, struct str cluster, uint64_t wait_usec,
 
 void watched_witnesses_close(struct watched *watched) {
     watched_answer_questions(watched);
-    for (size_t i = 0; i < watched->options.witnesses.count; i++) {
+    for (size_t i = 0; i < watched->cluster.n_witnesses; i++) {
         transfer_free(watched->witnesses[i].transfer);
     }
     free(watched->witnesses);

@@ -6,89 +6,16 @@ the fault matrix, what is expected and what was seen."""
 import json
 import os
 import re
-import select
 import signal
-import socket
-import threading
 import time
 
 from harness import Daemon, Sandbox, eventually, run, run_tests, throughout
+from proxy import Proxy
 
 WINDOW = 1.5  # failures: 3, interval: 500ms
 SLACK = 0.5
 
 sandbox = Sandbox(only="postgres,redis,redis-replica")
-
-
-class Proxy:
-    """TCP in front of a server: passes, is closed (refuses), or drops (accepts nothing, passes
-    nothing on, keeps everything open)."""
-
-    def __init__(self, port):
-        self.upstream = port
-        self.mode = "pass"
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.pairs = {}
-        self.wake, self.woken = socket.socketpair()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def set(self, mode):
-        self.mode = mode
-        self.wake.send(b"x")
-        eventually(lambda: self.applied == mode, what=f"proxy is '{mode}'")
-
-    applied = "pass"
-
-    def _apply(self):
-        if self.mode == "closed":
-            self.listener.close()
-            for one in list(self.pairs):
-                one.close()
-            self.pairs = {}
-        elif self.applied == "closed":
-            self.listener = socket.create_server(("127.0.0.1", self.port))
-        self.applied = self.mode
-
-    def _forget(self, one):
-        other = self.pairs.pop(one, None)
-        one.close()
-        if other is not None:
-            self.pairs.pop(other, None)
-            other.close()
-
-    def _turn(self, ready):
-        if ready is self.woken:
-            ready.recv(100)
-        elif ready is self.listener:
-            near = ready.accept()[0]
-            try:
-                far = socket.create_connection(("127.0.0.1", self.upstream))
-            except OSError:
-                near.close()
-                return
-            self.pairs[near], self.pairs[far] = far, near
-        elif ready in self.pairs:
-            try:
-                data = ready.recv(65536)
-                if data:
-                    self.pairs[ready].sendall(data)
-                    return
-            except OSError:
-                pass
-            self._forget(ready)
-
-    def _run(self):
-        while True:
-            if self.applied != self.mode:
-                self._apply()
-            watched = [self.woken]
-            if self.applied == "pass":
-                watched += [self.listener, *self.pairs]
-            for ready in select.select(watched, [], [])[0]:
-                self._turn(ready)
-
-
 proxies = {name: Proxy(sandbox.servers[name]["port"]) for name in ("primary", "replica")}
 
 
