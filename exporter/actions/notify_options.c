@@ -19,21 +19,6 @@ static void free_texts(char **texts, size_t count) {
     free(texts);
 }
 
-void http_options_deinit(struct http_options *options) {
-    for (size_t i = 0; i < options->n_headers; i++) {
-        free(options->headers[i].name);
-        mem_free_secret(options->headers[i].value);
-    }
-    free(options->headers);
-    mem_free_secret(options->url);
-    free(options->user);
-    mem_free_secret(options->password);
-    free(options->scheme);
-    mem_free_secret(options->credentials);
-    tls_options_deinit(&options->tls);
-    *options = (struct http_options){0};
-}
-
 void channel_options_deinit(struct channel_options *channel) {
     http_options_deinit(&channel->http);
     mem_free_secret(channel->routing_key);
@@ -84,36 +69,6 @@ static bool same_texts(char *const *a, size_t n_a, char *const *b, size_t n_b) {
     return same;
 }
 
-static void copy_http(const struct http_options *from, struct http_options *ret) {
-    *ret = (struct http_options){
-        .url = copy_text(from->url),
-        .user = copy_text(from->user),
-        .password = copy_text(from->password),
-        .scheme = copy_text(from->scheme),
-        .credentials = copy_text(from->credentials),
-        .headers = mem_array(from->n_headers + 1, sizeof(*from->headers)),
-        .n_headers = from->n_headers,
-        .timeout_usec = from->timeout_usec,
-    };
-    tls_options_copy(&from->tls, &ret->tls);
-    for (size_t i = 0; i < from->n_headers; i++) {
-        ret->headers[i].name = mem_strdup(from->headers[i].name);
-        ret->headers[i].value = mem_strdup(from->headers[i].value);
-    }
-}
-
-static bool same_http(const struct http_options *a, const struct http_options *b) {
-    bool same = same_text(a->url, b->url) && same_text(a->user, b->user) &&
-                same_text(a->password, b->password) && same_text(a->scheme, b->scheme) &&
-                same_text(a->credentials, b->credentials) && a->n_headers == b->n_headers &&
-                a->timeout_usec == b->timeout_usec && tls_options_equal(&a->tls, &b->tls);
-    for (size_t i = 0; same && i < a->n_headers; i++) {
-        same = same_text(a->headers[i].name, b->headers[i].name) &&
-               same_text(a->headers[i].value, b->headers[i].value);
-    }
-    return same;
-}
-
 void channel_options_copy(const struct channel_options *from, struct channel_options *ret) {
     *ret = (struct channel_options){
         .kind = from->kind,
@@ -128,12 +83,12 @@ void channel_options_copy(const struct channel_options *from, struct channel_opt
         .command =
             from->command != NULL ? copy_texts(from->command, count_words(from->command)) : NULL,
     };
-    copy_http(&from->http, &ret->http);
+    http_options_copy(&from->http, &ret->http);
 }
 
 bool channel_options_equal(const struct channel_options *a, const struct channel_options *b) {
     return a->kind == b->kind && a->send_resolved == b->send_resolved &&
-           same_http(&a->http, &b->http) && same_text(a->routing_key, b->routing_key) &&
+           http_options_equal(&a->http, &b->http) && same_text(a->routing_key, b->routing_key) &&
            same_text(a->slack_channel, b->slack_channel) &&
            same_text(a->slack_username, b->slack_username) &&
            same_texts(a->to, a->n_to, b->to, b->n_to) && same_text(a->from, b->from) &&

@@ -8,28 +8,13 @@
 #include <stdint.h>
 
 #include "actions/relabel.h"
-#include "io/tls_options.h"
+#include "io/http_options.h"
 #include "store/matcher.h"
 
 #define NOTIFY_MOST_ALERTMANAGERS 16
 #define NOTIFY_MOST_RECEIVERS     64
 #define NOTIFY_MOST_ROUTES        256
 #define NOTIFY_MOST_CHANNELS      16 /* of one receiver */
-
-/* A HTTP server and how we show who we are. Secrets are wiped when they are freed. */
-struct http_options {
-    char *url;
-    char *user, *password; /* basic authentication; NULL: none */
-    char *scheme;          /* of credentials: "Bearer" */
-    char *credentials;     /* Authorization: SCHEME CREDENTIALS; NULL: none */
-    struct http_header {
-        char *name, *value;
-    } * headers;
-    size_t n_headers;
-    struct tls_options tls;
-    uint64_t timeout_usec;
-};
-void http_options_deinit(struct http_options *options);
 
 enum channel_kind {
     CHANNEL_WEBHOOK,

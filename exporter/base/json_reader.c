@@ -68,6 +68,34 @@ int json_read(struct str text, struct arena *arena, const struct json_value **re
     return 0;
 }
 
+/* Each value but the first of its list or object follows a comma, each first one a bracket. */
+int json_read_within(struct str text, size_t most_values, size_t most_depth, struct arena *arena,
+                     const struct json_value **ret, struct error *err) {
+    size_t values = 1, depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        if (quoted) {
+            i += c == '\\' ? 1 : 0;
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == ',' || c == '[' || c == '{') {
+            values++;
+            depth += c != ',' ? 1 : 0;
+        } else if ((c == ']' || c == '}') && depth > 0) {
+            depth--;
+        }
+        if (values > most_values) {
+            return error_say(err, -E2BIG, "the JSON has more than %zu values", most_values);
+        }
+        if (depth > most_depth) {
+            return error_say(err, -E2BIG, "the JSON is nested deeper than %zu", most_depth);
+        }
+    }
+    return json_read(text, arena, ret, err);
+}
+
 const struct json_value *json_member(const struct json_value *object, const char *key) {
     for (size_t i = 0; object != NULL && i < object->n_items; i++) {
         if (object->kind == JSON_IS_OBJECT && str_is(object->items[i].key, key)) {

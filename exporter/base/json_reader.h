@@ -34,6 +34,11 @@ struct json_value {
 int json_read(struct str text, struct arena *arena, const struct json_value **ret,
               struct error *err);
 
+/* json_read() of a page that may be hostile: -E2BIG, before anything is allocated, when it would
+ * have more values than most_values or be nested deeper than most_depth. */
+int json_read_within(struct str text, size_t most_values, size_t most_depth, struct arena *arena,
+                     const struct json_value **ret, struct error *err);
+
 /* The member of an object; NULL when there is none, or when it is no object (or NULL). */
 const struct json_value *json_member(const struct json_value *object, const char *key);
 

@@ -84,11 +84,30 @@ static void the_library_keeps_its_own_null(void **state) {
 
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
+static int read_within(const char *text, size_t most_values, size_t most_depth) {
+    const struct json_value *value = NULL;
+    struct error err = {0};
+    int r = json_read_within(str_of(text), most_values, most_depth, &arena, &value, &err);
+    assert_true((r == 0) == (value != NULL) && (r == 0) != error_is_set(&err));
+    return r;
+}
+
+static void values_and_depth_may_be_limited(void **state) {
+    assert_int_equal(read_within("[1,{\"a\":[2]}]", 5, 3), 0);
+    assert_int_equal(read_within("[1,{\"a\":[2]}]", 4, 3), -E2BIG);
+    assert_int_equal(read_within("[1,{\"a\":[2]}]", 5, 2), -E2BIG);
+    assert_int_equal(read_within("[[],[],[]]", 9, 2), 0);
+    assert_int_equal(read_within("[\"[[[,,,\\\"[[\", \"\\\\\"]", 3, 1), 0); /* texts do not count */
+    assert_int_equal(read_within("]]]]", 3, 1), -EINVAL);
+    assert_int_equal(read_within("\"\\", 3, 1), -EINVAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(reads_all_kinds_of_values),
         TEST(refuses_what_is_no_json),
         TEST(depth_is_bounded),
+        TEST(values_and_depth_may_be_limited),
         TEST(the_library_keeps_its_own_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
