@@ -26,6 +26,7 @@ enum target_kind {
     KIND_REDIS,
     KIND_SENTINEL,
     KIND_HOST,
+    KIND_BREAKERS,
     KIND_COUNT
 };
 
@@ -34,10 +35,11 @@ extern const char *const target_kind_names[];
 
 /* What an answer is made into before it is decoded. */
 enum shape {
-    SHAPE_ROWS,  /* rows and columns: SQL, SHOW; in Redis a list of flat maps (SENTINEL MASTERS) */
-    SHAPE_PAIRS, /* names and values, made into one row whose columns are the names: INFO,
-                    CONFIG GET, SHOW LISTS, SHOW CONFIG (its first two columns); files of lines
-                    of words as well, when the query names two columns for them */
+    SHAPE_ROWS,    /* rows and columns: SQL, SHOW; in Redis a list of flat maps (SENTINEL MASTERS);
+                      of an application what the query's record says: "breakers", "caches" */
+    SHAPE_PAIRS,   /* names and values, made into one row whose columns are the names: INFO,
+                      CONFIG GET, SHOW LISTS, SHOW CONFIG (its first two columns); files of lines
+                      of words as well, when the query names two columns for them */
     SHAPE_RECORDS, /* lines of INFO that begin with the query's record and hold a=b,c=d: a row each,
                       with the rest of the line's name in column "key" */
     SHAPE_WORDS,   /* lines of a file, cut at blanks: a row each, with the columns that the query
@@ -50,7 +52,8 @@ struct query {
     /* SQL, SHOW ..., a Redis command with single spaces, or what io/host_client.h knows. */
     const char *text;
     enum shape shape;
-    const char *record; /* of SHAPE_RECORDS: "cmdstat_", "db", "slave"; of words: "name value" */
+    /* Of SHAPE_RECORDS: "cmdstat_", "db", "slave"; of words: "name value"; of an application. */
+    const char *record;
 };
 
 enum column_kind {

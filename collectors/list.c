@@ -11,8 +11,8 @@ COLLECTOR_LIST(DECLARE)
 #define ADDRESS(name) &collector_##name,
 const struct collector *const collector_list[] = {COLLECTOR_LIST(ADDRESS) NULL};
 
-const char *const target_kind_names[] = {"postgres", "pgbouncer", "redis",
-                                         "sentinel", "host",      NULL};
+const char *const target_kind_names[] = {"postgres", "pgbouncer", "redis", "sentinel",
+                                         "host",     "breakers",  NULL};
 
 const char *const server_role_names[] = {"unknown", "primary", "replica", NULL};
 

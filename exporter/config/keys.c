@@ -11,6 +11,7 @@
 #include "collectors/collector.h"
 #include "config/config.h"
 #include "io/host_options.h"
+#include "sampler/app_options.h"
 
 #define INTERVAL_LEAST (100 * USEC_PER_MSEC)
 #define INTERVAL_MOST  (3600 * USEC_PER_SEC)
@@ -107,7 +108,8 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                 "environment variables and defaults."},
     [TARGET_KEY_URL] = {"url", KEY_TEXT,
                         .help = "Address of a redis or sentinel target: redis://user@host:6379, "
-                                "rediss://user@host:6379 with TLS, or unix:///path/to/socket."},
+                                "rediss://user@host:6379 with TLS, or unix:///path/to/socket. Of a "
+                                "breakers target the page (http:// or https://), or such a Redis."},
     [TARGET_KEY_PASSWORD] = {"password", KEY_SECRET,
                              .help = "Password. Better kept in a file or in the environment "
                                      "(${NAME})."},
@@ -117,7 +119,8 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
                                           "at the folder of the configuration file."},
     [TARGET_KEY_TLS] = {"tls", KEY_MAP,
                         .help = "How a redis or sentinel target whose url begins with rediss:// is "
-                                "checked. PostgreSQL and PgBouncer have sslmode, sslrootcert, "
+                                "checked, or a breakers target whose url begins with https://. "
+                                "PostgreSQL and PgBouncer have sslmode, sslrootcert, "
                                 "sslcert and sslkey in their dsn."},
     [TARGET_KEY_PROCFS] = {"procfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_PROCFS,
                            .help = "Where the proc file system of a host target is mounted; "
@@ -127,6 +130,30 @@ static const struct key target_keys[TARGET_KEY_COUNT] = {
     [TARGET_KEY_ROOTFS] = {"rootfs", KEY_PATH, 0, 0, PATH_MOST, .fallback = HOST_DEFAULT_ROOTFS,
                            .help = "Where the root of a host target is mounted: its mount points "
                                    "are looked for below it."},
+    [TARGET_KEY_FORMAT] = {"format", KEY_CHOICE, .choices = app_format_names,
+                           .help = "How the application of a breakers target tells of its breakers "
+                                   "(docs/breakers.md). Required there."},
+    [TARGET_KEY_BASIC_AUTH] = {"basic_auth", KEY_MAP,
+                               .help = "User name and password for the page of a breakers target, "
+                                       "as an Alertmanager's."},
+    [TARGET_KEY_AUTHORIZATION] = {"authorization", KEY_MAP,
+                                  .help = "Or a token for it, as an Alertmanager's."},
+    [TARGET_KEY_KEYS] = {"keys", KEY_LIST, KEY_MAY_BE_ONE,
+                         .help = "Of format redis: keys that hold a breaker each, at most 1000."},
+    [TARGET_KEY_PATTERN] = {"pattern", KEY_TEXT, 0, 0, TEXT_MOST,
+                            .help = "Or a pattern of such keys. Each round then looks at all keys "
+                                    "of the database with SCAN, about 100,000 at most."},
+    [TARGET_KEY_BREAKERS] = {"breakers", KEY_LIST,
+                             .help = "Of format json: where the page tells of breakers, at most "
+                                     "200."},
+    [TARGET_KEY_CACHES] = {"caches", KEY_LIST,
+                           .help = "Of format json: where the page tells of caches, at most 200."},
+    [TARGET_KEY_STATES] = {"states", KEY_MAP,
+                           .help = "Of formats json and redis: what the application's words or "
+                                   "numbers for states mean, in any case: {HEALTHY: closed, 3: "
+                                   "open}. Meanings are closed, open, half_open, forced_open, "
+                                   "disabled, metrics_only; these words, and 0, 1, 2 for the first "
+                                   "three, are known without it."},
     [TARGET_KEY_CLUSTER] = {"cluster", KEY_TEXT,
                             .help = "Servers that replicate each other carry the same name here; "
                                     "spelt like a target's name. It is the label 'cluster'."},
@@ -218,17 +245,40 @@ const struct key_section key_section_collector = {"targets[].collectors.<name>",
 
 /* In the order of the documentation. */
 static const struct key_section *const sections[] = {
-    &key_section_top,           &key_section_global,         &key_section_history,
-    &key_section_rules,         &key_section_target,         &key_section_tls,
-    &key_section_databases,     &key_section_collector,      &key_section_breaker,
-    &key_section_open_when,     &key_section_recovery,       &key_section_publish,
-    &key_section_breaker_hooks, &key_section_notify,         &key_section_alertmanager,
-    &key_section_relabel,       &key_section_receiver,       &key_section_webhook,
-    &key_section_slack,         &key_section_pagerduty,      &key_section_email,
-    &key_section_exec,          &key_section_route,          &key_section_basic_auth,
-    &key_section_authorization, &key_section_notify_tls,     &key_section_web,
-    &key_section_failover,      &key_section_failover_hooks, &key_section_failover_pgbouncer,
-    &key_section_failover_lock, &key_section_lock_tls,
+    &key_section_top,
+    &key_section_global,
+    &key_section_history,
+    &key_section_rules,
+    &key_section_target,
+    &key_section_tls,
+    &key_section_app_breaker,
+    &key_section_app_cache,
+    &key_section_databases,
+    &key_section_collector,
+    &key_section_breaker,
+    &key_section_open_when,
+    &key_section_recovery,
+    &key_section_publish,
+    &key_section_breaker_hooks,
+    &key_section_notify,
+    &key_section_alertmanager,
+    &key_section_relabel,
+    &key_section_receiver,
+    &key_section_webhook,
+    &key_section_slack,
+    &key_section_pagerduty,
+    &key_section_email,
+    &key_section_exec,
+    &key_section_route,
+    &key_section_basic_auth,
+    &key_section_authorization,
+    &key_section_notify_tls,
+    &key_section_web,
+    &key_section_failover,
+    &key_section_failover_hooks,
+    &key_section_failover_pgbouncer,
+    &key_section_failover_lock,
+    &key_section_lock_tls,
 };
 
 static const char *const type_names[] = {

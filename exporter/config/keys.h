@@ -85,6 +85,14 @@ enum {
     TARGET_KEY_PROCFS,
     TARGET_KEY_SYSFS,
     TARGET_KEY_ROOTFS,
+    TARGET_KEY_FORMAT,
+    TARGET_KEY_BASIC_AUTH,
+    TARGET_KEY_AUTHORIZATION,
+    TARGET_KEY_KEYS,
+    TARGET_KEY_PATTERN,
+    TARGET_KEY_BREAKERS,
+    TARGET_KEY_CACHES,
+    TARGET_KEY_STATES,
     TARGET_KEY_CLUSTER,
     TARGET_KEY_JOB,
     TARGET_KEY_LABELS,
@@ -99,6 +107,32 @@ enum {
     TARGET_KEY_COUNT
 };
 extern const struct key_section key_section_target;
+
+/* Of a target of type breakers (keys_app.c): the name first, pointers in the order of the fields in
+ * sampler/app_options.h, `percent` last. */
+enum {
+    APP_BREAKER_KEY_NAME,
+    APP_BREAKER_KEY_STATE,
+    APP_BREAKER_KEY_FAILURES,
+    APP_BREAKER_KEY_FAILURE_RATE,
+    APP_BREAKER_KEY_LAST_FAILURE,
+    APP_BREAKER_KEY_PERCENT,
+    APP_BREAKER_KEY_COUNT
+};
+extern const struct key_section key_section_app_breaker;
+
+enum {
+    APP_CACHE_KEY_NAME,
+    APP_CACHE_KEY_LAYER,
+    APP_CACHE_KEY_HITS,
+    APP_CACHE_KEY_MISSES,
+    APP_CACHE_KEY_SIZE,
+    APP_CACHE_KEY_EVICTIONS,
+    APP_CACHE_KEY_HIT_RATE,
+    APP_CACHE_KEY_PERCENT,
+    APP_CACHE_KEY_COUNT
+};
+extern const struct key_section key_section_app_cache;
 
 enum {
     TLS_KEY_CA_FILE,

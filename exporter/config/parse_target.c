@@ -142,14 +142,29 @@ static int read_host(struct reader *reader, const struct key_value *values,
     return r;
 }
 
-static int check_no_roots(struct reader *reader, const struct key_value *values, const char *kind) {
-    for (size_t i = TARGET_KEY_PROCFS; i <= TARGET_KEY_ROOTFS; i++) {
+/* Keys between two rows are those of one type of targets. */
+static int check_none(struct reader *reader, const struct key_value *values, size_t first,
+                      size_t last, const char *kind) {
+    for (size_t i = first; i <= last; i++) {
         if (values[i].given) {
             return error_set(reader->err, -EINVAL, values[i].at, "a %s target has no '%s'", kind,
                              key_section_target.keys[i].name);
         }
     }
     return 0;
+}
+
+static int check_foreign(struct reader *reader, const struct key_value *values,
+                         enum target_kind kind) {
+    const char *name = target_kind_names[kind];
+    int r = 0;
+    if (kind != KIND_HOST) {
+        r = check_none(reader, values, TARGET_KEY_PROCFS, TARGET_KEY_ROOTFS, name);
+    }
+    if (r == 0 && kind != KIND_BREAKERS) {
+        r = check_none(reader, values, TARGET_KEY_FORMAT, TARGET_KEY_STATES, name);
+    }
+    return r;
 }
 
 static int read_address(struct reader *reader, const struct yaml_node *node,
@@ -159,11 +174,11 @@ static int read_address(struct reader *reader, const struct yaml_node *node,
     const struct key_value *address = &values[pg ? TARGET_KEY_DSN : TARGET_KEY_URL];
     const struct key_value *other = &values[pg ? TARGET_KEY_URL : TARGET_KEY_DSN];
     const char *kind = target_kind_names[target->kind];
+    if (check_foreign(reader, values, target->kind) < 0) {
+        return -EINVAL;
+    }
     if (target->kind == KIND_HOST) {
         return read_host(reader, values, target);
-    }
-    if (check_no_roots(reader, values, kind) < 0) {
-        return -EINVAL;
     }
     if (other->given) {
         return error_set(reader->err, -EINVAL, other->at, "a %s target has a '%s', not a '%s'",
@@ -173,6 +188,10 @@ static int read_address(struct reader *reader, const struct yaml_node *node,
         return error_set(reader->err, -EINVAL, node->at, "a %s target needs a '%s'", kind, key);
     }
     struct error inner = {0};
+    if (target->kind == KIND_BREAKERS) {
+        int failed = config_read_app(reader, node, values, target);
+        return failed != 0 ? failed : place_password(reader, values, key, &target->redis.password);
+    }
     int r = parse_address(address, target, &inner);
     if (r < 0) {
         return error_set(reader->err, r, address->at, "'%s': %s", key, inner.text);

@@ -93,7 +93,15 @@ int config_read_tls(struct reader *reader, const struct yaml_node *map,
     if (target->kind == KIND_HOST) {
         return error_set(reader->err, -EINVAL, map->at, "a host target has no 'tls'");
     }
-    if (target->kind != KIND_REDIS && target->kind != KIND_SENTINEL) {
+    if (target->app.http.url != NULL) {
+        if (!str_starts_with(str_of(target->app.http.url), "https://")) {
+            return error_set(reader->err, -EINVAL, map->at,
+                             "'tls' needs a 'url' that begins with 'https://'");
+        }
+        return config_read_tls_options(reader, &key_section_notify_tls, map, &target->app.http.tls);
+    }
+    if (target->kind != KIND_BREAKERS && target->kind != KIND_REDIS &&
+        target->kind != KIND_SENTINEL) {
         return error_set(reader->err, -EINVAL, map->at,
                          "a %s target has no 'tls': its 'dsn' says sslmode, sslrootcert, sslcert "
                          "and sslkey",

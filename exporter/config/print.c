@@ -180,11 +180,16 @@ static void add_target(struct strbuf *out, const struct config *config,
         add_pg_address(out, &target->pg);
     } else if (target->kind == KIND_HOST) {
         add_host(out, &target->host);
+    } else if (target->app.http.url != NULL) {
+        add_text_line(out, "url", target->app.http.url);
     } else {
         add_redis_address(out, &target->redis);
     }
     if ((pg ? target->pg.password : target->redis.password) != NULL) {
         strbuf_add_text(out, "    password: " PRINTED_SECRET "\n");
+    }
+    if (target->kind == KIND_BREAKERS) {
+        print_app(out, &target->app);
     }
     add_text_line(out, "cluster", target->cluster);
     add_text_line(out, "job", target->job != NULL ? target->job : target_kind_names[target->kind]);

@@ -31,5 +31,8 @@ void print_failover(struct strbuf *out, const struct failover_options *list, siz
 /* The whole section `notify:`. */
 void print_notify(struct strbuf *out, const struct notify_options *notify);
 
+/* What a target of type breakers has of its own, without its address. */
+void print_app(struct strbuf *out, const struct app_options *app);
+
 /* The whole section `breakers:`; nothing without any. */
 void print_breakers(struct strbuf *out, const struct circuit_options *breakers, size_t count);

@@ -66,6 +66,10 @@ int config_read_hooks(struct reader *reader, const struct yaml_node *map, struct
 int config_read_lock(struct reader *reader, const struct key_value *lock,
                      struct failover_lock_options *ret);
 
+/* What a breakers target has of its own, its url included; the file has a url. */
+int config_read_app(struct reader *reader, const struct yaml_node *node,
+                    const struct key_value *values, struct target_options *target);
+
 /* The tls map of a target whose address is known; map may be NULL. */
 int config_read_tls(struct reader *reader, const struct yaml_node *map,
                     struct target_options *target);

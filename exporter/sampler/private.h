@@ -20,6 +20,7 @@ struct sampler {
     struct store *store;       /* borrowed */
     struct tls_contexts *tls_contexts;
     struct host_probe *host_probe; /* NULL until a host is a target */
+    struct transfers *transfers;   /* NULL until an application's page is one */
     struct sampler_options options;
     struct target **targets; /* in the order of the configuration */
     size_t n_targets;

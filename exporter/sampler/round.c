@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "sampler/app_page.h"
+#include "sampler/private.h"
 #include "sampler/target.h"
 
 #define MOST_COMMAND_WORDS 16
@@ -184,6 +186,22 @@ static size_t run_expand(struct collector_run *run) {
     return count;
 }
 
+/* One page of an application feeds all collectors. */
+static int take_app_page(struct collector_run *run, struct question *question,
+                         const struct client_reply *reply, struct error *err) {
+    const struct target *target = run->target;
+    struct shape_cache *cache = &question->cache;
+    int r = cache->app != NULL ? 0
+                               : app_page_read(&target->options.app, str_of(target->options.name),
+                                               target->sampler->options.service_names, reply,
+                                               &run->target->round.arena, &cache->app, err);
+    if (r == 0) {
+        bool caches = strcmp(run->query->record, "caches") == 0;
+        run->answer.table = caches ? cache->app->caches : cache->app->breakers;
+    }
+    return r;
+}
+
 static void run_take_reply(struct collector_run *run, struct question *question,
                            const struct client_reply *reply) {
     struct round *round = &run->target->round;
@@ -195,7 +213,10 @@ static void run_take_reply(struct collector_run *run, struct question *question,
         run_refused(run, REASON_TIMEOUT, &err);
         return;
     }
-    int r = shape_answer(run->query, reply, &question->cache, &round->arena, &run->answer, &err);
+    int r =
+        run->target->options.kind == KIND_BREAKERS
+            ? take_app_page(run, question, reply, &err)
+            : shape_answer(run->query, reply, &question->cache, &round->arena, &run->answer, &err);
     if (r < 0) {
         run_refused(run, r == -E2BIG ? REASON_TOO_LARGE : REASON_PROTOCOL, &err);
         return;

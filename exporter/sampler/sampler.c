@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/host_probe.h"
+#include "io/transfer.h"
 #include "sampler/private.h"
 
 const char *const target_health_names[] = {"pending", "up", "down", NULL};
@@ -40,6 +41,7 @@ struct sampler *sampler_free(struct sampler *sampler) {
     }
     tls_contexts_free(sampler->tls_contexts);
     host_probe_free(sampler->host_probe);
+    transfers_free(sampler->transfers);
     free(sampler->clusters);
     free(sampler->targets);
     free(sampler);

@@ -27,6 +27,7 @@ static const enum fact counters[KIND_COUNT][2][2] = {
     [KIND_REDIS] = {{FACT_CACHE_HITS, FACT_CACHE_MISSES}, {FACT_EVICTED_KEYS, FACT_COMMANDS}},
     [KIND_SENTINEL] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
     [KIND_HOST] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
+    [KIND_BREAKERS] = {{NO_FACT, NO_FACT}, {NO_FACT, NO_FACT}},
 };
 
 static bool get(const struct facts *facts, enum fact fact, int64_t *ret) {
@@ -232,6 +233,7 @@ void summary_of(const struct summary_ring *ring, enum target_kind kind, const st
         break;
     case KIND_SENTINEL:
     case KIND_HOST:
+    case KIND_BREAKERS:
     case KIND_COUNT:
         break;
     }

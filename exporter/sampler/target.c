@@ -13,8 +13,10 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "io/host_client.h"
+#include "io/http_client.h"
 #include "io/pg_client.h"
 #include "io/pgbouncer_client.h"
+#include "io/redis_keys.h"
 #include "sampler/private.h"
 #include "sampler/walk.h"
 
@@ -459,6 +461,31 @@ static void client_has_ended(void *userdata, const struct client_failure *failur
     log_scope_clear();
 }
 
+/* An application tells of its breakers on a page, or keeps them in a Redis. */
+static struct client *app_client_new(struct target *target, const struct client_events *events) {
+    struct sampler *sampler = target->sampler;
+    const struct app_options *app = &target->options.app;
+    if (app->format == APP_REDIS) {
+        const struct redis_keys_options keys = {
+            .keys = app->keys,
+            .n_keys = app->n_keys,
+            .pattern = app->pattern,
+            .fields = app_breaker_field_names,
+            .n_fields = APP_BREAKER_FIELDS,
+        };
+        return redis_keys_new(sampler->loop, sampler->resolver, sampler->tls_contexts,
+                              &target->options.redis, &keys, events);
+    }
+    if (sampler->transfers == NULL) {
+        sampler->transfers = transfers_new(sampler->loop, sampler->resolver);
+        if (sampler->transfers == NULL) {
+            abort(); /* out of memory, as in base/mem.h */
+        }
+    }
+    return http_client_new(sampler->loop, sampler->transfers, &app->http,
+                           target->options.timeout_usec, events);
+}
+
 struct client *target_client_new(struct target *target, const struct pg_options *pg,
                                  const struct client_events *events) {
     struct sampler *sampler = target->sampler;
@@ -482,6 +509,8 @@ struct client *target_client_new(struct target *target, const struct pg_options 
         }
         return host_client_new(sampler->loop, sampler->host_probe, &target->options.host,
                                target->options.timeout_usec, events);
+    case KIND_BREAKERS:
+        return app_client_new(target, events);
     case KIND_COUNT:
         break;
     }

@@ -16,6 +16,7 @@ enum {
     UP_PG,
     UP_PGBOUNCER,
     UP_REDIS,
+    UP_APP,
     TARGET_IS_UP,
     INFORMATION,
     LAST_ROUND,
@@ -48,6 +49,8 @@ static const struct column rows[] = {
     [UP_PGBOUNCER] = {NULL, GAUGE, "pgbouncer_up",
                       "Whether the PgBouncer console answered in the last round."},
     [UP_REDIS] = {NULL, GAUGE, "redis_up", "Whether the Redis server answered in the last round."},
+    [UP_APP] = {NULL, GAUGE, "dbvitals_app_up",
+                "Whether an application told of its breakers in the last round."},
     [TARGET_IS_UP] = {NULL, GAUGE, "dbvitals_target_up",
                       "Whether the target answered in the last round."},
     [INFORMATION] = {NULL, INFO, "dbvitals_target_info", "Type and role of the target; always 1.",
@@ -128,7 +131,7 @@ const struct collector *const sampler_metric_tables[] = {
 
 static const int up_rows[] = {
     [KIND_POSTGRES] = UP_PG,    [KIND_PGBOUNCER] = UP_PGBOUNCER, [KIND_REDIS] = UP_REDIS,
-    [KIND_SENTINEL] = UP_REDIS, [KIND_HOST] = NO_UP_OF_ITS_OWN,
+    [KIND_SENTINEL] = UP_REDIS, [KIND_HOST] = NO_UP_OF_ITS_OWN,  [KIND_BREAKERS] = UP_APP,
 };
 
 #define SAMPLING "sampling"

@@ -107,6 +107,7 @@ void target_options_deinit(struct target_options *options) {
     pg_options_deinit(&options->pg);
     redis_options_deinit(&options->redis);
     host_options_deinit(&options->host);
+    app_options_deinit(&options->app);
     *options = (struct target_options){0};
 }
 
@@ -119,12 +120,16 @@ void target_options_copy(const struct target_options *from, struct target_option
     copy.pg = (struct pg_options){0};
     copy.redis = (struct redis_options){0};
     copy.host = (struct host_options){0};
+    copy.app = (struct app_options){0};
     if (kind_is_pg(from->kind)) {
         pg_options_copy(&from->pg, &copy.pg);
     } else if (from->kind == KIND_HOST) {
         host_options_copy(&from->host, &copy.host);
     } else {
         redis_options_copy(&from->redis, &copy.redis);
+    }
+    if (from->kind == KIND_BREAKERS) {
+        app_options_copy(&from->app, &copy.app);
     }
     for (size_t i = 0; i < from->n_labels; i++) {
         copy.labels[i].name = text_copy(from->labels[i].name);
@@ -143,6 +148,8 @@ void target_options_instance(const struct target_options *options, char *out, si
         pg_options_instance(&options->pg, out, size);
     } else if (options->kind == KIND_HOST) {
         host_options_instance(out, size);
+    } else if (options->kind == KIND_BREAKERS && options->app.format != APP_REDIS) {
+        http_options_instance(&options->app.http, out, size);
     } else {
         redis_options_instance(&options->redis, out, size);
     }
@@ -154,6 +161,9 @@ static bool same_connection(const struct target_options *a, const struct target_
     }
     if (a->kind == KIND_HOST) {
         return host_options_equal(&a->host, &b->host);
+    }
+    if (a->kind == KIND_BREAKERS && !app_options_equal(&a->app, &b->app)) {
+        return false;
     }
     return kind_is_pg(a->kind) ? pg_options_equal(&a->pg, &b->pg)
                                : redis_options_equal(&a->redis, &b->redis);

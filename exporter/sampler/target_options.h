@@ -12,6 +12,7 @@
 #include "io/host_options.h"
 #include "io/pg_options.h"
 #include "io/redis_client.h"
+#include "sampler/app_options.h"
 #include "sampler/database_options.h"
 
 #define TARGET_NAME_MOST       63
@@ -44,8 +45,9 @@ struct target_options {
     struct pg_options pg;       /* postgres, pgbouncer */
     struct redis_options redis; /* redis, sentinel */
     struct host_options host;
-    char *cluster;                                  /* or NULL */
-    char *job;                                      /* NULL: the kind's name */
+    struct app_options app; /* breakers; format redis is reached by the redis options */
+    char *cluster;          /* or NULL */
+    char *job;              /* NULL: the kind's name */
     struct target_label labels[TARGET_MOST_LABELS]; /* sorted by name */
     size_t n_labels;
     uint64_t interval_usec, timeout_usec;

@@ -87,7 +87,8 @@ static void compare(const struct strbuf *printed, const char *expected, struct s
 
 static bool has_password(const struct target_options *target) {
     return target->pg.password != NULL || target->pg.key_password != NULL ||
-           target->redis.password != NULL;
+           target->redis.password != NULL || target->app.http.password != NULL ||
+           target->app.http.credentials != NULL;
 }
 
 static bool same_config(const struct config *a, const struct config *b) {

@@ -6,8 +6,8 @@
 
 /* The names that the layers below define beside code that needs servers. */
 const char *const target_health_names[] = {"pending", "up", "down"};
-const char *const target_kind_names[] = {"postgres", "pgbouncer", "redis",
-                                         "sentinel", "host",      NULL};
+const char *const target_kind_names[] = {"postgres", "pgbouncer", "redis", "sentinel",
+                                         "host",     "breakers",  NULL};
 const char *const server_role_names[] = {"unknown", "primary", "replica"};
 
 struct fake_target *fake_sampler_add(struct sampler *sampler, const char *name,
