@@ -79,7 +79,7 @@ struct watch {
     struct watch_options options;
     char boot_id[64];
     struct tls_contexts *tls_contexts;
-    struct transfers *transfers; /* NULL: there are no witnesses */
+    struct transfers *transfers; /* NULL: neither witnesses nor a lock */
     struct worker_pool *disk;
     struct processes *processes;
     struct journal *journal; /* NULL: not kept */
@@ -88,6 +88,8 @@ struct watch {
 };
 
 /* watch.c */
+/* Makes what HTTP is spoken with, at its first use. Return: whether it is there. */
+bool watch_connects(struct watch *watch);
 /* Asks all members now, and the next time an interval later. */
 void watched_ask_all(struct watched *watched);
 /* A plan has ended: what was reloaded meanwhile is taken over, people are told. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "failover/acting.h"
+#include "failover/etcd_lock.h"
 #include "failover/places.h"
 #include "failover/private_watch.h"
 #include "io/pg_client.h"
@@ -251,6 +252,30 @@ static void member_init(struct watched *watched, size_t index, const struct watc
                                .userdata = member});
 }
 
+bool watch_connects(struct watch *watch) {
+    if (watch->transfers == NULL) {
+        watch->transfers = transfers_new(watch->options.loop, watch->options.resolver);
+    }
+    return watch->transfers != NULL;
+}
+
+/* Without the lock that is asked for nothing may be done. */
+static void lock_open(struct watched *watched) {
+    if (watched->options.lock.n_endpoints == 0) {
+        return;
+    }
+    if (!watch_connects(watched->watch)) {
+        log_error("cluster '%s': the lock cannot be asked for", watched->options.cluster);
+        return;
+    }
+    watched->lock = etcd_lock_new(&(struct etcd_lock_options){
+        .loop = watched->watch->options.loop,
+        .transfers = watched->watch->transfers,
+        .lock = &watched->options.lock,
+        .cluster = watched->options.cluster,
+    });
+}
+
 static struct watched *watched_new(struct watch *watch,
                                    const struct watch_cluster_options *options) {
     struct watched *watched = mem_alloc(sizeof(*watched));
@@ -273,6 +298,7 @@ static struct watched *watched_new(struct watch *watch,
     watched_witnesses_open(watched);
     watched_view_open(watched);
     watched_maintenance_open(watched);
+    lock_open(watched);
     watched->acting = acting_new(watched);
     watched->tick = loop_timer_new(watch->options.loop, ticked, watched);
     set_tick(watched, loop_now_usec(watch->options.loop));
@@ -393,7 +419,10 @@ void watch_apply(struct watch *watch, const struct watch_cluster_options *cluste
 }
 
 bool watched_lock_allows(const struct watched *watched) {
-    return watched->lock == NULL ||
+    if (watched->options.lock.n_endpoints == 0) {
+        return true;
+    }
+    return watched->lock != NULL &&
            (failover_lock_state(watched->lock, NULL) == FAILOVER_LOCK_HELD &&
             failover_lock_plan(watched->lock) == NULL);
 }

@@ -88,10 +88,7 @@ void watched_witnesses_open(struct watched *watched) {
     if (n == 0) {
         return;
     }
-    if (watch->transfers == NULL) {
-        watch->transfers = transfers_new(watch->options.loop, watch->options.resolver);
-    }
-    if (watch->transfers == NULL) {
+    if (!watch_connects(watch)) {
         log_error("cluster '%s': witnesses cannot be asked", watched->options.cluster);
         return;
     }
