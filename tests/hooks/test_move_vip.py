@@ -4,6 +4,7 @@
 the neighbours and over SSH goes to stand-ins."""
 import json
 import os
+import shutil
 import subprocess
 
 from hook import Hook
@@ -78,6 +79,9 @@ def a_dry_run_and_strange_names():
 
 def the_real_ip_moves_it_and_may_do_so_twice():
     """Two namespaces are the hosts; ssh enters them."""
+    if shutil.which("ip", path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
+        raise Skip("ip is not installed")
+
     def unshared():
         process = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec cat"],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
