@@ -30,6 +30,7 @@ static void call_done(void *userdata, const struct transfer_answer *answer,
     struct etcd_call *call = userdata;
     struct error why = {0};
     call->transfer = NULL;
+    call->refused = failure != NULL && failure->reason == REASON_REFUSED;
     if (failure != NULL) {
         why = failure->error;
     } else if (answer->status != 200) {
@@ -47,6 +48,7 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
     struct etcd_call *call = &lock->calls[purpose];
     char *url = mem_printf("%s%s", lock->options.endpoints[lock->endpoint], path);
     call->answered = answered;
+    call->endpoint = lock->endpoint;
     call->sent_usec = loop_clock_usec();
     call->transfer = transfer_submit(
         lock->transfers, &(struct transfer_request){.url = url,
@@ -60,6 +62,12 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
                                                     .userdata = call});
     strbuf_deinit(body);
     free(url);
+}
+
+void etcd_lock_leave(struct etcd_lock *lock, enum etcd_purpose purpose) {
+    if (lock->endpoint == lock->calls[purpose].endpoint) {
+        lock->endpoint = (lock->endpoint + 1) % lock->options.n_endpoints;
+    }
 }
 
 /* ---- what is known ---- */
@@ -156,10 +164,11 @@ static void pass_done(struct etcd_lock *lock) {
 /* The next endpoint is asked at once; after the last one there is a pause. */
 static void pass_failed(struct etcd_lock *lock, const char *what, const struct error *why) {
     uint64_t wait = 0;
-    char *text = mem_printf("%s: %s: %s", lock->options.endpoints[lock->endpoint], what, why->text);
+    const char *endpoint = lock->options.endpoints[lock->calls[ETCD_PASS].endpoint];
+    char *text = mem_printf("%s: %s: %s", endpoint, what, why->text);
     lock_name_copy(lock->reason, sizeof(lock->reason), str_of(text));
     free(text);
-    lock->endpoint = (lock->endpoint + 1) % lock->options.n_endpoints;
+    etcd_lock_leave(lock, ETCD_PASS);
     if (++lock->failures >= lock->options.n_endpoints) {
         lock->failures = 0;
         lock->reachable = false;

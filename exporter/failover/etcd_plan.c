@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What is asked of the lock: to claim a plan, to write its end, to acknowledge it, to set
- * maintenance. Each is one transaction that states what must still be so; a claim is sent once. */
+ * maintenance. Each is one transaction that states what must still be so. */
 #include <errno.h>
 
 #include "base/duration.h"
@@ -45,13 +45,24 @@ static void claim_stands(struct etcd_lock *lock, int64_t revision) {
     }
 }
 
+/* libcurl sends a request again when a kept connection turns out to be closed, and so do we when
+ * nobody listened: if the first was done all the same, the second finds our own plan. */
+static bool is_same_plan(const struct failover_lock_plan *a, const struct failover_lock_plan *b) {
+    return a->readable && strcmp(a->id, b->id) == 0 && strcmp(a->candidate, b->candidate) == 0 &&
+           strcmp(a->holder, b->holder) == 0 && a->began_ms == b->began_ms && a->outcome[0] == '\0';
+}
+
 static void claim_fails(struct etcd_lock *lock, const struct etcd_value values[ETCD_GETS]) {
     bool held = etcd_lock_is_ours(lock, &values[ETCD_GET_HOLDER]);
     lock->mine = lock->mine && held; /* the next pass tells who it is */
     etcd_lock_see(lock, ETCD_CLAIM, values);
     if (values[ETCD_GET_PLAN].found) {
         lock_plan_read(values[ETCD_GET_PLAN].value, &lock->plan);
-        answer_claim(lock, FAILOVER_CLAIM_TAKEN, "a plan stands already");
+        if (is_same_plan(&lock->plan, &lock->claim.plan)) {
+            claim_stands(lock, values[ETCD_GET_PLAN].mod_revision);
+        } else {
+            answer_claim(lock, FAILOVER_CLAIM_TAKEN, "a plan stands already");
+        }
     } else if (!held) {
         answer_claim(lock, FAILOVER_CLAIM_NOT_HELD, "another monitor has the lock, or nobody");
     } else {
@@ -59,11 +70,28 @@ static void claim_fails(struct etcd_lock *lock, const struct etcd_value values[E
     }
 }
 
+static void send_claim(struct etcd_lock *lock);
+
+/* Where nobody listens nothing was done, and the next endpoint may be asked: that of a host which
+ * has just gone down with the primary is not all of etcd. Any other silence is an unknown end. */
+static bool claim_elsewhere(struct etcd_lock *lock) {
+    if (!lock->calls[ETCD_CLAIM].refused || ++lock->claim.refused >= lock->options.n_endpoints ||
+        etcd_lock_state(&lock->lock, NULL) != FAILOVER_LOCK_HELD) {
+        return false;
+    }
+    etcd_lock_leave(lock, ETCD_CLAIM);
+    send_claim(lock);
+    return true;
+}
+
 static void on_claimed(struct etcd_lock *lock, struct str body, const struct error *why) {
     static const size_t n_gets[] = {ETCD_GETS, 0};
     struct arena arena = {0};
     struct etcd_txn_answer answer;
     struct error err = {0};
+    if (why != NULL && claim_elsewhere(lock)) {
+        return;
+    }
     if (why != NULL || etcd_txn_read(body, &arena, n_gets, &answer, &err) < 0) {
         answer_claim(lock, FAILOVER_CLAIM_UNKNOWN, why != NULL ? why->text : err.text);
     } else if (answer.succeeded) {
@@ -120,6 +148,7 @@ int etcd_lock_claim(struct failover_lock *base, const struct failover_lock_claim
     lock->claim.asked =
         (struct failover_lock_claim){.done = claim->done, .userdata = claim->userdata};
     lock->claim.busy = true;
+    lock->claim.refused = 0;
     bool held = etcd_lock_state(base, NULL) == FAILOVER_LOCK_HELD;
     if (held && !is_in_maintenance(lock)) {
         send_claim(lock);

@@ -25,6 +25,8 @@ struct etcd_call {
     struct etcd_lock *lock;
     struct transfer *transfer; /* NULL: none is under way */
     uint64_t sent_usec;
+    size_t endpoint;
+    bool refused; /* nobody listens at that endpoint */
     /* why: NULL when there is a body. Freeing the lock is its last deed. */
     void (*answered)(struct etcd_lock *lock, struct str body, const struct error *why);
 };
@@ -68,6 +70,7 @@ struct etcd_lock {
         struct failover_lock_plan plan;
         struct failover_lock_claim asked; /* its texts are NULL */
         enum failover_claim refusal;      /* without asking etcd */
+        size_t refused;                   /* endpoints where nobody listens */
         struct loop_deferred *deferred;
     } claim;
     struct {
@@ -96,6 +99,9 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
                    struct strbuf *body,
                    void (*answered)(struct etcd_lock *lock, struct str body,
                                     const struct error *why));
+
+/* Asks another endpoint from now on than the one that the call went to. */
+void etcd_lock_leave(struct etcd_lock *lock, enum etcd_purpose purpose);
 
 /* Takes over how plan and maintenance stood when `purpose` asked. */
 void etcd_lock_see(struct etcd_lock *lock, enum etcd_purpose purpose,

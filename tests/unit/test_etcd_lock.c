@@ -26,6 +26,8 @@
 #include "base/random.h"
 #include "failover/etcd_json.h"
 #include "failover/etcd_lock.h"
+#include "failover/lock_json.h"
+#include "failover/private_etcd.h"
 
 #define PROGRAM  "/usr/bin/etcd"
 #define TTL_USEC (2 * USEC_PER_SEC)
@@ -471,6 +473,40 @@ static void asks_the_next_endpoint(void **state) {
     (void)close(fd);
 }
 
+/* As when the host of a primary goes down, and an endpoint with it. */
+static void a_claim_goes_where_somebody_listens(void **state) {
+    char refused[] = "http://127.0.0.1:1";
+    char *endpoints[] = {refused, endpoint, refused};
+    first = open_at(endpoints, 3, "m-1", TTL_USEC);
+    assert_true(turn_until_state(first, FAILOVER_LOCK_HELD));
+    container_of(first, struct etcd_lock, lock)->endpoint = 2;
+    assert_int_equal(claim_plan(first, "f-1"), FAILOVER_CLAIM_OURS);
+    container_of(first, struct etcd_lock, lock)->endpoint = 2;
+    assert_int_equal(claim_plan(first, "f-2"), FAILOVER_CLAIM_TAKEN);
+}
+
+/* What the second of two equal requests is told. */
+static void a_claim_that_was_sent_twice_is_ours(void **state) {
+    struct claimed claimed = {0};
+    struct strbuf value = {0};
+    struct failover_lock_plan plan;
+    first = open_lock("m-1", TTL_USEC);
+    assert_true(turn_until_state(first, FAILOVER_LOCK_HELD));
+    submit_claim(first, "f-1", &claimed);
+    plan = container_of(first, struct etcd_lock, lock)->claim.plan;
+    lock_plan_write(&value, &plan);
+    assert_true(turn_until(loop, &claimed.calls, 1));
+    assert_int_equal(acknowledge(first, "f-1"), 0);
+    put_raw("plan", value.data);
+    claimed.calls = 0;
+    submit_claim(first, "f-1", &claimed); /* in the same call it would have the same time */
+    container_of(first, struct etcd_lock, lock)->claim.plan = plan;
+    assert_true(turn_until(loop, &claimed.calls, 1));
+    assert_int_equal(claimed.claim, FAILOVER_CLAIM_OURS);
+    assert_int_equal(claim_plan(first, "f-2"), FAILOVER_CLAIM_TAKEN);
+    strbuf_deinit(&value);
+}
+
 static void says_why_nobody_answers(void **state) {
     const char *words;
     char nothing[] = "http://127.0.0.1:1";
@@ -739,6 +775,8 @@ int main(void) {
         TEST(everything_is_answered_when_it_is_freed),
         TEST(it_may_be_freed_by_an_answer),
         TEST(asks_the_next_endpoint),
+        TEST(a_claim_goes_where_somebody_listens),
+        TEST(a_claim_that_was_sent_twice_is_ours),
         TEST(says_why_nobody_answers),
         TEST(who_was_stopped_for_too_long_sees_it_at_once),
         TEST(a_silent_server_gives_nothing),
