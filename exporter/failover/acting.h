@@ -32,9 +32,5 @@ int acting_switch_over(struct acting *acting, struct str to, const char *who, st
 int acting_rehearse(struct acting *acting, struct error *err);
 
 /* The newest rehearsal: NULL when there was none. */
-struct rehearsal {
-    bool running, good;
-    int64_t began_ms;
-};
 const struct rehearsal *acting_rehearsal(const struct acting *acting);
 struct str acting_rehearsal_text(const struct acting *acting); /* a line of each hook event */

@@ -515,6 +515,9 @@ static void plan_ends(struct acting *acting, const struct plan *plan) {
     const struct watched *watched = acting->watched;
     bool latched = step_is_latched(plan->step);
     const struct plan_note *last = &plan->notes[plan->n_notes - 1];
+    while (last > plan->notes && last->text.len == 0) {
+        last--; /* the newest that says something */
+    }
     acting->promotion = promotion_free(acting->promotion);
     log_line(plan->step == STEP_DONE || !latched ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
              "cluster '%s': failover '%.*s' is %s: %.*s%s", watched->options.cluster,

@@ -111,8 +111,8 @@ static inline const struct failover_lock_maintenance *failover_lock_maintenance(
     return lock->ops->maintenance(lock);
 }
 
-/* Not tried again unless it is certain that nobody heard it. Return: 0; or -EBUSY (one is under way) or -EINVAL (a name is empty or too
- * long), and done() is not called. */
+/* Not tried again unless it is certain that nobody heard it. Return: 0; or -EBUSY (one is under
+ * way) or -EINVAL (a name is empty or too long), and done() is not called. */
 static inline int failover_lock_claim(struct failover_lock *lock,
                                       const struct failover_lock_claim *claim) {
     return lock->ops->claim(lock, claim);

@@ -502,6 +502,21 @@ uint64_t watch_now_usec(const struct watch *watch) {
     return loop_now_usec(watch->options.loop);
 }
 
+const struct rehearsal *watch_rehearsal(const struct watch *watch, size_t cluster,
+                                        struct str *ret_text) {
+    const struct acting *acting = watch->clusters[cluster]->acting;
+    *ret_text = acting_rehearsal_text(acting);
+    return acting_rehearsal(acting);
+}
+
+bool watch_in_maintenance(const struct watch *watch, size_t cluster) {
+    return watched_in_maintenance(watch->clusters[cluster]);
+}
+
+bool watch_is_acting(const struct watch *watch, size_t cluster) {
+    return acting_is_walking(watch->clusters[cluster]->acting);
+}
+
 const struct book *watch_book(const struct watch *watch) {
     return watch->journal != NULL ? journal_book(watch->journal) : NULL;
 }

@@ -90,6 +90,19 @@ const struct watch_probe_view *watch_probe(const struct watch *watch, size_t clu
                                            size_t member);
 uint64_t watch_now_usec(const struct watch *watch);
 
+/* A walk through the hooks that touched nothing. */
+struct rehearsal {
+    bool running, good;
+    int64_t began_ms;
+};
+
+/* The newest of a cluster and a line of each hook event, borrowed; NULL: there was none. */
+const struct rehearsal *watch_rehearsal(const struct watch *watch, size_t cluster,
+                                        struct str *ret_text);
+bool watch_in_maintenance(const struct watch *watch, size_t cluster);
+/* A plan is under way that is not waiting for people. */
+bool watch_is_acting(const struct watch *watch, size_t cluster);
+
 /* What the journal holds; NULL: there is none. */
 const struct book *watch_book(const struct watch *watch);
 

@@ -4,10 +4,15 @@
  */
 #include "web/api.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "base/duration.h"
-#include "failover/watch.h"
+#include "base/json_reader.h"
+#include "failover/orders.h"
 #include "web/api_json.h"
 #include "web/api_question.h"
+#include "web/routes.h"
 
 #define MOST_PLANS   100 /* the newest */
 #define MOST_IN_LOOP 20  /* clusters, and plans */
@@ -51,8 +56,7 @@ static void write_member(struct json_writer *json, const struct watch *watch,
     json_object_end(json);
 }
 
-static void write_ready(struct json_writer *json, const struct watch *watch,
-                        const struct cluster *cluster) {
+static void write_ready(struct json_writer *json, const struct cluster *cluster) {
     json_object_begin(json, "ready");
     for (int i = 0; i < READY_REASONS; i++) {
         json_bool(json, ready_reason_names[i], cluster->ready[i]);
@@ -63,6 +67,20 @@ static void write_ready(struct json_writer *json, const struct watch *watch,
 static void write_name(struct json_writer *json, const char *key, const struct cluster *cluster,
                        size_t index) {
     json_text(json, key, index < cluster->n_members ? cluster->members[index].name : NULL);
+}
+
+static void write_rehearsal(struct json_writer *json, const struct watch *watch, size_t index) {
+    struct str text;
+    const struct rehearsal *rehearsal = watch_rehearsal(watch, index, &text);
+    if (rehearsal == NULL) {
+        return;
+    }
+    json_object_begin(json, "rehearsal");
+    json_bool(json, "running", rehearsal->running);
+    json_bool(json, "good", rehearsal->good);
+    api_write_rfc3339(json, "began", rehearsal->began_ms);
+    json_str(json, "text", text);
+    json_object_end(json);
 }
 
 static void write_cluster(struct json_writer *json, const struct watch *watch, size_t index) {
@@ -80,7 +98,10 @@ static void write_cluster(struct json_writer *json, const struct watch *watch, s
     json_text(json, "primary_view", primary_view_names[cluster->primary_view]);
     json_text(json, "replica_view", replica_view_names[cluster->replica_view]);
     json_text(json, "other_view", other_view_names[cluster->other_view]);
-    write_ready(json, watch, cluster);
+    json_bool(json, "maintenance", watch_in_maintenance(watch, index));
+    json_bool(json, "acting", watch_is_acting(watch, index));
+    write_rehearsal(json, watch, index);
+    write_ready(json, cluster);
     json_text(json, "manager", cluster->manager);
     cluster_ready_words(cluster, &words);
     write_words(json, "not_ready", &words);
@@ -112,8 +133,18 @@ static void write_plan(struct json_writer *json, const struct plan *plan) {
     json_str(json, "id", draft->id);
     json_str(json, "cluster", draft->cluster);
     json_text(json, "mode", plan_mode_names[draft->mode]);
-    json_text(json, "step", step_names[plan->step]);
-    api_write_rfc3339(json, "drafted", draft->drafted_ms);
+    json_text(json, "state", step_names[plan->step]);
+    api_write_rfc3339(json, "started", draft->drafted_ms);
+    if (plan->ended_ms != 0) {
+        api_write_rfc3339(json, "ended", plan->ended_ms);
+    } else {
+        json_text(json, "ended", NULL);
+    }
+    if (plan->has_outcome) {
+        json_double(json, "recovery_seconds", (double)plan->outcome.recovery_ms / 1000);
+        json_uint(json, "lost_bytes", plan->outcome.lost_bytes);
+        json_double(json, "lost_seconds", (double)plan->outcome.lost_ms / 1000);
+    }
     json_str(json, "old_primary", draft->old_primary);
     json_str(json, "new_primary", draft->new_primary);
     json_str(json, "reason", draft->reason);
@@ -146,7 +177,7 @@ static void write_all(struct api_question *question, struct api_out *out) {
     api_write_tail(&out->text, NULL, NULL);
 }
 
-void api_failover(struct web *web, const struct web_request *request, struct web_answer *ret) {
+static void ask(struct web *web, const struct web_request *request, struct web_answer *ret) {
     struct api_question *question = api_question_new(web, request, sizeof(struct api_question));
     question->write = write_all;
     const struct watch *watch = web->sources.watch;
@@ -155,5 +186,103 @@ void api_failover(struct web *web, const struct web_request *request, struct web
         api_answer_now(question, ret);
     } else {
         api_ask(question, request, ret);
+    }
+}
+
+/* ---- orders ---- */
+
+static int read_kind(struct str word, enum order_kind *ret) {
+    for (int i = 0; i < ORDERS; i++) {
+        if (str_is(word, order_names[i])) {
+            *ret = (enum order_kind)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int read_seconds(const struct json_value *value, uint64_t *ret,
+                        struct api_failure *failure) {
+    if (value == NULL || value->kind != JSON_IS_NUMBER || !(value->number >= 0) ||
+        value->number > (double)ORDER_MOST_MAINTENANCE_SECONDS) {
+        return api_fail(failure, API_BAD_DATA, "'seconds' should be a number from 0 to %llu",
+                        (unsigned long long)ORDER_MOST_MAINTENANCE_SECONDS);
+    }
+    *ret = (uint64_t)value->number;
+    return 0;
+}
+
+/* {"order": "approve", "id": "..."}, {"order": "switchover", "cluster": "...", "to": "..."} */
+static int read_order(const struct web_request *request, struct order *ret,
+                      struct api_failure *failure) {
+    const struct json_value *body = NULL;
+    struct error err = {0};
+    if (json_read(request->body, request->arena, &body, &err) < 0) {
+        return api_fail(failure, API_BAD_DATA, "the body is no JSON: %s", err.text);
+    }
+    if (body->kind != JSON_IS_OBJECT ||
+        read_kind(json_text_of(json_member(body, "order")), &ret->kind) < 0) {
+        return api_fail(failure, API_BAD_DATA,
+                        "the body should be an object with an 'order': approve, ack, switchover, "
+                        "test or maintenance");
+    }
+    bool of_plan = ret->kind == ORDER_APPROVE || ret->kind == ORDER_ACKNOWLEDGE;
+    ret->subject = json_text_of(json_member(body, of_plan ? "id" : "cluster"));
+    ret->to = json_text_of(json_member(body, "to"));
+    if (ret->subject.len == 0) {
+        return api_fail(failure, API_BAD_DATA, "'%s' is missing", of_plan ? "id" : "cluster");
+    }
+    if (ret->kind == ORDER_SWITCHOVER && ret->to.len == 0) {
+        return api_fail(failure, API_BAD_DATA, "'to' is missing: the member to promote");
+    }
+    return ret->kind == ORDER_MAINTENANCE
+               ? read_seconds(json_member(body, "seconds"), &ret->seconds, failure)
+               : 0;
+}
+
+static int carry_out(struct web *web, const struct web_request *request,
+                     struct api_failure *failure) {
+    struct error err = {0};
+    struct order order = {0};
+    char who[128];
+    if (request->user != NULL) {
+        snprintf(who, sizeof(who), "%.100s", request->user);
+    } else {
+        snprintf(who, sizeof(who), "uid %u, pid %d", request->caller.uid, request->caller.pid);
+    }
+    order.who = who;
+    int r = read_order(request, &order, failure);
+    if (r < 0) {
+        return r;
+    }
+    if (web->sources.watch == NULL) {
+        return api_fail(failure, API_NOT_FOUND, "no cluster is watched");
+    }
+    r = watch_order(web->sources.watch, &order, &err);
+    return r < 0 ? api_fail(failure, r == -ENOENT ? API_NOT_FOUND : API_EXECUTION, "%s", err.text)
+                 : 0;
+}
+
+static void order(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    struct api_failure failure = {0};
+    struct json_writer json = {.out = &ret->text};
+    if (carry_out(web, request, &failure) < 0) {
+        api_answer_failure(&failure, ret);
+        return;
+    }
+    ret->status = 200;
+    ret->content_type = "application/json";
+    api_write_head(&ret->text);
+    json_object_begin(&json, NULL);
+    json_bool(&json, "accepted", true);
+    json_object_end(&json);
+    api_write_tail(&ret->text, NULL, NULL);
+}
+
+void api_failover(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    if (route_method_of(request->method) == ROUTE_GET) {
+        ask(web, request, ret);
+    } else {
+        order(web, request, ret);
     }
 }

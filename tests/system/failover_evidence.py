@@ -51,7 +51,7 @@ class Watcher(Daemon):
 
     def entries(self):
         self.state()
-        return sum(plan["step"] == "would_have" for plan in self.plans)
+        return sum(plan["state"] == "would_have" for plan in self.plans)
 
     def seen(self):
         return re.findall(r"cluster '\w+': was \w+, is (\w+):", self.log())

@@ -62,8 +62,8 @@ class Watcher(Daemon):
     def entries(self):
         """Outages in the journal that are written to their end."""
         self.state()
-        assert all(plan["step"] in ("drafted", "would_have") for plan in self.plans), self.plans
-        return sum(plan["step"] == "would_have" for plan in self.plans)
+        assert all(plan["state"] in ("drafted", "would_have") for plan in self.plans), self.plans
+        return sum(plan["state"] == "would_have" for plan in self.plans)
 
 
 def show(row, expected, watcher, more=""):
