@@ -13,7 +13,7 @@ const struct cli_command cli_commands[] = {
     {"check-rules", "check files of alerting and recording rules", cli_check_rules},
     {"query", "ask a running daemon in PromQL", cli_query},
     {"breaker", "show the breakers of a running daemon, or order one", cli_breaker},
-    {"failover", "what a running daemon knows of the primaries it watches", cli_failover},
+    {"failover", "show failovers of a running daemon, and order them", cli_failover},
     {"set", "change a threshold of a running daemon, or list them", cli_set},
     {"test-promql", "run files of PromQL test cases", cli_test_promql},
     {"metrics", "print the reference of all metrics", cli_metrics},
