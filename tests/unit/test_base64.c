@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* Base64 by the vectors of its RFC, and what is none. */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

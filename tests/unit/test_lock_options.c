@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* Copies of what is said about the lock, and whether two say the same. */
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
