@@ -162,10 +162,20 @@ enum {
     OVERDUE,
     PROBES,
     FAILURES,
-    SECONDS
+    SECONDS,
+    MODE,
+    UNDER_WAY,
+    LATCHED,
+    WAITING,
+    PLANS,
+    LAST,
+    LAST_FAILURE,
+    RECOVERY,
+    LOST_BYTES,
+    LOST_SECONDS,
 };
 
-enum { BY_VERDICT = 1, BY_REASON, BY_MEMBER, BY_OBSTACLE, BY_CLUSTER };
+enum { BY_VERDICT = 1, BY_REASON, BY_MEMBER, BY_OBSTACLE, BY_CLUSTER, BY_MODE, BY_STATE };
 
 static const struct column rows[] = {
     [VERDICT] = {NULL, GAUGE, "dbvitals_failover_verdict",
@@ -193,6 +203,36 @@ static const struct column rows[] = {
                   .group = BY_MEMBER},
     [SECONDS] = {NULL, COUNTER, "dbvitals_failover_probe_seconds_total",
                  "How long probes that were answered took.", .group = BY_MEMBER},
+    [MODE] = {NULL, GAUGE, "dbvitals_failover_mode",
+              "1 for what follows when the primary is lost, 0 for the other modes.",
+              .group = BY_MODE},
+    [UNDER_WAY] = {NULL, GAUGE, "dbvitals_failover_under_way",
+                   "1 while a failover or a switchover takes its steps.", .group = BY_CLUSTER},
+    [LATCHED] = {NULL, GAUGE, "dbvitals_failover_latched",
+                 "1 while an earlier failover waits for its acknowledgement, which forbids the "
+                 "next one.",
+                 .group = BY_CLUSTER},
+    [WAITING] = {NULL, GAUGE, "dbvitals_failover_waiting",
+                 "1 while a failover waits for an operator's approval.", .group = BY_CLUSTER},
+    [PLANS] = {NULL, GAUGE, "dbvitals_failover_plans",
+               "Failovers in the journal, by where they stand.", .group = BY_STATE},
+    [LAST] = {NULL, GAUGE, "dbvitals_failover_last_timestamp_seconds",
+              "When the newest failover or switchover ended well.", .group = BY_CLUSTER},
+    [LAST_FAILURE] = {NULL, GAUGE, "dbvitals_failover_last_failure_timestamp_seconds",
+                      "When the newest one ended that failed, or of which nobody knows.",
+                      .group = BY_CLUSTER},
+    [RECOVERY] = {NULL, GAUGE, "dbvitals_failover_last_recovery_seconds",
+                  "From the old primary's last answer until the new one took writes, of the newest "
+                  "failover.",
+                  .group = BY_CLUSTER},
+    [LOST_BYTES] = {NULL, GAUGE, "dbvitals_failover_last_lost_bytes",
+                    "What the new primary did not have of what was seen on the old one, of the "
+                    "newest failover: more may be lost.",
+                    .group = BY_CLUSTER},
+    [LOST_SECONDS] = {NULL, GAUGE, "dbvitals_failover_last_lost_seconds",
+                      "How long nothing had been seen of the old primary when it failed, of the "
+                      "newest failover: what it took then may be lost.",
+                      .group = BY_CLUSTER},
     {NULL, LABEL, "cluster", .group = BY_VERDICT},
     {NULL, LABEL, "verdict", .group = BY_VERDICT},
     {NULL, LABEL, "cluster", .group = BY_REASON},
@@ -203,6 +243,10 @@ static const struct column rows[] = {
     {NULL, LABEL, "member", .group = BY_OBSTACLE},
     {NULL, LABEL, "obstacle", .group = BY_OBSTACLE},
     {NULL, LABEL, "cluster", .group = BY_CLUSTER},
+    {NULL, LABEL, "cluster", .group = BY_MODE},
+    {NULL, LABEL, "mode", .group = BY_MODE},
+    {NULL, LABEL, "cluster", .group = BY_STATE},
+    {NULL, LABEL, "state", .group = BY_STATE},
     {0},
 };
 
@@ -238,6 +282,44 @@ static void add_member(const struct watch *watch, size_t index, size_t member,
     add(batch, SECONDS, labels, 2, probe->all_seconds);
 }
 
+/* What the journal says of one cluster. */
+static void add_plans(const struct watch *watch, const char *cluster, struct batch *batch) {
+    const struct book *book = watch_book(watch);
+    struct label labels[] = {{str_of("cluster"), str_of(cluster)}, {{0}, {0}}};
+    size_t counts[STEPS] = {0};
+    const struct plan *good = NULL, *bad = NULL, *measured = NULL;
+    bool latched = false;
+    for (size_t i = 0; book != NULL && i < book->n_plans; i++) {
+        const struct plan *plan = book->plans[i];
+        bool everywhere = plan->draft.cluster.len == 0; /* a damaged journal */
+        if (!everywhere && !str_is(plan->draft.cluster, cluster)) {
+            continue;
+        }
+        counts[plan->step]++;
+        latched |= step_is_latched(plan->step);
+        good = plan_has_done(plan) ? plan : good;
+        bad = plan->step == STEP_FAILED || plan->step == STEP_UNKNOWN ? plan : bad;
+        measured = plan->has_outcome ? plan : measured;
+    }
+    add(batch, LATCHED, labels, 1, latched);
+    add(batch, WAITING, labels, 1, counts[STEP_WAITING] > 0);
+    for (int i = 0; i < STEPS; i++) {
+        labels[1] = (struct label){str_of("state"), str_of(step_names[i])};
+        add(batch, PLANS, labels, 2, (double)counts[i]);
+    }
+    if (good != NULL) {
+        add(batch, LAST, labels, 1, (double)good->ended_ms / 1000);
+    }
+    if (bad != NULL) {
+        add(batch, LAST_FAILURE, labels, 1, (double)bad->ended_ms / 1000);
+    }
+    if (measured != NULL) {
+        add(batch, RECOVERY, labels, 1, (double)measured->outcome.recovery_ms / 1000);
+        add(batch, LOST_BYTES, labels, 1, (double)measured->outcome.lost_bytes);
+        add(batch, LOST_SECONDS, labels, 1, (double)measured->outcome.lost_ms / 1000);
+    }
+}
+
 static void add_cluster(const struct watch *watch, size_t index, struct batch *batch) {
     const struct cluster *cluster = watch_cluster(watch, index);
     struct label labels[] = {{str_of("cluster"), str_of(cluster->options.cluster)}, {{0}, {0}}};
@@ -253,13 +335,20 @@ static void add_cluster(const struct watch *watch, size_t index, struct batch *b
     add(batch, SUSPICION, labels, 1,
         has_primary ? cluster->members[cluster->primary].suspicion.count : 0);
     add(batch, OVERDUE, labels, 1, cluster->startup_overdue);
+    for (int i = 0; i < FAILOVER_MODES; i++) {
+        labels[1] = (struct label){str_of("mode"), str_of(failover_mode_names[i])};
+        add(batch, MODE, labels, 2, cluster->options.mode == (enum failover_mode)i);
+    }
+    add(batch, UNDER_WAY, labels, 1, watch_is_acting(watch, index));
+    add_plans(watch, cluster->options.cluster, batch);
     for (size_t i = 0; i < cluster->n_members; i++) {
         add_member(watch, index, i, batch);
     }
 }
 
 void watching_collect(const struct watching *watching, struct batch *batch) {
-    const struct watch *watch = watching_watch(watching);
+    struct watch *watch = watching_watch(watching);
+    watch_refresh(watch);
     for (size_t i = 0; i < watch_clusters(watch); i++) {
         add_cluster(watch, i, batch);
     }

@@ -285,6 +285,10 @@ static void keep_promotion(struct acting *acting) {
     }
 }
 
+void acting_refresh(struct acting *acting) {
+    note_readiness(acting, acting_now(acting));
+}
+
 void acting_judged(struct acting *acting) {
     const struct cluster *cluster = cluster_of(acting);
     note_readiness(acting, acting_now(acting));

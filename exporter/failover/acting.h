@@ -20,14 +20,19 @@ struct acting *acting_free(struct acting *acting);
 /* The cluster was judged anew. */
 void acting_judged(struct acting *acting);
 
+/* Brings what the cluster cannot know of itself up to date: acknowledgements, maintenance... */
+void acting_refresh(struct acting *acting);
+
 /* A plan or a rehearsal is under way. */
 bool acting_is_busy(const struct acting *acting);
 
 /* A plan is under way that is not only waiting for its approval. */
 bool acting_is_walking(const struct acting *acting);
 
+/* Lets a plan go on that waits for it. Return: whether it is one of this cluster. */
+bool acting_approve(struct acting *acting, struct str id, const char *who);
+
 /* Orders of an operator. Return: 0, or negative errno with *err, which says what is wrong. */
-int acting_approve(struct acting *acting, struct str id, const char *who, struct error *err);
 int acting_switch_over(struct acting *acting, struct str to, const char *who, struct error *err);
 int acting_rehearse(struct acting *acting, struct error *err);
 

@@ -12,15 +12,15 @@ static const struct failover_options *options_of(const struct acting *acting) {
     return &acting->watched->options;
 }
 
-int acting_approve(struct acting *acting, struct str id, const char *who, struct error *err) {
+bool acting_approve(struct acting *acting, struct str id, const char *who) {
     const struct plan *plan = executor_plan(acting->executor);
     char text[128];
     if (plan == NULL || !str_equal(plan->draft.id, id) || plan->step != STEP_WAITING) {
-        return error_say(err, -ENOENT, "it does not wait");
+        return false;
     }
     snprintf(text, sizeof(text), "approved by %s", who);
     executor_event(acting->executor, STEP_GO, str_of(text));
-    return 0;
+    return true;
 }
 
 static size_t find_member(const struct acting *acting, struct str name) {

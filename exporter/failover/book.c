@@ -240,6 +240,15 @@ struct plan *book_blocking(const struct book *book, struct str cluster) {
     return NULL;
 }
 
+bool plan_has_done(const struct plan *plan) {
+    for (size_t i = 0; i < plan->n_notes; i++) {
+        if (plan->notes[i].step == STEP_POST && plan->notes[i].event == STEP_SUCCEEDED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool plan_may_have_promoted(const struct plan *plan) {
     for (size_t i = 0; i < plan->n_notes; i++) {
         if (plan->notes[i].step == STEP_PROMOTE) {

@@ -97,5 +97,8 @@ struct plan *book_find(const struct book *book, struct str id);
  * cluster stands for all. */
 struct plan *book_blocking(const struct book *book, struct str cluster);
 
+/* Whether it went through all of its steps. */
+bool plan_has_done(const struct plan *plan);
+
 /* Whether a promotion of the plan was begun, so that nobody else may ever be promoted for it. */
 bool plan_may_have_promoted(const struct plan *plan);

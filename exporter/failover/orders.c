@@ -91,9 +91,8 @@ static int acknowledge(struct watch *watch, const struct order *order, struct er
 
 static int approve(struct watch *watch, const struct order *order, struct error *err) {
     for (size_t i = 0; i < watch->n_clusters; i++) {
-        int r = acting_approve(watch->clusters[i]->acting, order->subject, order->who, err);
-        if (r != -ENOENT) {
-            return r;
+        if (acting_approve(watch->clusters[i]->acting, order->subject, order->who)) {
+            return 0;
         }
     }
     struct plan *plan =

@@ -485,6 +485,12 @@ struct watch *watch_free(struct watch *watch) {
 
 /* ---- views ---- */
 
+void watch_refresh(struct watch *watch) {
+    for (size_t i = 0; i < watch_clusters(watch); i++) {
+        acting_refresh(watch->clusters[i]->acting);
+    }
+}
+
 size_t watch_clusters(const struct watch *watch) {
     return watch != NULL ? watch->n_clusters : 0;
 }

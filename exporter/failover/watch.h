@@ -84,6 +84,9 @@ void watch_testify(struct watch *watch, struct str cluster, uint64_t wait_usec,
                    void (*done)(void *userdata, const struct watch_testimony *testimony),
                    void *userdata);
 
+/* Before it is looked at: what was ordered a moment ago shows. NULL is fine. */
+void watch_refresh(struct watch *watch);
+
 size_t watch_clusters(const struct watch *watch);
 const struct cluster *watch_cluster(const struct watch *watch, size_t index);
 const struct watch_probe_view *watch_probe(const struct watch *watch, size_t cluster,

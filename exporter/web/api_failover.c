@@ -180,6 +180,7 @@ static void write_all(struct api_question *question, struct api_out *out) {
 static void ask(struct web *web, const struct web_request *request, struct web_answer *ret) {
     struct api_question *question = api_question_new(web, request, sizeof(struct api_question));
     question->write = write_all;
+    watch_refresh(web->sources.watch);
     const struct watch *watch = web->sources.watch;
     const struct book *book = watch != NULL ? watch_book(watch) : NULL;
     if (watch_clusters(watch) <= MOST_IN_LOOP && (book == NULL || book->n_plans <= MOST_IN_LOOP)) {
