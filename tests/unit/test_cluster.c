@@ -156,6 +156,17 @@ static void a_lost_primary_is_dead_after_the_window(void **state) {
     assert_true(cluster.ready[READY_VOTES]);
 }
 
+static void a_death_right_after_the_first_answers_is_one(void **state) {
+    answer(1); /* before anybody is known to be the primary */
+    now += USEC_PER_MSEC;
+    answer(0);
+    assert_int_equal(judge(), VERDICT_HEALTHY);
+    assert_true(cluster.ready[READY_VOTES]);
+    lose_receiver(1);
+    now += INTERVAL;
+    assert_int_equal(suffer(4, CLIENT_GONE), VERDICT_DEAD);
+}
+
 static void a_replica_that_streams_forbids_it(void **state) {
     live(3);
     assert_int_equal(suffer(120, CLIENT_GONE), VERDICT_UNREACHABLE);
@@ -722,6 +733,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DRAMA(a_whole_cluster_is_healthy_armed_and_ready),
         DRAMA(a_lost_primary_is_dead_after_the_window),
+        DRAMA(a_death_right_after_the_first_answers_is_one),
         DRAMA(a_replica_that_streams_forbids_it),
         DRAMA(idle_replicas_of_a_cut_off_primary_forbid_it),
         DRAMA(silence_on_both_sides_is_silent_and_never_dead),
