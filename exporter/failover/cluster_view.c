@@ -10,6 +10,10 @@
 
 #define MAGIC "dbvitals view 2\n"
 
+static void pack_field(struct strbuf *body, const char *text, size_t size) {
+    pack_str(body, (struct str){text, strnlen(text, size)});
+}
+
 static void pack_sync(const struct cluster *cluster, struct strbuf *body) {
     const struct sync_state *sync = &cluster->sync;
     pack_u64(body, sync->known);
@@ -20,9 +24,9 @@ static void pack_sync(const struct cluster *cluster, struct strbuf *body) {
     for (size_t i = 0; i < sync->n_seen; i++) {
         const struct sync_seen *seen = &sync->seen[i];
         bool is_member = seen->member != SYNC_NO_MEMBER;
-        pack_str(body, str_of(seen->standby.name));
-        pack_str(body, str_of(seen->standby.address));
-        pack_str(body, str_of(seen->standby.slot));
+        pack_field(body, seen->standby.name, sizeof(seen->standby.name));
+        pack_field(body, seen->standby.address, sizeof(seen->standby.address));
+        pack_field(body, seen->standby.slot, sizeof(seen->standby.slot));
         pack_str(body, str_of(is_member ? cluster->members[seen->member].name : ""));
         pack_u64(body, seen->standby.synchronous);
         pack_u64(body, seen->gone);

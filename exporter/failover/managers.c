@@ -33,7 +33,7 @@ const struct manager managers[] = {
 };
 const size_t n_managers = ARRAY_LEN(managers);
 
-const char manager_sentinel[] = "Sentinel";
+const char *const manager_sentinel = "Sentinel";
 
 static bool holds(struct str found, enum manager_clue clue, const char *text) {
     while (found.len > 0) {

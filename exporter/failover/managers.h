@@ -33,4 +33,4 @@ extern const size_t n_managers;
  * Return: the first manager with a clue, constant, or NULL. */
 const char *managers_find(const struct str clues[CLUES]);
 
-extern const char manager_sentinel[];
+extern const char *const manager_sentinel;
