@@ -11,6 +11,9 @@
 
 #include "base/mem.h"
 
+/* WRONGTYPE, as far as a failure holds the first word. */
+#define WRONG_TYPE "WRONG"
+
 #define MOST_FIELDS ((size_t)8)
 /* Of one reply; it comes in one piece. */
 #define MOST_REPLY_BYTES ((size_t)256 * 1024)
@@ -118,7 +121,7 @@ static void value_came(void *userdata, const struct client_reply *reply,
     struct reading_key *key = userdata;
     struct reading *reading = key->reading;
     /* It has become something else since we asked what it is. */
-    bool changed = failure != NULL && strcmp(failure->sqlstate, "WRONGTYPE") == 0;
+    bool changed = failure != NULL && strcmp(failure->sqlstate, WRONG_TYPE) == 0;
     if (reply != NULL && (reply->tree->type == TREE_LIST || reply->tree->type == TREE_TEXT)) {
         key->value = reply->tree;
     }

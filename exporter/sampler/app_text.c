@@ -8,6 +8,8 @@
 #include "sampler/app_book.h"
 
 #define MOST_LABELS 32
+/* What is read holds the loop; lines of usual lengths reach the limit on bytes first. */
+#define MOST_LINES 100000
 
 struct text_label {
     struct str name, value; /* the value with its escapes */
@@ -300,7 +302,10 @@ int app_read_text(enum app_format format, struct str page, struct app_book *book
                   struct error *err) {
     struct line line;
     int r = check_form(page, err);
-    while (r == 0 && page.len > 0) {
+    for (size_t lines = 0; r == 0 && page.len > 0; lines++) {
+        if (lines == MOST_LINES) {
+            return error_say(err, -E2BIG, "the page has more than %d lines", MOST_LINES);
+        }
         struct str rest = str_cut(&page, '\n');
         skip_blanks(&rest);
         line.metric = cut_name(&rest);

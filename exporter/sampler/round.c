@@ -191,15 +191,20 @@ static int take_app_page(struct collector_run *run, struct question *question,
                          const struct client_reply *reply, struct error *err) {
     const struct target *target = run->target;
     struct shape_cache *cache = &question->cache;
-    int r = cache->app != NULL ? 0
-                               : app_page_read(&target->options.app, str_of(target->options.name),
-                                               target->sampler->options.service_names, reply,
-                                               &run->target->round.arena, &cache->app, err);
-    if (r == 0) {
-        bool caches = strcmp(run->query->record, "caches") == 0;
-        run->answer.table = caches ? cache->app->caches : cache->app->breakers;
+    struct arena *arena = &run->target->round.arena;
+    if (cache->app == NULL && cache->app_error == NULL) {
+        struct error *why = arena_alloc(arena, sizeof(*why));
+        (void)app_page_read(&target->options.app, str_of(target->options.name),
+                            target->sampler->options.service_names, reply, arena, &cache->app, why);
+        cache->app_error = cache->app == NULL ? why : NULL;
     }
-    return r;
+    if (cache->app == NULL) {
+        *err = *cache->app_error;
+        return err->code;
+    }
+    bool caches = strcmp(run->query->record, "caches") == 0;
+    run->answer.table = caches ? cache->app->caches : cache->app->breakers;
+    return 0;
 }
 
 static void run_take_reply(struct collector_run *run, struct question *question,

@@ -12,7 +12,8 @@
 /* One reply feeds many collectors (INFO): what was parsed of it is kept for the next one. */
 struct shape_cache {
     const struct table *pairs;
-    const struct app_page *app; /* sampler/app_page.h */
+    const struct app_page *app;    /* sampler/app_page.h */
+    const struct error *app_error; /* why there is none */
 };
 
 /* Tables and copies go to the arena. Return: 0, or -EPROTO when the reply has another form, -E2BIG

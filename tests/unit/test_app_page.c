@@ -129,11 +129,24 @@ static void too_much_is_refused_with_the_reason(void **state) {
 
     strbuf_clear(&text);
     strbuf_add_char(&text, '[');
-    for (int i = 0; i < 2000000; i++) {
+    for (int i = 0; i < 100000; i++) {
         strbuf_add_text(&text, "1,");
     }
     assert_int_equal(refuse(&spring, strbuf_view(&text)), -E2BIG);
     assert_non_null(strstr(err.text, "values"));
+    for (int i = 0; i < 500000; i++) {
+        strbuf_add_text(&text, "1,");
+    }
+    assert_int_equal(refuse(&spring, strbuf_view(&text)), -E2BIG);
+    assert_string_equal(err.text, "the JSON is longer than 512 KiB");
+
+    strbuf_clear(&text);
+    for (int i = 0; i <= 100000; i++) {
+        strbuf_add_text(&text, "a 1\n");
+    }
+    assert_int_equal(refuse(&(struct app_options){.format = APP_ENVOY}, strbuf_view(&text)),
+                     -E2BIG);
+    assert_string_equal(err.text, "the page has more than 100000 lines");
     strbuf_deinit(&text);
 }
 

@@ -30,6 +30,16 @@ static void make(struct target_options *options, enum target_kind kind, const ch
         assert_int_equal(pg_options_parse(address, &options->pg, NULL), 0);
     } else if (kind == KIND_HOST) {
         options->host.procfs = mem_strdup(address);
+    } else if (kind == KIND_BREAKERS) {
+        options->app.http.url = mem_strdup(address);
+        options->app.breakers = mem_array(1, sizeof(*options->app.breakers));
+        options->app.breakers[0] =
+            (struct app_item){mem_strdup("a"), .pointers = {NULL, mem_strdup("/b")}};
+        options->app.n_breakers = 1;
+        options->app.words = mem_array(1, sizeof(*options->app.words));
+        options->app.words[0] = (struct app_word){mem_strdup("up"), APP_CLOSED};
+        options->app.n_words = 1;
+        options->app.pattern = mem_strdup("*");
     } else {
         assert_int_equal(redis_options_parse(address, 6379, &options->redis, NULL), 0);
     }
@@ -125,7 +135,8 @@ static void a_copy_is_equal_and_independent(void **state) {
         const char *address;
     } cases[] = {{KIND_POSTGRES, "postgresql://u:pw@h:1/d"},
                  {KIND_REDIS, "redis://u:pw@h:1"},
-                 {KIND_HOST, "pw"}};
+                 {KIND_HOST, "pw"},
+                 {KIND_BREAKERS, "pw"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct target_options options, copy;
         make(&options, cases[i].kind, cases[i].address);
@@ -138,10 +149,28 @@ static void a_copy_is_equal_and_independent(void **state) {
         assert_string_equal(copy.job, "databases");
         assert_string_equal(copy.labels[1].value, "gold");
         assert_string_equal(copy.databases.include.list[0], "*");
-        const char *kept[] = {copy.pg.password, copy.redis.password, copy.host.procfs};
+        const char *kept[] = {copy.pg.password, copy.redis.password, copy.host.procfs,
+                              copy.app.http.url};
         assert_string_equal(kept[i], "pw");
         target_options_deinit(&copy);
     }
+}
+
+static void tells_applications_apart(void **state) {
+    struct target_options a, b;
+    make(&a, KIND_BREAKERS, "http://a/x");
+    make(&b, KIND_BREAKERS, "http://a/x");
+    assert_int_equal(target_options_compare(&a, &b), 0);
+    b.app.words[0].state = APP_OPEN;
+    assert_int_equal(target_options_compare(&a, &b), TARGET_CONNECTION);
+    b.app.words[0].state = APP_CLOSED;
+    b.app.breakers[0].pointers[1][1] = 'c';
+    assert_int_equal(target_options_compare(&a, &b), TARGET_CONNECTION);
+    b.app.breakers[0].pointers[1][1] = 'b';
+    b.app.format = APP_ENVOY;
+    assert_int_equal(target_options_compare(&a, &b), TARGET_CONNECTION);
+    target_options_deinit(&a);
+    target_options_deinit(&b);
 }
 
 static void tells_connections_apart(void **state) {
@@ -265,6 +294,7 @@ int main(void) {
         cmocka_unit_test(option_fallbacks_become_values),
         cmocka_unit_test(a_zeroed_one_may_be_deinitialised),
         cmocka_unit_test(a_copy_is_equal_and_independent),
+        cmocka_unit_test(tells_applications_apart),
         cmocka_unit_test(tells_connections_apart),
         cmocka_unit_test(tells_labels_apart),
         cmocka_unit_test(tells_schedules_apart),
