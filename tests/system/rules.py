@@ -43,12 +43,15 @@ EITHER = {
 PROMETHEUS = find_peer("prometheus")
 RULES = rulefiles.all_rules()
 sandbox = Sandbox()
+sandbox.redis("HSET", "app:breaker", "state", "closed", "failures", "0")
 with open(sandbox.config, encoding="utf-8") as file:
     # The database with tables, and the statements, which are asked for on request only.
     daemon = Daemon(file.read().replace("interval: 5s, timeout: 3s", "interval: 1s, timeout: 900ms")
                     .replace('/postgres"\n', '/shop"\n    collectors: {statements: {enabled: true, '
                              'interval: 1s}}\n', 1) + "  - {name: host-1, type: host, cluster: orders, "
                     "collectors: {filesystem: {interval: 1s}, netclass: {interval: 1s}}}\n"
+                    "  - {name: checkout, type: breakers, format: redis, keys: 'app:breaker', cluster: orders, "
+                    f"url: 'redis://127.0.0.1:{sandbox.servers['redis']['port']}'}}\n"
                     "breakers: [{name: shop, target: orders-pool}]\n"
                     "failover: [{cluster: orders}]\n"
                     f"rules: {{files: ['{ROOT}/alerts/*.yml']}}\n")
