@@ -175,11 +175,11 @@ class Page:
                 assert end == len(labels or ""), f"bad labels: {line!r}"
                 self.samples.append((name, pairs, float(value)))
 
-    def find(self, name, **labels):
+    def find(self, name, /, **labels):
         return [(pairs, value) for found, pairs, value in self.samples
                 if found == name and all(pairs.get(k) == v for k, v in labels.items())]
 
-    def value(self, name, **labels):
+    def value(self, name, /, **labels):
         """The only sample that fits, or None."""
         found = self.find(name, **labels)
         assert len(found) < 2, f"{len(found)} samples fit {name} {labels}"
