@@ -226,16 +226,6 @@ static void an_unknown_database_is_a_failure(void **state) {
 
 /* ---- PostgreSQL ---- */
 
-static void without_the_right_it_fails_and_nothing_happens(void **state) {
-    const struct contact_options contact = postgres_at(sandbox_value("SANDBOX_REPLICA_DSN"));
-    promote(&contact, 0);
-    assert_int_equal(last_end, PROMOTION_FAILED);
-    check_text("permission denied for function pg_promote (42501)");
-    confirm(&contact, 200 * USEC_PER_MSEC);
-    assert_false(last.confirmed);
-    assert_string_equal(last_text, "it takes no writes after 200ms: it is in recovery");
-}
-
 static void wait_for(const char *dsn, const char *statement, const char *expected) {
     uint64_t until = loop_clock_usec() + 10 * USEC_PER_SEC;
     for (;;) {
@@ -250,12 +240,28 @@ static void wait_for(const char *dsn, const char *statement, const char *expecte
     }
 }
 
-static void a_replica_is_promoted_and_takes_writes(void **state) {
-    free(admin("GRANT EXECUTE ON FUNCTION pg_promote TO monitor"));
+static void wait_for_right(const char *expected) {
     wait_for(replica_super(),
              "SELECT has_function_privilege('monitor', 'pg_promote(boolean, "
              "integer)', 'EXECUTE')",
-             "t");
+             expected);
+}
+
+static void without_the_right_it_fails_and_nothing_happens(void **state) {
+    free(admin("REVOKE EXECUTE ON FUNCTION pg_promote FROM monitor"));
+    wait_for_right("f");
+    const struct contact_options contact = postgres_at(sandbox_value("SANDBOX_REPLICA_DSN"));
+    promote(&contact, 0);
+    assert_int_equal(last_end, PROMOTION_FAILED);
+    check_text("permission denied for function pg_promote (42501)");
+    confirm(&contact, 200 * USEC_PER_MSEC);
+    assert_false(last.confirmed);
+    assert_string_equal(last_text, "it takes no writes after 200ms: it is in recovery");
+}
+
+static void a_replica_is_promoted_and_takes_writes(void **state) {
+    free(admin("GRANT EXECUTE ON FUNCTION pg_promote TO monitor"));
+    wait_for_right("t");
     const struct contact_options contact = postgres_at(sandbox_value("SANDBOX_REPLICA_DSN"));
     sandbox_run("stop primary kill");
     promote_and_confirm(&contact, "PostgreSQL");
