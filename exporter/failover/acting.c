@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "failover/private_acting.h"
+#include "failover/acting.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "failover/private_acting.h"
 
 /* Hook files are looked at so often; before they run they are looked at again. */
 #define HOOKS_CHECK_USEC (10 * USEC_PER_SEC)
@@ -68,11 +69,20 @@ static void note_readiness(struct acting *acting, uint64_t now) {
     ready[READY_HOOKS] = hooks_are_good(acting, now);
     ready[READY_MAINTENANCE] = !watched_in_maintenance(acting->watched);
     ready[READY_LOCK] = watched_lock_allows(acting->watched);
+    /* A hook that promotes needs none of our rights. */
+    ready[READY_PROMOTE] |= options_of(acting)->hooks.commands[HOOK_PROMOTE].count > 0;
+}
+
+/* Commits that would wait for a standby are told and no reason to leave a cluster without primary;
+ * and with another manager in charge people may still decide. */
+static bool forbids(const struct cluster *cluster, enum ready_reason reason) {
+    return reason != READY_COMMITS &&
+           (reason != READY_MANAGER || cluster->options.mode == FAILOVER_AUTOMATIC);
 }
 
 void acting_add_obstacles(const struct cluster *cluster, struct strbuf *out) {
     for (int i = 0; i < READY_REASONS; i++) {
-        if (!cluster->ready[i]) {
+        if (!cluster->ready[i] && forbids(cluster, (enum ready_reason)i)) {
             strbuf_printf(out, "%s%s", out->len > 0 ? ", " : "", ready_reason_names[i]);
         }
     }

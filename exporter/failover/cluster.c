@@ -27,6 +27,9 @@ void cluster_init(struct cluster *cluster, const struct failover_options *option
         .candidate = NO_CANDIDATE,
         .verdict = VERDICT_VOID,
     };
+    for (int i = READY_JOURNAL; i <= READY_LOCK; i++) {
+        cluster->ready[i] = true; /* until somebody says otherwise */
+    }
 }
 
 void cluster_deinit(struct cluster *cluster) {
