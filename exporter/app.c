@@ -29,6 +29,8 @@
 #include "web/web.h"
 #include "web_config.h"
 
+#define LEAVE_POLL_USEC     (50 * USEC_PER_MSEC)
+#define MOST_LEAVE_USEC     (60 * USEC_PER_SEC) /* TimeoutStopSec of the unit is longer */
 #define DEFAULT_STORAGE     "/var/lib/dbvitals"
 #define MEMORY_STORAGE      ":memory:"
 #define RELOAD_DEADLINE     ((uint64_t)10 * USEC_PER_SEC)
@@ -75,6 +77,8 @@ struct app {
     struct self_sources self_sources;
 
     bool stopping;
+    struct loop_timer *leaving; /* while a failover keeps us */
+    uint64_t leave_by_usec;
     bool reloading, reload_again;
     bool only_secrets;    /* what is being read is no reload */
     bool has_secrets;     /* the configuration names files of passwords */
@@ -397,8 +401,14 @@ static void keep_house(void *userdata) {
 
 /* ---- signals ---- */
 
+/* A failover that is under way comes to its end first: half of one is worse than none. */
 static void leave(void *userdata) {
     struct app *app = userdata;
+    uint64_t now = loop_now_usec(app->loop);
+    if (watch_leave(watching_watch(app->watching)) && now < app->leave_by_usec) {
+        loop_timer_set(app->leaving, now + LEAVE_POLL_USEC);
+        return;
+    }
     loop_exit(app->loop, 0);
 }
 
@@ -407,13 +417,22 @@ static void stop_asked(void *userdata) {
     struct app *app = userdata;
     bool first = !app->stopping;
     app->stopping = true;
+    app->leave_by_usec = loop_now_usec(app->loop) + MOST_LEAVE_USEC;
+    if (first && watch_leave(watching_watch(app->watching))) {
+        log_warn("stopping when the failover that is under way has come to its end, in 60s at the "
+                 "latest");
+    }
     sd_notify(0, "STOPPING=1");
     if (first && app->web != NULL && web_leave(app->web, leave, app)) {
         log_info("stopping in 3s, for HAProxy has to hear of it");
         return;
     }
     log_info("stopping");
-    loop_exit(app->loop, 0);
+    if (first) {
+        leave(app);
+    } else {
+        loop_exit(app->loop, 0);
+    }
 }
 
 static void hangup_caught(void *userdata) {
@@ -524,6 +543,7 @@ static void round_ended(void *userdata, const struct target_view *target) {
     struct app *app = userdata;
     if (app->alerting != NULL) {
         breakers_round_ended(app->breakers, target);
+        watching_round_ended(app->watching, target);
         alerting_round_ended(app->alerting, target, sampler_is_ready(app->sampler));
     }
 }
@@ -773,6 +793,7 @@ static int build(struct app *app, struct error *err) {
     }
     build_signals(app);
     app->housekeeping = loop_timer_new(app->loop, keep_house, app);
+    app->leaving = loop_timer_new(app->loop, leave, app);
     keep_house(app);
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
     return 0;
@@ -809,6 +830,7 @@ struct app *app_free(struct app *app) {
     thresholds_free(app->thresholds);
     breakers_free(app->breakers);
     loop_timer_free(app->housekeeping);
+    loop_timer_free(app->leaving);
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
         loop_signal_free(app->signals[i]);
     }

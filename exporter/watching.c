@@ -146,6 +146,16 @@ struct watching *watching_free(struct watching *watching) {
     return NULL;
 }
 
+/* The first bad round after a good one. */
+void watching_round_ended(struct watching *watching, const struct target_view *target) {
+    bool fell = target->n_window > 1 && (target->window & 3u) == 2u;
+    if (watching != NULL && fell && target->options->kind == KIND_PGBOUNCER &&
+        target->health == TARGET_DOWN && target->options->cluster != NULL) {
+        watch_pool_down(watching->watch, target->options->cluster, target->options->name,
+                        target->instance);
+    }
+}
+
 struct watch *watching_watch(const struct watching *watching) {
     return watching != NULL ? watching->watch : NULL;
 }

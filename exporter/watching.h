@@ -7,6 +7,7 @@
 #include "collectors/collector.h"
 #include "config/config.h"
 #include "failover/watch.h"
+#include "sampler/sampler.h"
 #include "store/batch.h"
 
 struct watching;
@@ -28,6 +29,9 @@ struct watching *watching_free(struct watching *watching);
 /* Makes the clusters be what the configuration says; one that fails over is left alone until that
  * has ended. NULL is fine. */
 void watching_apply(struct watching *watching);
+
+/* After each round of a target. */
+void watching_round_ended(struct watching *watching, const struct target_view *target);
 
 /* NULL for NULL. */
 struct watch *watching_watch(const struct watching *watching);

@@ -312,7 +312,7 @@ void acting_judged(struct acting *acting) {
         return;
     }
     enum verdict_consequence may = acting_consequence(acting);
-    if (may >= MAY_FAIL_OVER_FENCED) {
+    if (may >= MAY_FAIL_OVER_FENCED && !acting->watched->watch->leaving) {
         consider(acting, may);
     }
 }
@@ -346,6 +346,7 @@ struct acting *acting_free(struct acting *acting) {
     promotion_free(acting->promotion);
     hook_run_free(acting->refence);
     hook_run_free(acting->rehearse);
+    hook_run_free(acting->pool_run);
     loop_timer_free(acting->look_deadline);
     executor_free(acting->executor);
     strbuf_deinit(&acting->notes);

@@ -23,6 +23,9 @@ void acting_judged(struct acting *acting);
 /* Brings what the cluster cannot know of itself up to date: acknowledgements, maintenance... */
 void acting_refresh(struct acting *acting);
 
+/* A PgBouncer in front of it has just gone down. */
+void acting_pool_down(struct acting *acting, const char *name, const char *instance);
+
 /* A plan or a rehearsal is under way. */
 bool acting_is_busy(const struct acting *acting);
 

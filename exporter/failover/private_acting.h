@@ -49,6 +49,8 @@ struct acting {
     uint64_t hooks_checked_usec;
     bool hooks_good;
 
+    struct hook_run *pool_run;
+
     struct hook_run *rehearse;
     enum hook_event_kind rehearsed;
     struct rehearsal rehearsal;

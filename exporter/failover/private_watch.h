@@ -83,6 +83,7 @@ struct watch {
     struct worker_pool *disk;
     struct processes *processes;
     struct journal *journal; /* NULL: not kept */
+    bool leaving;            /* nothing new is begun */
     struct watched **clusters;
     size_t n_clusters;
 };

@@ -387,7 +387,17 @@ static struct watched *find_same(struct watched **old, size_t n_old,
                                  const struct watch_cluster_options *options) {
     for (size_t i = 0; i < n_old; i++) {
         struct watched *watched = old[i];
-        if (watched != NULL && (is_acting_for(watched, options) || is_same(watched, options))) {
+        if (watched == NULL) {
+            continue;
+        }
+        bool same = is_same(watched, options);
+        if (!same && is_acting_for(watched, options)) {
+            log_info("cluster '%s': what the configuration says now counts when the failover that "
+                     "is under way has ended",
+                     watched->options.cluster);
+            same = true;
+        }
+        if (same) {
             old[i] = NULL;
             return watched;
         }
@@ -484,6 +494,26 @@ struct watch *watch_free(struct watch *watch) {
 }
 
 /* ---- views ---- */
+
+void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
+                     const char *instance) {
+    for (size_t i = 0; i < watch_clusters(watch); i++) {
+        if (strcmp(watch->clusters[i]->options.cluster, cluster) == 0) {
+            acting_pool_down(watch->clusters[i]->acting, name, instance);
+        }
+    }
+}
+
+bool watch_leave(struct watch *watch) {
+    bool acting = false;
+    for (size_t i = 0; i < watch_clusters(watch); i++) {
+        acting |= acting_is_walking(watch->clusters[i]->acting);
+    }
+    if (watch != NULL) {
+        watch->leaving = true;
+    }
+    return acting;
+}
 
 void watch_refresh(struct watch *watch) {
     for (size_t i = 0; i < watch_clusters(watch); i++) {

@@ -84,6 +84,14 @@ void watch_testify(struct watch *watch, struct str cluster, uint64_t wait_usec,
                    void (*done)(void *userdata, const struct watch_testimony *testimony),
                    void *userdata);
 
+/* A PgBouncer of a cluster has just gone down. */
+void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
+                     const char *instance);
+
+/* Before the end of the daemon: begins nothing any more. Return: whether a failover is under way
+ * that should be let come to its end; an approval is not waited for. */
+bool watch_leave(struct watch *watch);
+
 /* Before it is looked at: what was ordered a moment ago shows. NULL is fine. */
 void watch_refresh(struct watch *watch);
 
