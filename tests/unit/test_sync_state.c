@@ -203,7 +203,7 @@ static void what_was_cut_is_no_proof(void **state) {
 }
 
 static void a_full_answer_twice_over_fits(void **state) {
-    char name[16];
+    char name[32];
     rule("*");
     for (int round = 0; round < 4; round++) {
         answer.n_standbys = 0;
