@@ -352,12 +352,18 @@ static struct watched *watched_free(struct watched *watched) {
     return NULL;
 }
 
+/* The time limit of a probe's connection is ours: it follows from the interval. */
+static bool same_postgres(const struct pg_options *ours, const struct pg_options *theirs) {
+    struct pg_options wanted = *theirs;
+    wanted.guard_timeout_usec = ours->guard_timeout_usec;
+    return pg_options_equal(ours, &wanted);
+}
+
 static bool same_member(const struct watched_member *a, const struct watch_member *b) {
     return strcmp(a->name, b->name) == 0 && strcmp(a->instance, b->instance) == 0 &&
            a->is_redis == (b->redis != NULL) && a->no_failover == b->no_failover &&
            a->priority == b->priority &&
-           (a->is_redis ? redis_options_equal(&a->redis, b->redis)
-                        : pg_options_equal(&a->pg, b->pg));
+           (a->is_redis ? redis_options_equal(&a->redis, b->redis) : same_postgres(&a->pg, b->pg));
 }
 
 static bool is_same(const struct watched *watched, const struct watch_cluster_options *options) {
