@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/durable.h"
 #include "io/record_log.h"
+
+/* A disk that could not be written is tried so often until it can. */
+#define RETRY_USEC (2 * USEC_PER_SEC)
 
 /* A record on its way to the disk. */
 struct entry {
@@ -28,6 +32,7 @@ struct journal {
     struct book book;
     struct entry *entries;
     bool failing;
+    struct loop_timer *retry;
 };
 
 /* ---- opening ---- */
@@ -66,6 +71,22 @@ static void tell(struct journal *journal, const struct error *err) {
         log_info("failover journal: it is written again");
     }
     journal->failing = failing;
+    if (failing) {
+        loop_timer_set(journal->retry, loop_now_usec(journal->loop) + RETRY_USEC);
+    }
+}
+
+static void tried(void *userdata, const struct error *err) {
+    tell(userdata, err);
+}
+
+/* Nothing else may ever have to be written, and as long as it is not known whether it could be,
+ * nothing is failed over. */
+static void try_again(void *userdata) {
+    struct journal *journal = userdata;
+    if (journal->failing) {
+        (void)record_log_try(journal->log, tried, journal);
+    }
 }
 
 /* A plan of no cluster stands for what is lost: plans of which nobody knows now. */
@@ -135,6 +156,7 @@ struct journal *journal_open(const struct journal_options *options) {
     struct journal *journal = mem_alloc(sizeof(*journal));
     struct error err = {0};
     journal->loop = options->loop;
+    journal->retry = loop_timer_new(options->loop, try_again, journal);
     int r = read_all(journal, options, &err);
     if (r == -EBADMSG) {
         r = set_aside(journal, options, &err);
@@ -238,6 +260,7 @@ struct journal *journal_free(struct journal *journal) {
     if (journal == NULL) {
         return NULL;
     }
+    loop_timer_free(journal->retry);
     journal->log = record_log_free(journal->log);
     while (journal->entries != NULL) {
         entry_free(journal->entries);

@@ -17,6 +17,7 @@
 #define DEADLINE_USEC (10 * USEC_PER_SEC)
 #define HEAD_BYTES    8
 #define RECORD_HEAD   8
+#define TRIAL_BYTES   4096 /* a block of most file systems */
 
 static const char head[HEAD_BYTES + 1] = "dbvlog1\n";
 
@@ -38,6 +39,7 @@ struct record_log {
     size_t n_writing;           /* of them */
     struct strbuf writing;      /* their bytes; with the file's head when it is new */
     struct worker_job *job;     /* NULL: none */
+    bool trial;                 /* what is being written is taken away again */
     bool freed;
 };
 
@@ -117,6 +119,9 @@ static int write_records(const struct record_log *log) {
     if (r == 0 && fsync(fd) < 0) {
         r = -errno;
     }
+    if (r == 0 && log->trial && ftruncate(fd, (off_t)log->end) < 0) {
+        r = -errno;
+    }
     if (close(fd) < 0 && r == 0) {
         r = -errno;
     }
@@ -191,7 +196,7 @@ static void done(void *userdata, const struct worker_result *result) {
         return;
     }
     if (result->status == WORKER_OK) {
-        log->end += log->writing.len;
+        log->end += log->trial ? 0 : log->writing.len;
     } else {
         bool said = result->status == WORKER_FAILED && result->answer.len > 0;
         error_say(&err, -EIO, "cannot write '%s': %.*s", log->path,
@@ -201,6 +206,7 @@ static void done(void *userdata, const struct worker_result *result) {
                                                      : "no worker for it");
     }
     strbuf_clear(&log->writing);
+    log->trial = false;
     answer(log, &err);
 }
 
@@ -251,6 +257,29 @@ int record_log_append(struct record_log *log, struct str bytes,
     if (log->job == NULL) {
         start(log);
     }
+    return 0;
+}
+
+int record_log_try(struct record_log *log, void (*tried)(void *userdata, const struct error *err),
+                   void *userdata) {
+    if (log->first != NULL) {
+        return -EBUSY;
+    }
+    if (log->end + RECORD_LOG_MOST_RECORD > RECORD_LOG_MOST_BYTES) {
+        return -EFBIG;
+    }
+    struct entry *entry = mem_alloc(sizeof(*entry));
+    entry->written = tried;
+    entry->userdata = userdata;
+    /* Longer by its own word than it is: torn, should it stay. */
+    pack_u32(&entry->bytes, RECORD_LOG_MOST_RECORD);
+    for (size_t i = 4; i < TRIAL_BYTES; i++) {
+        strbuf_add_char(&entry->bytes, 0);
+    }
+    log->open += entry->bytes.len;
+    log->first = log->last = entry;
+    log->trial = true;
+    start(log);
     return 0;
 }
 

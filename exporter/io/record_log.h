@@ -46,6 +46,13 @@ DEFINE_CLEANUP(struct record_log, record_log_free);
 int record_log_append(struct record_log *log, struct str bytes,
                       void (*written)(void *userdata, const struct error *err), void *userdata);
 
+/* Whether the disk takes a record, of which nothing stays: for a log that could not be written, and
+ * has nothing to write. A crash meanwhile leaves a torn tail. Return: 0; -EBUSY while something is
+ * being written, which says as much, or -EFBIG when the log is nearly full: tried() is not called.
+ */
+int record_log_try(struct record_log *log, void (*tried)(void *userdata, const struct error *err),
+                   void *userdata);
+
 /* Bytes on the disk, and whether something is being written or waits. */
 uint64_t record_log_bytes(const struct record_log *log);
 bool record_log_busy(const struct record_log *log);

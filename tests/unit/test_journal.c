@@ -143,6 +143,36 @@ static void an_outcome_is_kept(void **state) {
     assert_int_equal(plan->outcome.lost_ms, 400);
 }
 
+static void refused(void *userdata, struct plan *plan, const struct error *err) {
+    struct fixture *f = userdata;
+    assert_null(plan);
+    assert_true(error_is_set(err));
+    f->n_written++;
+}
+
+static void a_disk_that_could_not_be_written_is_tried_until_it_can(void **state) {
+    struct fixture *f = *state;
+    const struct journal_waiter waiter = {refused, f};
+    char away[96];
+    snprintf(away, sizeof(away), "%s.away", f->folder);
+    assert_int_equal(rename(f->folder, away), 0);
+    assert_int_equal(journal_draft(f->journal,
+                                   &(struct plan_draft){.id = str_of("x"),
+                                                        .cluster = str_of("orders"),
+                                                        .mode = PLAN_AUTOMATIC},
+                                   &waiter, NULL),
+                     0);
+    wait_for_writes(f, 1);
+    assert_false(journal_works(f->journal));
+    assert_int_equal(rename(away, f->folder), 0);
+    uint64_t deadline = loop_clock_usec() + PATIENCE;
+    while (!journal_works(f->journal) && loop_clock_usec() < deadline) {
+        (void)loop_run_once(f->loop, 50 * USEC_PER_MSEC);
+    }
+    assert_true(journal_works(f->journal));
+    assert_int_equal(journal_book(f->journal)->n_plans, 0);
+}
+
 static void flip_a_byte(const char *path) {
     FILE *file = fopen(path, "r+");
     assert_non_null(file);
@@ -190,6 +220,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(two_events_at_once_would_contradict_each_other, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_outcome_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_that_could_not_be_written_is_tried_until_it_can,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_one_forbids_everything_until_people_say_otherwise,
                                         set_up, tear_down),
         cmocka_unit_test(names_of_plans_tell_cluster_and_time),

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/macros.h"
 #include "base/mem.h"
 #include "io/durable.h"
 #include "io/record_log.h"
@@ -185,6 +186,49 @@ static void a_failed_write_leaves_nothing_behind(void **state) {
     assert_seen("one|two|");
 }
 
+static void a_trial_leaves_nothing_behind(void **state) {
+    assert_int_equal(open_log(NULL), 0);
+    assert_int_equal(record_log_try(record_log, note_written, NULL), 0);
+    assert_int_equal(record_log_try(record_log, note_written, NULL), -EBUSY);
+    append("one");
+    wait_for(2);
+    assert_int_equal(record_log_try(record_log, note_written, NULL), 0);
+    wait_for(3);
+    assert_int_equal(size_of_file(), 8 + 8 + 3);
+    append("two");
+    wait_for(4);
+    assert_int_equal(failed, 0);
+    assert_int_equal(open_log(NULL), 0);
+    assert_seen("one|two|");
+}
+
+static void a_trial_says_what_is_wrong(void **state) {
+    write_three();
+    assert_int_equal(truncate(path, 20), 0);
+    assert_int_equal(record_log_try(record_log, note_written, NULL), 0);
+    wait_for(4);
+    assert_int_equal(failed, 1);
+    assert_non_null(strstr(why, "somebody else has changed it"));
+}
+
+/* What a crash leaves of a trial: its beginning, or all of it. */
+static void what_is_left_of_a_trial_is_a_torn_tail(void **state) {
+    static const size_t lengths[] = {1, 4, 8, 100, 4096};
+    char left[4096] = {0, 0, 4, 0};
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        written = 0;
+        (void)unlink(path);
+        assert_int_equal(open_log(NULL), 0);
+        append("one");
+        wait_for(1);
+        int fd = open(path, O_WRONLY | O_APPEND);
+        assert_int_equal(write(fd, left, lengths[i]), (ssize_t)lengths[i]);
+        close(fd);
+        assert_int_equal(open_log(NULL), 0);
+        assert_seen("one|");
+    }
+}
+
 static void a_file_that_somebody_has_cut_is_not_gone_on_with(void **state) {
     write_three();
     assert_int_equal(truncate(path, 20), 0);
@@ -238,6 +282,9 @@ int main(void) {
         TEST(a_torn_tail_is_dropped),
         TEST(no_flipped_bit_is_believed),
         TEST(a_failed_write_leaves_nothing_behind),
+        TEST(a_trial_leaves_nothing_behind),
+        TEST(a_trial_says_what_is_wrong),
+        TEST(what_is_left_of_a_trial_is_a_torn_tail),
         TEST(a_file_that_somebody_has_cut_is_not_gone_on_with),
         TEST(a_folder_that_is_gone_is_an_error),
         TEST(what_is_too_long_is_refused_at_once),
