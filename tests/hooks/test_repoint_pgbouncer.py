@@ -123,6 +123,23 @@ def it_may_be_run_again():
     assert where() == NEW
 
 
+def behind_a_switchover_nobody_loses_a_connection():
+    """Clients waited in a PAUSE, which has let go of all connections to the old server."""
+    held = subprocess.Popen(["psql", "-XAtqw", "-d", f"host=127.0.0.1 port={PORT} user=app dbname=shop"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    for statement in ("SELECT 1;\n", "SELECT 2;\n"):
+        held.stdin.write(statement)
+        held.stdin.flush()
+        assert held.stdout.readline().strip() == statement[7]
+        run(reason="switchover", expect=0)
+    held.stdin.close()
+    assert held.wait(10) == 0
+    held.stdout.close()
+    ask('PAUSE "shop"', "pgbouncer", "pooladmin")
+    run(reason="switchover", expect=0)
+    assert where() == NEW
+
+
 def after_it_was_cut_off_behind_the_kill_it_heals():
     ask('KILL "shop"', "pgbouncer", "pooladmin")
     assert where() is None
@@ -171,6 +188,7 @@ run_tests([
     clients_get_to_the_new_primary,
     the_file_keeps_its_owner_and_mode,
     it_may_be_run_again,
+    behind_a_switchover_nobody_loses_a_connection,
     after_it_was_cut_off_behind_the_kill_it_heals,
     one_that_is_unknown_hinders_no_other,
     a_file_that_cannot_be_written_is_a_failure,
