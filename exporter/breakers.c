@@ -240,23 +240,30 @@ void breakers_order(struct breakers *breakers, const struct web_breaker_order *o
 
 /* ---- rounds ---- */
 
-/* Whether the collector was asked in the newest round and answered. */
-static bool is_fresh(const struct target_view *target, const char *collector) {
+enum freshness {
+    NOT_ASKED, /* in the newest round: what it said before is the newest there is */
+    FAILED,
+    FRESH,
+};
+
+static enum freshness freshness_of(const struct target_view *target, const char *collector) {
     for (size_t i = 0; i < sampler_target_collectors(target); i++) {
         const struct collector_view *view = sampler_target_collector(target, i);
         if (strcmp(view->collector->name, collector) == 0) {
-            return view->enabled && view->last_ms == target->last_round_ms &&
-                   !error_is_set(&view->failure.error);
+            return !view->enabled                           ? FAILED
+                   : view->last_ms != target->last_round_ms ? NOT_ASKED
+                   : error_is_set(&view->failure.error)     ? FAILED
+                                                            : FRESH;
         }
     }
-    return false;
+    return FAILED;
 }
 
 static bool judges_pools(const struct kept_circuit *kept, const struct target_view *target) {
     const struct circuit_policy *policy = &kept->circuit.policy;
     return kept->options.target != NULL &&
            strcmp(kept->options.target, target->options->name) == 0 &&
-           (policy->utilisation > 0 || policy->waiting > 0);
+           (policy->utilisation > 0 || policy->waiting > 0 || policy->shed_fraction > 0);
 }
 
 static void judge_pooler(struct breakers *breakers, const struct target_view *target) {
@@ -277,9 +284,20 @@ static void judge_pooler(struct breakers *breakers, const struct target_view *ta
     free(pools);
 }
 
+/* Nothing opens and nothing closes, but what is not known sheds nothing either. */
+static void judge_nothing(struct breakers *breakers, const struct target_view *target) {
+    for (size_t i = 0; i < circuits_count(breakers->circuits); i++) {
+        struct kept_circuit *kept = circuits_at(breakers->circuits, i);
+        if (judges_pools(kept, target)) {
+            circuits_pressure_unknown(kept);
+        }
+    }
+}
+
 static void judge_server(struct breakers *breakers, const struct target_view *target) {
     double percent;
     if (!service_pool_usage_percent(target->options->kind, &target->facts, &percent)) {
+        judge_nothing(breakers, target);
         return;
     }
     const struct circuit_pressure pressure = {.utilisation = percent / 100};
@@ -291,12 +309,18 @@ static void judge_server(struct breakers *breakers, const struct target_view *ta
     }
 }
 
-/* What the round did not find says nothing. */
 void breakers_round_ended(struct breakers *breakers, const struct target_view *target) {
     bool up = target->health == TARGET_UP && target->source != NULL;
-    if (up && target->options->kind == KIND_PGBOUNCER && is_fresh(target, "pools")) {
+    bool pooler = target->options->kind == KIND_PGBOUNCER;
+    if (!pooler && target->options->kind != KIND_POSTGRES) {
+        return;
+    }
+    enum freshness fresh = up ? freshness_of(target, pooler ? "pools" : "connections") : FAILED;
+    if (fresh == FAILED) {
+        judge_nothing(breakers, target);
+    } else if (fresh == FRESH && pooler) {
         judge_pooler(breakers, target);
-    } else if (up && target->options->kind == KIND_POSTGRES && is_fresh(target, "connections")) {
+    } else if (fresh == FRESH) {
         judge_server(breakers, target);
     }
 }

@@ -10,6 +10,7 @@ enum {
     CHANGES,
     OPEN_SECONDS,
     FORCED,
+    SHEDDING,
     CALLS,
     FAILURE_RATE,
     LAST_CHANGE,
@@ -29,6 +30,10 @@ static const struct column rows[] = {
                 "Whether an operator's word holds a breaker that is kept for applications, "
                 "whatever it sees.",
                 .group = 2},
+    [SHEDDING] = {NULL, GAUGE, "dbvitals_breaker_shedding",
+                  "Whether a closed breaker tells a share of the calls not to try, because of the "
+                  "pressure on its pool.",
+                  .group = 2},
     [CALLS] = {NULL, COUNTER, "dbvitals_breaker_calls_total",
                "Calls that applications reported, each once: success, failure, slow (a success "
                "that took too long); rejected are those that were told not to try.",
@@ -118,6 +123,7 @@ void circuit_metrics_add(const char *name, const char *kind, const struct circui
     struct call_counts counts = call_window_counts(&window, now_usec);
     breaker_metrics_add(name, kind, breaker, now_usec, batch);
     add(batch, FORCED, labels, breaker->state >= BREAKER_FORCED_OPEN ? 1 : 0);
+    add(batch, SHEDDING, labels, circuit_is_shedding(circuit) ? 1 : 0);
     for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
         add(batch, CALLS, labels_of(batch, name, "outcome", outcomes[i], NULL, NULL),
             (double)circuit->calls_total[i]);

@@ -7,7 +7,7 @@
 #include "base/duration.h"
 
 #define PARTS             ((uint64_t)1000000) /* of a fraction, so that shares are exact */
-#define HALF_OPEN_RETRY   USEC_PER_SEC
+#define SHARE_RETRY       USEC_PER_SEC
 #define FORCED_OPEN_RETRY (30 * USEC_PER_SEC)
 
 const char *const circuit_reason_names[] = {
@@ -29,6 +29,7 @@ const struct circuit_policy circuit_policy_default = {
     .utilisation = 0.85,
     .waiting = 5,
     .rounds = 1,
+    .shed_utilisation = 0.70,
     .close_utilisation = 0.70,
     .successes = 3,
     .fraction = 0.5,
@@ -58,6 +59,9 @@ void circuit_configure(struct circuit *circuit, const struct circuit_policy *pol
         call_window_init(&circuit->window, policy->window_usec);
     }
     circuit->policy = *policy;
+    if (!(policy->shed_fraction > 0)) {
+        circuit->shed_reason = CIRCUIT_NO_REASON;
+    }
     breaker_configure(&circuit->breaker, &options);
 }
 
@@ -68,6 +72,7 @@ static bool note_change(struct circuit *circuit, bool changed, enum circuit_reas
     }
     circuit->asked = 0;
     circuit->rounds_under_pressure = 0;
+    circuit->shed_reason = CIRCUIT_NO_REASON;
     if (circuit->breaker.state == BREAKER_OPEN) {
         circuit->reason = reason;
     } else if (circuit->breaker.state != BREAKER_HALF_OPEN) {
@@ -102,8 +107,8 @@ static uint64_t parts_rounded_up(uint64_t asked, uint64_t parts) {
 }
 
 /* Evenly spread, the first one passes: of any n in a row within one of n times the fraction. */
-static bool passes_half_open(struct circuit *circuit) {
-    uint64_t parts = (uint64_t)llround(circuit->policy.fraction * (double)PARTS);
+static bool passes_as_one_of(struct circuit *circuit, double fraction) {
+    uint64_t parts = (uint64_t)llround(fraction * (double)PARTS);
     uint64_t asked = circuit->asked++;
     if (circuit->asked == PARTS) {
         circuit->asked = 0; /* a whole number of shares has passed */
@@ -111,15 +116,22 @@ static bool passes_half_open(struct circuit *circuit) {
     return parts_rounded_up(asked + 1, parts) > parts_rounded_up(asked, parts);
 }
 
-bool circuit_allow_share(struct circuit *circuit) {
-    bool passes = passes_half_open(circuit);
+static bool allow_fraction(struct circuit *circuit, double fraction) {
+    bool passes = passes_as_one_of(circuit, fraction);
     circuit->breaker.rejected_total += !passes;
     return passes;
+}
+
+bool circuit_allow_share(struct circuit *circuit) {
+    return allow_fraction(circuit, circuit->policy.fraction);
 }
 
 bool circuit_allow(struct circuit *circuit, uint64_t now_usec) {
     (void)circuit_tick(circuit, now_usec);
     enum breaker_answer answer = breaker_allow(&circuit->breaker, now_usec);
+    if (answer == BREAKER_PASS && circuit_is_shedding(circuit)) {
+        return allow_fraction(circuit, 1 - circuit->policy.shed_fraction);
+    }
     return answer == BREAKER_TRY ? circuit_allow_share(circuit) : answer == BREAKER_PASS;
 }
 
@@ -130,7 +142,9 @@ uint64_t circuit_retry_after(const struct circuit *circuit, uint64_t now_usec) {
                    ? circuit->breaker.next_attempt_usec - now_usec
                    : 0;
     case BREAKER_HALF_OPEN:
-        return HALF_OPEN_RETRY;
+        return SHARE_RETRY;
+    case BREAKER_CLOSED:
+        return circuit_is_shedding(circuit) ? SHARE_RETRY : 0;
     case BREAKER_FORCED_OPEN:
         return FORCED_OPEN_RETRY;
     default:
@@ -193,6 +207,27 @@ static enum circuit_reason judge_pressure(const struct circuit_policy *policy,
     return CIRCUIT_NO_REASON;
 }
 
+void circuit_pressure_unknown(struct circuit *circuit) {
+    circuit->shed_reason = CIRCUIT_NO_REASON;
+}
+
+/* What a sample that opens nothing leaves behind. opening: what it would open for, in the end. */
+static void judge_shedding(struct circuit *circuit, const struct circuit_pressure *pressure,
+                           enum circuit_reason opening) {
+    const struct circuit_policy *policy = &circuit->policy;
+    bool high = policy->shed_utilisation > 0 && pressure->utilisation >= policy->shed_utilisation;
+    enum circuit_reason reason = opening != CIRCUIT_NO_REASON ? opening
+                                 : high                       ? CIRCUIT_UTILISATION
+                                                              : CIRCUIT_NO_REASON;
+    if (!(policy->shed_fraction > 0) || circuit->breaker.state != BREAKER_CLOSED) {
+        reason = CIRCUIT_NO_REASON;
+    }
+    if (reason != CIRCUIT_NO_REASON && !circuit_is_shedding(circuit)) {
+        circuit->asked = 0;
+    }
+    circuit->shed_reason = reason;
+}
+
 bool circuit_pressure(struct circuit *circuit, uint64_t now_usec,
                       const struct circuit_pressure *pressure, double random_unit) {
     const struct circuit_policy *policy = &circuit->policy;
@@ -206,11 +241,15 @@ bool circuit_pressure(struct circuit *circuit, uint64_t now_usec,
     enum circuit_reason reason = judge_pressure(policy, pressure);
     if (circuit->breaker.state != BREAKER_CLOSED || reason == CIRCUIT_NO_REASON) {
         circuit->rounds_under_pressure = 0;
+        judge_shedding(circuit, pressure, CIRCUIT_NO_REASON);
         return false;
     }
     circuit->rounds_under_pressure++;
-    return circuit->rounds_under_pressure >= policy->rounds &&
-           trip(circuit, now_usec, reason, random_unit);
+    if (circuit->rounds_under_pressure >= policy->rounds) {
+        return trip(circuit, now_usec, reason, random_unit);
+    }
+    judge_shedding(circuit, pressure, reason);
+    return false;
 }
 
 bool circuit_signal(struct circuit *circuit, uint64_t now_usec, bool holds, double random_unit) {

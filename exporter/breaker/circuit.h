@@ -38,6 +38,8 @@ struct circuit_policy {
     unsigned waiting;           /* clients that wait for it */
     uint64_t minimum_wait_usec; /* who waits less does not count; 0: whoever waits */
     unsigned rounds;            /* so many samples with pressure in a row; 0: 1 */
+    double shed_fraction;       /* of calls that are told no while closed and shedding; 0: none */
+    double shed_utilisation;    /* of a pool, from where on it sheds; 0: never by this */
     double close_utilisation;   /* a sample below it, without waiting clients, is a success */
     unsigned successes;         /* in a row while half open; 0: 1 */
     double fraction;            /* of calls that pass while half open; 0: none but samples decide */
@@ -45,7 +47,7 @@ struct circuit_policy {
 };
 
 /* 0.85, 5 clients, 5 failures in a row, half of at least 10 calls in 60 s; 30 s to 5 min, 3
- * successes, half of the calls. */
+ * successes, half of the calls; nothing is shed. */
 extern const struct circuit_policy circuit_policy_default;
 
 struct circuit_pressure {
@@ -67,8 +69,10 @@ struct circuit {
     struct breaker breaker;
     struct call_window window;
     enum circuit_reason reason; /* of the last opening */
+    /* While closed: why some of the calls are told no. The newest sample of the pool says so. */
+    enum circuit_reason shed_reason;
     unsigned rounds_under_pressure;
-    uint64_t asked;                              /* while half open */
+    uint64_t asked;                              /* while half open or shedding */
     uint64_t calls_total[CIRCUIT_OUTCOME_COUNT]; /* that were reported */
 };
 
@@ -82,7 +86,8 @@ void circuit_configure(struct circuit *circuit, const struct circuit_policy *pol
 bool circuit_reopen(struct circuit *circuit, uint64_t now_usec, enum circuit_reason reason,
                     double random_unit);
 
-/* May a call pass? While half open exactly the policy's fraction may, evenly spread. */
+/* May a call pass? While half open exactly the policy's fraction may, evenly spread; while closed
+ * and shedding, what its shed_fraction leaves. */
 bool circuit_allow(struct circuit *circuit, uint64_t now_usec);
 
 /* The same as if it were half open, whatever it is: for the word of another monitor. */
@@ -96,9 +101,17 @@ bool circuit_call(struct circuit *circuit, uint64_t now_usec, bool failed, uint6
                   double random_unit);
 
 /* A sample of the pool. A round without a sample is no call of this: what is not known opens
- * nothing and closes nothing. */
+ * nothing and closes nothing. One that stays closed sheds until the next sample when the pool is
+ * used shed_utilisation or more, or what would open it has not lasted for its rounds yet. */
 bool circuit_pressure(struct circuit *circuit, uint64_t now_usec,
                       const struct circuit_pressure *pressure, double random_unit);
+
+/* The pool cannot be seen: what was known of it sheds nothing any more. */
+void circuit_pressure_unknown(struct circuit *circuit);
+
+static inline bool circuit_is_shedding(const struct circuit *circuit) {
+    return circuit->shed_reason != CIRCUIT_NO_REASON;
+}
 
 /* The value of an expression: whether it holds. */
 bool circuit_signal(struct circuit *circuit, uint64_t now_usec, bool holds, double random_unit);

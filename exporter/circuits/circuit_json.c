@@ -17,6 +17,7 @@ void circuit_json_write(struct json_writer *json, const struct kept_circuit *kep
     struct circuit_status status = circuits_status(kept, now);
     json_text(json, "name", options->name);
     json_text(json, "state", breaker_state_names[status.state]);
+    json_bool(json, "shedding", status.shedding);
     json_text(json, "reason", status.reason[0] != '\0' ? status.reason : NULL);
     json_double(json, "since", (double)status.since_ms / 1000);
     json_double(json, "retry_after", seconds_of(status.retry_after_usec));
@@ -28,20 +29,40 @@ void circuit_json_write(struct json_writer *json, const struct kept_circuit *kep
     json_text(json, "cluster", options->cluster);
 }
 
+static void write_word(struct json_writer *json, const struct kept_circuit *kept, const char *owner,
+                       struct circuit_time now) {
+    enum breaker_state state = kept->circuit.breaker.state;
+    uint64_t wait_usec = circuit_retry_after(&kept->circuit, now.usec);
+    /* An order is this monitor's business: to others it is open. */
+    json_text(json, "state",
+              breaker_state_names[state == BREAKER_HALF_OPEN ? BREAKER_HALF_OPEN : BREAKER_OPEN]);
+    json_text(json, "reason",
+              circuit_is_forced(state) ? "operator" : circuit_reason_names[kept->circuit.reason]);
+    json_double(json, "since", (double)kept->changed_ms / 1000);
+    json_double(json, "until", (double)now.ms / 1000 + seconds_of(wait_usec));
+    json_text(json, "owner", owner);
+}
+
 void circuit_json_publish(const struct kept_circuit *kept, const char *owner,
                           struct circuit_time now, struct strbuf *out) {
     struct json_writer json = {.out = out};
-    enum breaker_state state = kept->circuit.breaker.state;
-    uint64_t wait_usec = circuit_retry_after(&kept->circuit, now.usec);
     json_object_begin(&json, NULL);
-    /* An order is this monitor's business: to others it is open. */
-    json_text(&json, "state",
-              breaker_state_names[state == BREAKER_HALF_OPEN ? BREAKER_HALF_OPEN : BREAKER_OPEN]);
-    json_text(&json, "reason",
-              circuit_is_forced(state) ? "operator" : circuit_reason_names[kept->circuit.reason]);
-    json_double(&json, "since", (double)kept->changed_ms / 1000);
-    json_double(&json, "until", (double)now.ms / 1000 + seconds_of(wait_usec));
-    json_text(&json, "owner", owner);
+    write_word(&json, kept, owner, now);
+    json_object_end(&json);
+}
+
+void circuit_json_announce(const struct kept_circuit *kept, const char *owner,
+                           struct circuit_time now, struct strbuf *out) {
+    struct json_writer json = {.out = out};
+    json_object_begin(&json, NULL);
+    json_text(&json, "name", kept->options.name);
+    if (circuit_sheds(kept->circuit.breaker.state)) {
+        write_word(&json, kept, owner, now);
+    } else {
+        json_text(&json, "state", breaker_state_names[BREAKER_CLOSED]);
+        json_double(&json, "since", (double)kept->changed_ms / 1000);
+        json_text(&json, "owner", owner);
+    }
     json_object_end(&json);
 }
 

@@ -18,6 +18,11 @@ void circuit_json_write(struct json_writer *json, const struct kept_circuit *kep
 void circuit_json_publish(const struct kept_circuit *kept, const char *owner,
                           struct circuit_time now, struct strbuf *out);
 
+/* A change of the own word, for those who listen: the same with the breaker's name, and "closed"
+ * when nobody is kept back any more. */
+void circuit_json_announce(const struct kept_circuit *kept, const char *owner,
+                           struct circuit_time now, struct strbuf *out);
+
 /* Reads such a value; until_usec and since_ms are the caller's to set, a since in the value counts.
  * Return: false when it is none. */
 bool circuit_json_parse(struct str value, struct circuit_foreign *ret);

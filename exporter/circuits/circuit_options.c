@@ -16,6 +16,7 @@ void circuit_options_deinit(struct circuit_options *options) {
     free(options->expression);
     free(options->publish.target);
     free(options->publish.key_prefix);
+    free(options->publish.channel);
     hook_commands_deinit(&options->open_hooks);
     hook_commands_deinit(&options->close_hooks);
     *options = (struct circuit_options){0};
@@ -34,6 +35,7 @@ void circuit_options_copy(const struct circuit_options *from, struct circuit_opt
     ret->expression = copy_text(from->expression);
     ret->publish.target = copy_text(from->publish.target);
     ret->publish.key_prefix = copy_text(from->publish.key_prefix);
+    ret->publish.channel = copy_text(from->publish.channel);
     hook_commands_copy(&from->open_hooks, &ret->open_hooks);
     hook_commands_copy(&from->close_hooks, &ret->close_hooks);
 }

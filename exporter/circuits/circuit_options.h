@@ -28,6 +28,7 @@ struct circuit_options {
     struct {
         char *target; /* a redis target; NULL: not published */
         char *key_prefix;
+        char *channel;     /* where changes are told as well; NULL: nowhere */
         uint64_t ttl_usec; /* whole seconds */
     } publish;
     struct hook_commands open_hooks, close_hooks;

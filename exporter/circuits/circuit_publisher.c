@@ -22,6 +22,7 @@ struct key_state {
     struct circuit_publisher *publisher;
     char *name;
     enum breaker_state written; /* what stands there of ours; CLOSED: nothing */
+    enum breaker_state told;    /* what those who listen to the channel heard of us last */
     uint64_t written_usec;
     struct circuit_foreign found; /* of the question that is open */
     enum { FOUND_NOTHING, FOUND_OURS, FOUND_OTHER, FOUND_UNKNOWN } what;
@@ -163,11 +164,44 @@ static void answered(struct circuit_publisher *publisher, const struct client_fa
     }
 }
 
+/* ---- the channel ---- */
+
+static void told(void *userdata, const struct client_reply *reply,
+                 const struct client_failure *failure) {
+    answered(userdata, failure);
+}
+
+/* Tells those who listen, unless they have heard it. Who misses it has the key: it is not told
+ * twice, whatever becomes of it. */
+static void tell(struct key_state *key, const struct kept_circuit *kept) {
+    struct circuit_publisher *publisher = key->publisher;
+    enum breaker_state own = kept->circuit.breaker.state;
+    enum breaker_state now = circuit_sheds(own) ? own : BREAKER_CLOSED;
+    bool heard = key->told == now;
+    key->told = now;
+    if (kept->options.publish.channel == NULL || heard) {
+        return;
+    }
+    struct strbuf value = {0};
+    circuit_json_announce(kept, publisher->owner, time_of(publisher), &value);
+    const struct str words[] = {str_of("PUBLISH"), str_of(kept->options.publish.channel),
+                                strbuf_view(&value)};
+    ask(publisher, words, ARRAY_LEN(words), told, publisher);
+    client_flush(publisher->client);
+    strbuf_deinit(&value);
+}
+
+/* ---- writing ---- */
+
+/* SET ... NX is answered with nil when another one was faster: then it is not ours to tell. */
 static void written(void *userdata, const struct client_reply *reply,
                     const struct client_failure *failure) {
     struct key_state *key = userdata;
+    const struct kept_circuit *kept = kept_of(key);
     if (failure != NULL) {
         key->written = BREAKER_CLOSED; /* so that it is tried again */
+    } else if (reply->tree->type != TREE_NIL && kept != NULL) {
+        tell(key, kept);
     }
     answered(key->publisher, failure);
 }
@@ -208,7 +242,7 @@ static void decide(struct key_state *key, struct kept_circuit *kept) {
     uint64_t half_usec = kept->options.publish.ttl_usec / 2;
     bool keeps_back = circuit_sheds(own);
     if (key->what == FOUND_OTHER) {
-        key->written = BREAKER_CLOSED;
+        key->written = key->told = BREAKER_CLOSED; /* now it is the other one's to tell */
     } else if (keeps_back && key->what == FOUND_OURS) {
         if (key->written != own || now_of(key->publisher) - key->written_usec >= half_usec) {
             write_key(key, kept, false);
@@ -217,6 +251,8 @@ static void decide(struct key_state *key, struct kept_circuit *kept) {
         write_key(key, kept, key->what == FOUND_NOTHING);
     } else if (key->what == FOUND_OURS) {
         delete_key(key, kept);
+    } else if (!keeps_back && key->what == FOUND_NOTHING) {
+        tell(key, kept); /* the key went by itself */
     }
 }
 

@@ -16,6 +16,9 @@
  *                      or half of the ttl is over
  *     another's        honoured                          honoured
  *     nothing we know  SET ... EX ttl                    -
+ *
+ * Where there is a channel, who has written or taken away the key tells its listeners, once for
+ * each state.
  */
 #pragma once
 

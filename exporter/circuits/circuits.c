@@ -70,6 +70,11 @@ static bool same_place(const struct circuit_options *a, const struct circuit_opt
            strcmp(a->publish.key_prefix, b->publish.key_prefix) == 0;
 }
 
+/* What was known of one pool says nothing of another. */
+static bool same_target(const struct circuit_options *a, const struct circuit_options *b) {
+    return a->target != NULL && b->target != NULL && strcmp(a->target, b->target) == 0;
+}
+
 static struct kept_circuit *take_over(struct circuits *circuits,
                                       const struct circuit_options *options,
                                       struct circuit_time now) {
@@ -82,6 +87,9 @@ static struct kept_circuit *take_over(struct circuits *circuits,
         circuit_configure(&kept->circuit, &options->policy);
         if (!same_place(&kept->options, options)) {
             kept->foreign = (struct circuit_foreign){0};
+        }
+        if (!same_target(&kept->options, options)) {
+            circuit_pressure_unknown(&kept->circuit);
         }
         circuit_options_deinit(&kept->options);
     }
@@ -150,9 +158,12 @@ struct circuit_status circuits_status(const struct kept_circuit *kept, struct ci
         };
     }
     enum breaker_state state = kept->circuit.breaker.state;
+    bool shedding = circuit_is_shedding(&kept->circuit);
+    enum circuit_reason reason = shedding ? kept->circuit.shed_reason : kept->circuit.reason;
     return (struct circuit_status){
         .state = state,
-        .reason = circuit_is_forced(state) ? ORDERED : circuit_reason_names[kept->circuit.reason],
+        .shedding = shedding,
+        .reason = circuit_is_forced(state) ? ORDERED : circuit_reason_names[reason],
         .since_ms = kept->changed_ms,
         .retry_after_usec = circuit_retry_after(&kept->circuit, now.usec),
     };
@@ -208,6 +219,10 @@ void circuits_pressure(struct circuits *circuits, struct kept_circuit *kept,
     enum breaker_state from = tick_first(circuits, kept, now);
     (void)circuit_pressure(&kept->circuit, now.usec, pressure, random_unit());
     note(circuits, kept, now, from);
+}
+
+void circuits_pressure_unknown(struct kept_circuit *kept) {
+    circuit_pressure_unknown(&kept->circuit);
 }
 
 void circuits_signal(struct circuits *circuits, struct kept_circuit *kept, struct circuit_time now,

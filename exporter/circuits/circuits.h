@@ -22,7 +22,8 @@
 /* What is in force at a moment. */
 struct circuit_status {
     enum breaker_state state;
-    const char *reason; /* "" while closed; valid until the breaker changes */
+    bool shedding;      /* closed, and some of the calls are told no */
+    const char *reason; /* "" while closed, unless it sheds; valid until the breaker changes */
     const char *owner;  /* the monitor whose word it is; NULL: our own */
     int64_t since_ms;
     uint64_t retry_after_usec; /* when asking again makes sense; 0: now */
@@ -76,7 +77,7 @@ struct circuit_time {
     int64_t ms; /* the wall clock at the same moment */
 };
 
-/* May a call pass now? Counts: while half open some may, evenly spread. */
+/* May a call pass now? Counts: while half open or shedding some may, evenly spread. */
 bool circuits_allow(struct circuits *circuits, struct kept_circuit *kept, struct circuit_time now);
 
 /* What is in force; changes nothing. */
@@ -87,6 +88,7 @@ void circuits_call(struct circuits *circuits, struct kept_circuit *kept, struct 
                    bool failed, uint64_t duration_usec);
 void circuits_pressure(struct circuits *circuits, struct kept_circuit *kept,
                        struct circuit_time now, const struct circuit_pressure *pressure);
+void circuits_pressure_unknown(struct kept_circuit *kept);
 void circuits_signal(struct circuits *circuits, struct kept_circuit *kept, struct circuit_time now,
                      bool holds);
 

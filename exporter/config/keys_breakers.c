@@ -54,6 +54,14 @@ static const struct key open_when_keys[OPEN_WHEN_KEY_COUNT] = {
                                         "PgBouncer tells whole seconds. 0s: at once."},
     [OPEN_WHEN_ROUNDS] = {"rounds", KEY_UNSIGNED, .least = 1, .most = TIMES_MOST, .fallback = "1",
                           .help = "Rounds in a row that must show the pool like this."},
+    [OPEN_WHEN_SHED_FRACTION] = {"shed_fraction", KEY_RATIO, .fallback = "0",
+                                 .help = "Share of the calls that are told no while it is still "
+                                         "closed and the pool is under pressure; 0: none."},
+    [OPEN_WHEN_SHED_UTILISATION] = {"shed_utilisation", KEY_RATIO,
+                                    .help = "Used share of the fullest pool from which on they are "
+                                            "told no, up to what opens it; 0: only in rounds that "
+                                            "would open it and are not enough yet. Default: "
+                                            "'close_utilisation' of 'recovery'."},
     [OPEN_WHEN_FAILURE_RATE] = {"failure_rate", KEY_RATIO, .fallback = "0.5",
                                 .help = "Share of the calls that applications reported within the "
                                         "window that failed; 0: never by this."},
@@ -101,6 +109,9 @@ static const struct key publish_keys[PUBLISH_KEY_COUNT] = {
     [PUBLISH_TTL] = {"ttl", KEY_DURATION, 0, 2 * USEC_PER_SEC, 3600 * USEC_PER_SEC,
                      .fallback = "30s",
                      .help = "How long the key outlives the daemon; whole seconds."},
+    [PUBLISH_CHANNEL] = {"channel", KEY_TEXT, .most = PREFIX_MOST,
+                         .help = "A channel of the server where each change of its own state is "
+                                 "told as well, to those who listen at that moment."},
 };
 
 static const struct key hook_keys[HOOKS_KEY_COUNT] = {

@@ -13,6 +13,8 @@
 #define RESERVED     "sampling"
 #define WHOLE_SECOND USEC_PER_SEC
 
+#define SHED_FROM_CLOSE_LEVEL (-1.0) /* until that is read */
+
 static int missing(struct reader *reader, const struct yaml_node *map, const char *key) {
     return error_set(reader->err, -EINVAL, map->at, "'%s' is missing", key);
 }
@@ -63,6 +65,17 @@ static int read_open_when(struct reader *reader, const struct yaml_node *map, st
         ret->waiting = (unsigned)values[OPEN_WHEN_WAITING_CLIENTS].number;
         ret->minimum_wait_usec = values[OPEN_WHEN_MINIMUM_WAIT].number;
         ret->rounds = (unsigned)values[OPEN_WHEN_ROUNDS].number;
+        ret->shed_fraction = ratio_of(&values[OPEN_WHEN_SHED_FRACTION]);
+        ret->shed_utilisation = values[OPEN_WHEN_SHED_UTILISATION].given
+                                    ? ratio_of(&values[OPEN_WHEN_SHED_UTILISATION])
+                                    : SHED_FROM_CLOSE_LEVEL;
+    }
+    if (r == 0 && ret->utilisation > 0 && ret->shed_utilisation > ret->utilisation) {
+        r = error_set(reader->err, -EINVAL, values[OPEN_WHEN_SHED_UTILISATION].at,
+                      "'shed_utilisation' is above 'pool_utilisation': it would open before it "
+                      "sheds");
+    }
+    if (r == 0) {
         ret->failure_rate = ratio_of(&values[OPEN_WHEN_FAILURE_RATE]);
         ret->slow_rate = ratio_of(&values[OPEN_WHEN_SLOW_RATE]);
         ret->slow_call_usec = values[OPEN_WHEN_SLOW_CALL].number;
@@ -100,6 +113,9 @@ static int read_recovery(struct reader *reader, const struct yaml_node *map, str
         }
         ret->close_utilisation = ret->utilisation;
     }
+    if (ret->shed_utilisation < 0) {
+        ret->shed_utilisation = ret->close_utilisation;
+    }
     return 0;
 }
 
@@ -130,6 +146,7 @@ static int read_publish(struct reader *reader, const struct yaml_node *map,
     }
     ret->publish.target = mem_strdup(target->name);
     ret->publish.key_prefix = text_of(&values[PUBLISH_KEY_PREFIX]);
+    ret->publish.channel = text_of(&values[PUBLISH_CHANNEL]);
     ret->publish.ttl_usec = values[PUBLISH_TTL].number;
     return 0;
 }

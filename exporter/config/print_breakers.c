@@ -15,7 +15,10 @@ static void add_open_when(struct strbuf *out, const struct circuit_policy *polic
     strbuf_printf(out, "    open_when: {pool_utilisation: %.6g, waiting_clients: %u, ",
                   policy->utilisation, policy->waiting);
     yaml_print_duration(out, "minimum_wait", policy->minimum_wait_usec);
-    strbuf_printf(out, ", rounds: %u, failure_rate: %.6g, slow_rate: %.6g, ", policy->rounds,
+    strbuf_printf(out,
+                  ", rounds: %u, shed_fraction: %.6g, shed_utilisation: %.6g, failure_rate: %.6g, "
+                  "slow_rate: %.6g, ",
+                  policy->rounds, policy->shed_fraction, policy->shed_utilisation,
                   policy->failure_rate, policy->slow_rate);
     yaml_print_duration(out, "slow_call", policy->slow_call_usec);
     yaml_print_duration(out, ", window", policy->window_usec);
@@ -43,6 +46,10 @@ static void add_breaker(struct strbuf *out, const struct circuit_options *option
         strbuf_add_text(out, ", key_prefix: ");
         yaml_print_text(out, str_of(options->publish.key_prefix));
         yaml_print_duration(out, ", ttl", options->publish.ttl_usec);
+        if (options->publish.channel != NULL) {
+            strbuf_add_text(out, ", channel: ");
+            yaml_print_text(out, str_of(options->publish.channel));
+        }
         strbuf_add_text(out, "}\n");
     }
     yaml_print_commands(out, "    hooks: {open", &options->open_hooks);

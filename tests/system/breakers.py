@@ -45,7 +45,7 @@ QUEUE = f"""
     group: shop
     open_when: {{pool_utilisation: 0, waiting_clients: 5}}
     recovery: {{timeout: 2s, max_timeout: 2s, successes: 3, close_utilisation: 0.7}}
-    publish: {{target: kv, key_prefix: "b:", ttl: 4s}}
+    publish: {{target: kv, key_prefix: "b:", ttl: 4s, channel: "b/changes"}}
     hooks: {{open: [[{HOOK}, shed]], close: [[{HOOK}, restore]]}}
 """
 MORE = f"""
@@ -54,7 +54,51 @@ MORE = f"""
   - {{name: rule, expression: "redis_connected_clients{{target='kv'}} > 40", interval: 200ms,
      recovery: {{timeout: 1s, successes: 2}}}}
   - {{name: held, target: orders-1, circuit: write}}
+  - name: shed
+    target: orders-pool
+    open_when: {{pool_utilisation: 0, waiting_clients: 5, rounds: 1000, shed_fraction: 0.25,
+                shed_utilisation: 0.8}}
 """
+
+
+class Listener:
+    """What is told in the channel."""
+
+    def __init__(self):
+        port = str(SANDBOX.servers["redis"]["port"])
+        self.path = os.path.join(HOME, "heard")
+        with open(self.path, "w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(["redis-cli", "-p", port, "SUBSCRIBE", "b/changes"],
+                                            stdout=out, stderr=subprocess.STDOUT)
+        eventually(lambda: "subscribe" in self.text(), what="subscribed")
+
+    def text(self):
+        with open(self.path, encoding="utf-8") as heard:
+            return heard.read()
+
+    def states(self, name):
+        messages = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        return [message["state"] for message in messages if message["name"] == name]
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def shares(daemon, name, count):
+    """Answers to so many questions, by status, and the Retry-After of the last that was a no."""
+    connection = http.client.HTTPConnection(*daemon.address.rsplit(":", 1), timeout=10)
+    counts, retry_after, times = {200: 0, 503: 0}, None, []
+    for _ in range(count):
+        begin = time.perf_counter()
+        connection.request("GET", f"/api/v1/breakers/{name}")
+        reply = connection.getresponse()
+        reply.read()
+        times.append(time.perf_counter() - begin)
+        counts[reply.status] += 1
+        retry_after = reply.headers["Retry-After"] or retry_after
+    connection.close()
+    return counts, retry_after, sorted(times)
 
 
 class Clients:
@@ -127,6 +171,37 @@ daemon.wait_ready()
 daemon.wait_up("orders-pool", "kv")
 
 
+def a_full_pool_sheds_exactly_its_share():
+    assert shares(daemon, "shed", 100)[0] == {200: 100, 503: 0}
+    clients = Clients(1)
+    eventually(lambda: state(daemon, "shed")["shedding"], what="it sheds")
+    found = state(daemon, "shed")
+    assert found["state"] == "closed" and found["reason"] == "pool_utilisation", found
+    counts, retry_after, _ = shares(daemon, "shed", 1000)
+    assert counts == {200: 750, 503: 250} and retry_after == "1", (counts, retry_after)
+    labels = {"breaker": "shed", "target": "orders-pool"}
+    eventually(lambda: daemon.page().value("dbvitals_breaker_shedding", **labels) == 1)
+    page = daemon.page()
+    assert page.value("circuit_breaker_state", **labels) == 0
+    clients.end()
+    eventually(lambda: not state(daemon, "shed")["shedding"], what="it ends with the pressure")
+    assert shares(daemon, "shed", 100)[0] == {200: 100, 503: 0}
+    assert state(daemon, "shed")["reason"] is None
+
+
+def what_cannot_be_seen_sheds_nothing():
+    clients = Clients(1)
+    eventually(lambda: state(daemon, "shed")["shedding"], what="it sheds")
+    SANDBOX.control("stop", "pgbouncer")
+    daemon.wait_down("orders-pool")
+    eventually(lambda: not state(daemon, "shed")["shedding"], what="a pooler that is down")
+    SANDBOX.control("start", "pgbouncer")
+    clients.end()
+    daemon.wait_up("orders-pool")
+    eventually(lambda: state(daemon, "queue")["state"] == "closed"
+               and state(daemon, "full")["state"] == "closed", what="all are closed again")
+
+
 def five_waiting_clients_open_it_within_a_round():
     assert ask(daemon, "queue").status == 200 and state(daemon, "queue")["state"] == "closed"
     clients = Clients(1)
@@ -184,19 +259,8 @@ def reports_open_one_and_exactly_half_of_the_calls_pass():
     assert answer.json["state"] == "open" and answer.json["reason"] == "consecutive_failures"
     assert ask(daemon, "calls").status == 503
     eventually(lambda: state(daemon, "calls")["state"] == "half_open", what="half open")
-    host, port = daemon.address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
-    counts, times = {200: 0, 503: 0}, []
-    for _ in range(1000):
-        begin = time.perf_counter()
-        connection.request("GET", "/api/v1/breakers/calls")
-        reply = connection.getresponse()
-        reply.read()
-        times.append(time.perf_counter() - begin)
-        counts[reply.status] += 1
-    connection.close()
+    counts, _, times = shares(daemon, "calls", 1000)
     assert counts == {200: 500, 503: 500}, counts
-    times.sort()
     print(f"# an ask over HTTP: median {times[500] * 1e6:.0f} us, 99 % {times[990] * 1e6:.0f} us")
     page = daemon.page("dbvitals")
     assert page.value("dbvitals_breaker_calls_total", breaker="calls", outcome="failure") == 5
@@ -253,6 +317,7 @@ def a_damaged_file_is_set_aside():
 
 
 def the_key_names_its_owner_and_ends_with_the_daemon():
+    listener = Listener()
     order(daemon, "queue", "force_open")
     found = eventually(key, what="the key")
     assert found["owner"] == "one:1" and found["state"] == "open", found
@@ -268,6 +333,9 @@ def the_key_names_its_owner_and_ends_with_the_daemon():
     eventually(key, what="it is published again")
     order(daemon, "queue", "lift")
     eventually(lambda: key() is None, 3, "the key is taken away")
+    # Once for each change: not when it is written again, and once more by the daemon that came back.
+    eventually(lambda: listener.states("queue") == ["open", "open", "closed"], what="all is told")
+    listener.end()
 
 
 def two_monitors_agree():
@@ -332,7 +400,7 @@ def a_reload_keeps_states_and_refuses_mistakes():
 
 def the_command_lists_them_and_gives_orders():
     rows = {line.split()[0]: line.split() for line in command(daemon).stdout.splitlines()}
-    assert set(rows) == {"NAME", "queue", "renamed", "calls", "rule", "held"}, rows
+    assert set(rows) == {"NAME", "queue", "renamed", "calls", "rule", "held", "shed"}, rows
     assert rows["held"][1] == "closed" and rows["held"][4:6] == ["write", "orders-1"], rows["held"]
     done = command(daemon, "held", "--force-open")
     assert done.returncode == 0 and "forced_open" in done.stdout, done
@@ -361,6 +429,8 @@ def it_stops_cleanly_and_the_command_says_so():
 
 
 run_tests([
+    a_full_pool_sheds_exactly_its_share,
+    what_cannot_be_seen_sheds_nothing,
     five_waiting_clients_open_it_within_a_round,
     it_closes_by_what_it_samples_and_everybody_is_told,
     reports_open_one_and_exactly_half_of_the_calls_pass,

@@ -84,12 +84,29 @@ static void an_open_one_tells_when_it_is_asked_again_and_what_calls_came_to(void
     expect(&batch, "dbvitals_breaker_transitions_total",
            "breaker=\"b\",from=\"closed\",to=\"open\"", 1);
     expect(&batch, "dbvitals_breaker_forced", "breaker=\"b\"", 0);
+    expect(&batch, "dbvitals_breaker_shedding", "breaker=\"b\"", 0);
     batch_clear(&batch);
     circuit_order(&circuit, BREAKER_FORCE_CLOSED, T0 + 11 * USEC_PER_SEC);
     circuit_metrics_add("b", "all", &circuit, T0 + 12 * USEC_PER_SEC, T0_MS, &batch);
     expect(&batch, "circuit_breaker_state", "breaker=\"b\"", 0);
     expect(&batch, "dbvitals_breaker_forced", "breaker=\"b\"", 1);
     expect(&batch, "dbvitals_breaker_open_seconds_total", "breaker=\"b\"", 11);
+    batch_deinit(&batch);
+}
+
+static void one_that_sheds_shows_it_and_stays_closed(void **state) {
+    struct circuit_policy policy = circuit_policy_default;
+    struct circuit circuit;
+    struct batch batch = {0};
+    policy.shed_fraction = 0.5;
+    circuit_init(&circuit, &policy, T0);
+    circuit_pressure(&circuit, T0, &(struct circuit_pressure){.utilisation = 0.8}, 0.5);
+    (void)circuit_allow(&circuit, T0);
+    (void)circuit_allow(&circuit, T0);
+    circuit_metrics_add("b", "all", &circuit, T0, T0_MS, &batch);
+    expect(&batch, "dbvitals_breaker_shedding", "breaker=\"b\"", 1);
+    expect(&batch, "circuit_breaker_state", "breaker=\"b\"", 0);
+    expect(&batch, "dbvitals_breaker_calls_total", "breaker=\"b\",outcome=\"rejected\"", 1);
     batch_deinit(&batch);
 }
 
@@ -106,6 +123,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_one_is_closed_and_has_no_calls),
         cmocka_unit_test(an_open_one_tells_when_it_is_asked_again_and_what_calls_came_to),
+        cmocka_unit_test(one_that_sheds_shows_it_and_stays_closed),
         cmocka_unit_test(one_around_sampling_shows_no_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

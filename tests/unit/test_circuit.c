@@ -200,6 +200,111 @@ static void exactly_the_fraction_passes_while_half_open(void **state) {
     }
 }
 
+/* ---- shedding ---- */
+
+static struct circuit shedder(double fraction, unsigned rounds) {
+    struct circuit_policy policy = circuit_policy_default;
+    policy.shed_fraction = fraction;
+    policy.rounds = rounds;
+    return begin(policy);
+}
+
+static unsigned rejected_of(struct circuit *circuit, unsigned asked) {
+    unsigned rejected = 0;
+    for (unsigned i = 0; i < asked; i++) {
+        rejected += !circuit_allow(circuit, T0);
+    }
+    return rejected;
+}
+
+static void exactly_the_shed_fraction_is_told_no(void **state) {
+    static const struct {
+        double fraction;
+        unsigned of, rejected;
+    } cases[] = {{0.5, 1000, 500}, {0.1, 1000, 100},       {0.25, 1000, 250},
+                 {0.2, 1004, 200}, {0.01, 1000, 10},       {1, 100, 100},
+                 {0.9, 1000, 900}, {0.000001, 1000000, 1}, {0, 100000, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct circuit circuit = shedder(cases[i].fraction, 1);
+        assert_false(pressure(&circuit, T0, 0.75, 0));
+        assert_int_equal(rejected_of(&circuit, cases[i].of), cases[i].rejected);
+        assert_int_equal(circuit.breaker.rejected_total, cases[i].rejected);
+        expect(&circuit, BREAKER_CLOSED, CIRCUIT_NO_REASON);
+    }
+}
+
+/* A share is kept over samples: each of them starting anew would let the first one pass again. */
+static void the_share_goes_on_from_sample_to_sample(void **state) {
+    struct circuit circuit = shedder(0.75, 1);
+    unsigned rejected = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        assert_false(pressure(&circuit, T0, 0.75, 0));
+        rejected += rejected_of(&circuit, 1);
+    }
+    assert_int_equal(rejected, 300);
+}
+
+static void it_sheds_from_its_level_up_to_the_one_that_opens(void **state) {
+    static const struct {
+        double utilisation;
+        enum circuit_reason reason;
+    } cases[] = {{0.699, CIRCUIT_NO_REASON},
+                 {0.70, CIRCUIT_UTILISATION},
+                 {0.849, CIRCUIT_UTILISATION},
+                 {NAN, CIRCUIT_NO_REASON}};
+    struct circuit circuit = shedder(0.5, 1);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_false(pressure(&circuit, T0, cases[i].utilisation, 4));
+        assert_int_equal(circuit.shed_reason, cases[i].reason);
+        bool sheds = cases[i].reason != CIRCUIT_NO_REASON;
+        assert_int_equal(rejected_of(&circuit, 10), sheds ? 5 : 0);
+        assert_int_equal(circuit_retry_after(&circuit, T0), sheds ? USEC_PER_SEC : 0);
+    }
+    assert_false(pressure(&circuit, T0, 0.8, 0));
+    assert_true(pressure(&circuit, T0, 0.85, 0));
+    expect(&circuit, BREAKER_OPEN, CIRCUIT_UTILISATION);
+    assert_false(circuit_is_shedding(&circuit));
+}
+
+static void rounds_that_are_not_enough_to_open_it_shed(void **state) {
+    struct circuit circuit = shedder(0.5, 3);
+    circuit.policy.shed_utilisation = 0; /* by these rounds alone */
+    assert_false(pressure(&circuit, T0, 0.84, 4));
+    assert_int_equal(rejected_of(&circuit, 10), 0);
+    assert_false(pressure(&circuit, T0, 0.1, 5));
+    assert_int_equal(circuit.shed_reason, CIRCUIT_WAITING);
+    assert_int_equal(rejected_of(&circuit, 10), 5);
+    assert_false(pressure(&circuit, T0, 0.9, 5));
+    assert_false(pressure(&circuit, T0, 0.1, 0));
+    assert_int_equal(rejected_of(&circuit, 10), 0); /* a burst, and it is over */
+    for (unsigned round = 1; round <= 3; round++) {
+        assert_int_equal(pressure(&circuit, T0, 0.1, 5), round == 3);
+    }
+    expect(&circuit, BREAKER_OPEN, CIRCUIT_WAITING);
+}
+
+static void it_sheds_only_while_it_is_closed_and_sees_the_pool(void **state) {
+    struct circuit_policy policy;
+    struct circuit circuit = shedder(0.5, 1);
+    assert_false(pressure(&circuit, T0, 0.8, 0));
+    circuit_pressure_unknown(&circuit);
+    assert_int_equal(rejected_of(&circuit, 10), 0);
+    assert_false(pressure(&circuit, T0, 0.8, 0));
+    assert_true(circuit_order(&circuit, BREAKER_FORCE_CLOSED, T0));
+    assert_false(pressure(&circuit, T0, 0.8, 0));
+    assert_int_equal(rejected_of(&circuit, 10), 0);
+    assert_true(circuit_order(&circuit, BREAKER_LIFT, T0));
+    assert_false(pressure(&circuit, T0, 0.8, 0));
+    assert_int_equal(rejected_of(&circuit, 10), 5);
+    policy = circuit.policy;
+    policy.shed_fraction = 0;
+    circuit_configure(&circuit, &policy);
+    assert_false(circuit_is_shedding(&circuit));
+    assert_int_equal(rejected_of(&circuit, 10), 0);
+    assert_false(pressure(&circuit, T0, 0.8, 0));
+    assert_false(circuit_is_shedding(&circuit));
+}
+
 static void calls_prove_it_or_refute_it(void **state) {
     struct circuit circuit = usual();
     uint64_t half = open_and_wait(&circuit);
@@ -311,6 +416,11 @@ int main(void) {
         cmocka_unit_test(between_both_levels_it_opens_again_for_longer),
         cmocka_unit_test(an_unknown_pool_neither_closes_nor_opens_it),
         cmocka_unit_test(exactly_the_fraction_passes_while_half_open),
+        cmocka_unit_test(exactly_the_shed_fraction_is_told_no),
+        cmocka_unit_test(the_share_goes_on_from_sample_to_sample),
+        cmocka_unit_test(it_sheds_from_its_level_up_to_the_one_that_opens),
+        cmocka_unit_test(rounds_that_are_not_enough_to_open_it_shed),
+        cmocka_unit_test(it_sheds_only_while_it_is_closed_and_sees_the_pool),
         cmocka_unit_test(calls_prove_it_or_refute_it),
         cmocka_unit_test(old_failures_do_not_open_a_closed_one_again),
         cmocka_unit_test(an_expression_opens_and_closes_it),

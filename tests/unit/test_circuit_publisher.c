@@ -33,11 +33,14 @@ static void changed(void *userdata, struct kept_circuit *one, enum breaker_state
     circuit_publisher_changed(publisher);
 }
 
-static int set_up(void **state) {
+static int set_up_with(const char *channel) {
     struct circuit_options options = {
         .name = (char *)(uintptr_t) "b",
         .policy = circuit_policy_default,
-        .publish = {(char *)(uintptr_t) "kv", (char *)(uintptr_t) "k:", 4 * USEC_PER_SEC},
+        .publish = {.target = (char *)(uintptr_t) "kv",
+                    .key_prefix = (char *)(uintptr_t) "k:",
+                    .channel = (char *)(uintptr_t)channel,
+                    .ttl_usec = 4 * USEC_PER_SEC},
     };
     char url[64];
     uint16_t port = 0;
@@ -60,6 +63,14 @@ static int set_up(void **state) {
         .owner = "me:1",
     });
     return 0;
+}
+
+static int set_up(void **state) {
+    return set_up_with(NULL);
+}
+
+static int set_up_channel(void **state) {
+    return set_up_with("ch");
 }
 
 static int tear_down(void **state) {
@@ -99,12 +110,10 @@ static void look(const char *value, const char *ttl) {
     assert_true(fake_say(loop, server, text));
 }
 
-/* "SET k:b {...} EX 4", with NX or without, and its answer. */
-static void expect_set(bool only_new, const char *part, const char *answer) {
-    char head[64], value[256] = "";
+/* A JSON object of ours with this in it. */
+static void expect_word(const char *part) {
+    char value[256] = "";
     uint64_t deadline = loop_clock_usec() + 10 * USEC_PER_SEC;
-    (void)snprintf(head, sizeof(head), "*%d\r\n$3\r\nSET\r\n$3\r\nk:b\r\n$", only_new ? 6 : 5);
-    assert_true(fake_expect(loop, server, head));
     for (size_t n = 0; n < sizeof(value) - 1 && loop_clock_usec() < deadline;) {
         if (recv(server, value + n, 1, 0) == 1) {
             if (value[n++] == '}') {
@@ -117,9 +126,25 @@ static void expect_set(bool only_new, const char *part, const char *answer) {
     if (strstr(value, part) == NULL || strstr(value, "\"owner\":\"me:1\"") == NULL) {
         fail_msg("%s", value);
     }
+}
+
+/* "SET k:b {...} EX 4", with NX or without, and its answer. */
+static void expect_set(bool only_new, const char *part, const char *answer) {
+    char head[64];
+    (void)snprintf(head, sizeof(head), "*%d\r\n$3\r\nSET\r\n$3\r\nk:b\r\n$", only_new ? 6 : 5);
+    assert_true(fake_expect(loop, server, head));
+    expect_word(part);
     assert_true(fake_expect(loop, server,
                             only_new ? "\r\n$2\r\nEX\r\n$1\r\n4\r\n$2\r\nNX\r\n"
                                      : "\r\n$2\r\nEX\r\n$1\r\n4\r\n"));
+    assert_true(fake_say(loop, server, answer));
+}
+
+/* "PUBLISH ch {...}" */
+static void expect_announcement(const char *part, const char *answer) {
+    assert_true(fake_expect(loop, server, "*3\r\n$7\r\nPUBLISH\r\n$2\r\nch\r\n$"));
+    expect_word(part);
+    assert_true(fake_expect(loop, server, "\r\n"));
     assert_true(fake_say(loop, server, answer));
 }
 
@@ -200,6 +225,60 @@ static void a_refused_write_is_tried_again(void **state) {
     expect_set(true, "open", "+OK\r\n");
 }
 
+#define ANNOUNCED_OPEN   "{\"name\":\"b\",\"state\":\"open\",\"reason\":\"operator\""
+#define ANNOUNCED_CLOSED "{\"name\":\"b\",\"state\":\"closed\""
+
+static void each_state_is_told_once_in_the_channel(void **state) {
+    greet();
+    look("", "-2");
+    turn_for(loop, 20 * USEC_PER_MSEC);
+    force(BREAKER_FORCE_OPEN);
+    look("", "-2");
+    expect_set(true, "open", "+OK\r\n");
+    expect_announcement(ANNOUNCED_OPEN, ":1\r\n");
+    look(OURS, "3000");
+    look(OURS, "2000");
+    expect_set(false, "open", "+OK\r\n"); /* written again, and nothing is new */
+    turn_for(loop, 20 * USEC_PER_MSEC);
+    force(BREAKER_LIFT);
+    look(OURS, "3900");
+    assert_true(fake_expect(loop, server, DEL));
+    assert_true(fake_say(loop, server, ":1\r\n"));
+    expect_announcement(ANNOUNCED_CLOSED, ":0\r\n");
+    look("", "-2");
+    look("", "-2");
+}
+
+static void what_goes_by_itself_is_told_and_what_is_refused_is_not_repeated(void **state) {
+    greet();
+    look("", "-2");
+    turn_for(loop, 20 * USEC_PER_MSEC);
+    force(BREAKER_FORCE_OPEN);
+    look("", "-2");
+    expect_set(true, "open", "+OK\r\n");
+    expect_announcement(ANNOUNCED_OPEN, "-NOPERM no permissions to access a channel\r\n");
+    look(OURS, "3000");
+    turn_for(loop, 20 * USEC_PER_MSEC);
+    force(BREAKER_LIFT);
+    look("", "-2"); /* its time was over */
+    expect_announcement(ANNOUNCED_CLOSED, ":0\r\n");
+    look("", "-2");
+}
+
+static void another_ones_word_is_not_told(void **state) {
+    greet();
+    look("", "-2");
+    turn_for(loop, 20 * USEC_PER_MSEC);
+    force(BREAKER_FORCE_OPEN);
+    look("", "-2");
+    expect_set(true, "open", "$-1\r\n"); /* another one was faster */
+    look(THEIRS, "1400");
+    force(BREAKER_LIFT);
+    look(THEIRS, "300");
+    look("", "-2");
+    look("", "-2");
+}
+
 static void a_server_that_goes_is_connected_to_again(void **state) {
     greet();
     look("", "-2");
@@ -233,6 +312,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(garbage_is_no_word_and_is_written_over_when_need_be, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_refused_write_is_tried_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_state_is_told_once_in_the_channel, set_up_channel,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_goes_by_itself_is_told_and_what_is_refused_is_not_repeated, set_up_channel,
+            tear_down),
+        cmocka_unit_test_setup_teardown(another_ones_word_is_not_told, set_up_channel, tear_down),
         cmocka_unit_test_setup_teardown(a_server_that_goes_is_connected_to_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_silent_server_is_left, set_up, tear_down),
