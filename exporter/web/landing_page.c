@@ -10,6 +10,7 @@
 #include "io/loop.h"
 #include "web/html.h"
 #include "web/landing_rules.h"
+#include "web/landing_watch.h"
 #include "web/server.h"
 #include "web_assets.h"
 
@@ -35,13 +36,6 @@ static void add_target_link(struct strbuf *out, const struct web *web, const cha
     CLEANUP(mem_freep)
     char *path = mem_printf("%s?target=%s", web->telemetry_path, name);
     add_link(out, web, path, label);
-}
-
-/* name: of the column, where the page is too narrow for a head. */
-static void add_cell(struct strbuf *out, const char *name, const char *text) {
-    strbuf_printf(out, "<td data-is=\"%s\">", name);
-    html_escape(out, str_of(text != NULL ? text : ""));
-    strbuf_add_text(out, "</td>");
 }
 
 /* "up", since when, and why not if it is down. */
@@ -88,9 +82,9 @@ static void add_target(struct strbuf *out, const struct web *web,
     strbuf_add_text(out, "</th>");
     add_state(out, web, target);
     add_server(out, target);
-    add_cell(out, "Role", role == ROLE_UNKNOWN ? NULL : server_role_names[role]);
-    add_cell(out, "Cluster", target->options->cluster);
-    add_cell(out, "Address", target->instance);
+    landing_add_cell(out, "Role", role == ROLE_UNKNOWN ? NULL : server_role_names[role]);
+    landing_add_cell(out, "Cluster", target->options->cluster);
+    landing_add_cell(out, "Address", target->instance);
     strbuf_add_text(out, "<td class=\"num\" data-is=\"Last round\">");
     if (target->last_round_ms > 0) {
         bool slow = target->last_round_seconds >= 1;
@@ -164,14 +158,33 @@ static void add_alert_verdict(struct strbuf *out, const struct landing_alerts *a
     }
 }
 
+static void add_pill(struct strbuf *out, bool red, const char *section, size_t n, const char *one,
+                     const char *many) {
+    if (n > 0) {
+        strbuf_printf(out, "<p class=\"state %s\"><a href=\"#%s\">%zu %s</a></p>\n",
+                      red ? "down" : "pending", section, n, n == 1 ? one : many);
+    }
+}
+
+static void add_watch_verdict(struct strbuf *out, const struct landing_watch *watch) {
+    add_pill(out, watch->lost, "failover", watch->unhealthy, "cluster is not healthy",
+             "clusters are not healthy");
+    add_pill(out, watch->urgent, "plans", watch->waiting, "failover waits for you",
+             "failovers wait for you");
+    add_pill(out, false, "breakers", watch->breakers, "breaker keeps calls back",
+             "breakers keep calls back");
+}
+
 /* The title and the icon say it too, for a tab that nobody looks at. */
 static void add_head(struct strbuf *out, const struct web *web) {
     struct page_summary summary = page_sum_up(web);
     struct landing_alerts alerts = landing_count_alerts(web);
+    struct landing_watch watch = landing_count_watch(web);
     bool doubtful = summary.pending > 0 || summary.up == 0 || summary.failing_collectors;
     const char *state = summary.down > 0 ? "down" : doubtful ? "pending" : "up";
-    bool red = summary.down > 0 || alerts.critical;
-    bool amber = doubtful || alerts.firing > 0 || alerts.failing_rules > 0;
+    bool red = summary.down > 0 || alerts.critical || watch.lost || watch.urgent;
+    bool amber = doubtful || alerts.firing > 0 || alerts.failing_rules > 0 ||
+                 watch.breakers + watch.unhealthy + watch.waiting > 0;
     const char *colour = red ? "c01c28" : amber ? "c88800" : "1b9f5b";
     strbuf_add_text(out, meta);
     strbuf_add_text(out, "<title>");
@@ -193,6 +206,7 @@ static void add_head(struct strbuf *out, const struct web *web) {
     add_verdict(out, &summary);
     strbuf_add_text(out, "</p>\n");
     add_alert_verdict(out, &alerts);
+    add_watch_verdict(out, &watch);
     add_navigation(out, web);
     strbuf_add_text(out, "</header>\n");
 }
@@ -225,8 +239,11 @@ void page_landing(struct web *web, const struct web_request *request, struct web
     ret->status = 200;
     ret->content_type = "text/html; charset=utf-8";
     web_answer_header(ret, "Content-Security-Policy", ASSET_STATUS_POLICY);
+    watch_refresh(web->sources.watch);
     add_head(out, web);
     landing_add_alerts(out, web);
+    landing_add_failover(out, web);
+    landing_add_breakers(out, web);
     add_target_table(out, web);
     landing_add_rules(out, web);
     add_footer(out, web);

@@ -133,12 +133,18 @@ static void add_labels(struct strbuf *out, const struct alert_view *alert) {
     strbuf_add_text(out, "</div>");
 }
 
-static void add_text(struct strbuf *out, const char *class, struct str text) {
+void landing_add_text(struct strbuf *out, const char *class, struct str text) {
     if (text.len > 0) {
         strbuf_printf(out, "<div class=\"%s\">", class);
         html_escape(out, text);
         strbuf_add_text(out, "</div>");
     }
+}
+
+void landing_add_cell(struct strbuf *out, const char *name, const char *text) {
+    strbuf_printf(out, "<td data-is=\"%s\">", name);
+    html_escape(out, str_of(text != NULL ? text : ""));
+    strbuf_add_text(out, "</td>");
 }
 
 /* A link only when it is one for sure: annotations are made of what servers say. */
@@ -168,7 +174,7 @@ static void add_value(struct strbuf *out, double value) {
                   value);
 }
 
-static void add_since(struct strbuf *out, int64_t since_ms, int64_t now_ms) {
+void landing_add_since(struct strbuf *out, int64_t since_ms, int64_t now_ms) {
     char text[40] = "";
     struct tm parts;
     time_t seconds = (time_t)(since_ms / 1000);
@@ -185,7 +191,7 @@ static void add_state(struct strbuf *out, const struct alert_view *alert, int64_
     const char *state = alert_state_names[alert->state];
     strbuf_printf(out, "<td class=\"line\"><span class=\"state %s\">%s</span>",
                   rank_of(alert) == ONLY_A_SIGN ? "none" : state, state);
-    add_text(out, "why", text_of(alert->labels, alert->n_labels, "severity"));
+    landing_add_text(out, "why", text_of(alert->labels, alert->n_labels, "severity"));
     if (alert->restored) {
         strbuf_add_text(out, "<div class=\"why\">as before the restart</div>");
     } else if (alert->keep_firing_since_ms != 0) {
@@ -203,18 +209,18 @@ static void add_alert(struct strbuf *out, const struct web *web, const struct al
     strbuf_add_text(out, "<td class=\"wide\"><b>");
     add_graph_link(out, web, alert->query, text_of(alert->labels, alert->n_labels, "alertname"));
     strbuf_add_text(out, "</b>");
-    add_text(out, "summary", text_of(alert->annotations, alert->n_annotations, "summary"));
-    add_text(out, "why", text_of(alert->annotations, alert->n_annotations, "description"));
+    landing_add_text(out, "summary", text_of(alert->annotations, alert->n_annotations, "summary"));
+    landing_add_text(out, "why", text_of(alert->annotations, alert->n_annotations, "description"));
     add_runbook(out, text_of(alert->annotations, alert->n_annotations, "runbook_url"));
     add_labels(out, alert);
     strbuf_add_text(out, "</td>");
-    add_since(out, alert->active_ms, now_ms);
+    landing_add_since(out, alert->active_ms, now_ms);
     add_value(out, alert->value);
     strbuf_add_text(out, "</tr>\n");
 }
 
-static void add_rest(struct strbuf *out, const struct web *web, size_t rest, const char *path,
-                     unsigned columns) {
+void landing_add_rest(struct strbuf *out, const struct web *web, size_t rest, const char *path,
+                      unsigned columns) {
     if (rest > 0) {
         strbuf_printf(out, "<tr><td colspan=\"%u\" class=\"why\">and %zu more: <a href=\"", columns,
                       rest);
@@ -240,7 +246,7 @@ void landing_add_alerts(struct strbuf *out, const struct web *web) {
         strbuf_add_text(out, "<tr><td colspan=\"4\" class=\"why\">No alert is pending or "
                              "fires.</td></tr>\n");
     }
-    add_rest(out, web, ranked->total - shown, "/api/v1/alerts", 4);
+    landing_add_rest(out, web, ranked->total - shown, "/api/v1/alerts", 4);
     strbuf_add_text(out, "</tbody>\n</table></div>\n");
     free(ranked);
 }
@@ -282,7 +288,7 @@ static void add_group(struct strbuf *out, const struct web *web, size_t index, c
     bool bad = str_is(str_of(health), "failing"), good = str_is(str_of(health), "ok");
     strbuf_add_text(out, "<tr><th scope=\"row\">");
     html_escape(out, view.group->name);
-    add_text(out, "why", view.group->file);
+    landing_add_text(out, "why", view.group->file);
     strbuf_printf(out, "</th><td class=\"wide\"><span class=\"state %s\">%s</span>",
                   bad    ? "err"
                   : good ? "ok"
@@ -332,7 +338,7 @@ void landing_add_rules(struct strbuf *out, const struct web *web) {
     } else {
         size_t shown = add_groups(out, web, false, LANDING_MOST_GROUPS);
         shown += add_groups(out, web, true, LANDING_MOST_GROUPS - shown);
-        add_rest(out, web, n - shown, "/api/v1/rules", 5);
+        landing_add_rest(out, web, n - shown, "/api/v1/rules", 5);
     }
     strbuf_add_text(out, "</tbody>\n</table></div>\n");
 }
