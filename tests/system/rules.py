@@ -32,6 +32,8 @@ WITHOUT_JOB = {"Watchdog", "NoPrimary", "SplitBrain", "ReplicaMissing", "RedisNo
 ABSENT = {
     "pg_stat_database_checksum_failures": "its clusters have no data checksums",
     "redis_cluster_state": "its Redis is no cluster",
+    "dbvitals_failover_last_recovery_seconds": "its cluster has not failed over",
+    "dbvitals_failover_last_lost_seconds": "its cluster has not failed over",
 }
 # Of two, each version of PostgreSQL has one.
 EITHER = {
