@@ -381,8 +381,8 @@ static void confirmed(void *userdata, const struct confirm_result *result) {
     struct strbuf text = {0};
     if (result->confirmed) {
         tell_outcome(acting, result, &text);
-        cluster_adopt(cluster_of(acting), acting->next);
         executor_event(acting->executor, STEP_SUCCEEDED, strbuf_view(&text));
+        watched_adopt(acting->watched, acting->next);
     } else {
         strbuf_add_str(&text, result->text);
         executor_event(acting->executor, STEP_FAILURE, strbuf_view(&text));

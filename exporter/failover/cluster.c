@@ -481,6 +481,7 @@ enum verdict_consequence cluster_consequence(const struct cluster *cluster, uint
 }
 
 void cluster_adopt(struct cluster *cluster, size_t member) {
+    cluster->members[member].answer.in_recovery = false;
     set_primary(cluster, member);
     cluster->armed = false;
 }

@@ -161,7 +161,7 @@ bool cluster_judge(struct cluster *cluster, uint64_t now_usec);
  * that was stopped in good order, or that does not come up. */
 enum verdict_consequence cluster_consequence(const struct cluster *cluster, uint64_t now_usec);
 
-/* We have promoted a member: it is the primary from now on. */
+/* We have promoted a member, and it takes writes: it is the primary from now on. */
 void cluster_adopt(struct cluster *cluster, size_t member);
 
 /* From whom a replica streams, as far as it can be proven. */

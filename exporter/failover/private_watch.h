@@ -93,6 +93,8 @@ struct watch {
 bool watch_connects(struct watch *watch);
 /* Asks all members now, and the next time an interval later. */
 void watched_ask_all(struct watched *watched);
+/* We have promoted a member: it is the primary, and a restart knows that. */
+void watched_adopt(struct watched *watched, size_t member);
 /* A plan has ended: what was reloaded meanwhile is taken over, people are told. */
 void watched_plan_ended(struct watched *watched);
 /* watch_maintenance.c */
@@ -114,6 +116,7 @@ void watched_answer_questions(struct watched *watched);
 /* watch_view.c */
 void watched_view_open(struct watched *watched);
 void watched_view_close(struct watched *watched);
+void watched_view_write(struct watched *watched);
 /* Between two rounds of probes all answers are of one moment: a view that has the primary's newest
  * and a replica's one before would say that the replica lost it first. */
 void watched_view_keep(struct watched *watched, bool between_probes);

@@ -443,6 +443,15 @@ bool watched_lock_allows(const struct watched *watched) {
             failover_lock_plan(watched->lock) == NULL);
 }
 
+void watched_adopt(struct watched *watched, size_t member) {
+    size_t before = watched->cluster.primary;
+    cluster_adopt(&watched->cluster, member);
+    tell_primary(watched, before);
+    watched_view_write(watched);
+    watched_ask_all(watched);
+    judge(watched);
+}
+
 void watched_plan_ended(struct watched *watched) {
     const struct watch_options *options = &watched->watch->options;
     if (options->settled != NULL) {

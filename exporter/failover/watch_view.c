@@ -53,6 +53,16 @@ void watched_view_close(struct watched *watched) {
     free(watched->view_path);
 }
 
+void watched_view_write(struct watched *watched) {
+    uint64_t now = loop_now_usec(watched->watch->options.loop);
+    struct strbuf bytes = {0};
+    if (watched->view != NULL) {
+        cluster_view_pack(&watched->cluster, str_of(watched->watch->boot_id), now, &bytes);
+        durable_file_write(watched->view, &bytes);
+        watched->view_usec = now;
+    }
+}
+
 void watched_view_keep(struct watched *watched, bool between_probes) {
     const struct cluster *cluster = &watched->cluster;
     uint64_t now = loop_now_usec(watched->watch->options.loop);
@@ -67,10 +77,7 @@ void watched_view_keep(struct watched *watched, bool between_probes) {
     if (!due && !(stop && !watched->view_stop)) {
         return;
     }
-    struct strbuf bytes = {0};
-    cluster_view_pack(cluster, str_of(watched->watch->boot_id), now, &bytes);
-    durable_file_write(watched->view, &bytes);
-    watched->view_usec = now;
     watched->view_stop = stop;
     watched->view_whole = whole;
+    watched_view_write(watched);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Preloaded into a daemon: it is killed, as by kill -9, at one of its writes to failover.journal. The
- * file $JOURNAL_SHIM_FILE holds three int64 that the daemon and its workers share: how many writes were
- * begun, at which one to kill (1 is the first), and when: before it, when half of it is written, or
- * when it is on the disk and nobody was told. A worker writes, so its parent is who dies. */
+/* Preloaded into a daemon: it is killed, as by kill -9, at one of its writes to failover.journal.
+ * The file $JOURNAL_SHIM_FILE holds three int64 that the daemon and its workers share: how many
+ * writes were begun, at which one to kill (1 is the first), and when: before it, when half of it is
+ * written, or when it is on the disk and nobody was told. A worker writes, so its parent is who
+ * dies. */
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -56,7 +57,8 @@ _Noreturn static void end_both(void) {
     _exit(1);
 }
 
-/* Compiled with the daemon's options, so its name in the library is the one that the daemon calls. */
+/* Compiled with the daemon's options, so its name in the library is the one that the daemon calls.
+ */
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset) {
     struct shared *shared = shared_of(fd);
     if (shared != NULL && ++shared->begun == shared->at && shared->moment != MOMENT_AFTER) {
