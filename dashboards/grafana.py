@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the tables of database.py and cache.py into Grafana's dashboard JSON.
+"""Turns the tables of database.py, cache.py and failover.py into Grafana's dashboard JSON.
 
 A table is a list of rows, a row a list of panels.  In expressions '@' stands for the matchers of the
-variables: pg_up{@} becomes pg_up{cluster=~"$cluster",target=~"$target",instance=~"$instance"}.
+variables: pg_up{@} becomes pg_up{cluster=~"$cluster",target=~"$target",instance=~"$instance"}. '#' stands
+for the cluster alone: what is known of clusters stands on the daemon's own page.
 Panels flow from left to right, 24 columns wide, and begin a new line where one does not fit.
 """
 
 SCHEMA_VERSION = 42
 MATCHERS = 'cluster=~"$cluster",target=~"$target",instance=~"$instance"'
+CLUSTER_MATCHER = 'cluster=~"$cluster"'
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 UP_OR_DOWN = [{"type": "value", "options": {"0": {"text": "down", "color": "red", "index": 0},
                                             "1": {"text": "up", "color": "green", "index": 1}}}]
+
+
+YES_OR_NO = [{"type": "value", "options": {"0": {"text": "no", "color": "red", "index": 0},
+                                           "1": {"text": "yes", "color": "green", "index": 1}}}]
 
 
 class Panel:
@@ -41,6 +47,12 @@ def servers(title, description, expression):
     """A table of targets, one a line, that are up (1) or down (0)."""
     return Panel("table", title, description, "none", [(expression, "")], width=24, height=7,
                  mappings=UP_OR_DOWN)
+
+
+def timeline(title, description, *queries, **more):
+    """Bars over time, a line for each series: what was when. mappings say what a number is."""
+    more.setdefault("width", 12)
+    return Panel("state-timeline", title, description, "none", queries, **more)
 
 
 def steps(panel):
@@ -90,13 +102,23 @@ def table(panel):
     return custom, {"mode": "thresholds"}, options
 
 
-KINDS = {"timeseries": timeseries, "stat": stat, "table": table}
+def state_timeline(panel):
+    custom = {"fillOpacity": 80, "lineWidth": 0}
+    options = {"mergeValues": True, "showValue": "auto", "rowHeight": 0.85, "alignValue": "left",
+               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False,
+                          "calcs": []},
+               "tooltip": {"mode": "single", "sort": "none"}}
+    return custom, {"mode": "thresholds"}, options
+
+
+KINDS = {"timeseries": timeseries, "stat": stat, "table": table, "state-timeline": state_timeline}
 
 
 def target(panel, number_of, expression, legend):
     instant = panel.kind == "table"
     found = {"refId": chr(ord("A") + number_of), "datasource": DATASOURCE, "editorMode": "code",
-             "expr": expression.replace("@", MATCHERS), "instant": instant, "range": not instant}
+             "expr": expression.replace("@", MATCHERS).replace("#", CLUSTER_MATCHER),
+             "instant": instant, "range": not instant}
     if legend:
         found["legendFormat"] = legend
     if instant:
