@@ -9,8 +9,9 @@ import os
 import re
 import socket
 import time
+import urllib.parse
 
-from harness import Daemon, Sandbox, eventually, run_tests
+from harness import ROOT, Daemon, Sandbox, ask, eventually, run_tests
 
 SANDBOX = Sandbox(only="postgres")
 with open(SANDBOX.config, encoding="utf-8") as file:
@@ -126,6 +127,13 @@ def one_that_is_done_shows_its_figures_until_it_is_acknowledged():
         "dbvitals_failover_latched", cluster="orders") == 1 and found)
     assert page.value("dbvitals_failover_last_recovery_seconds", cluster="orders") > 0
     assert page.value("dbvitals_failover_last_timestamp_seconds", cluster="orders") > 0
+    # What dashboards ask, and has no answer before: also when it is asked of the daemon itself.
+    with open(os.path.join(ROOT, "dashboards", "failover.json"), encoding="utf-8") as file_:
+        queries = [target["expr"] for panel in json.load(file_)["panels"]
+                   for target in panel.get("targets", []) if "dbvitals_failover_last_" in target["expr"]]
+    found = {query: len(ask(daemon.address, "query?" + urllib.parse.urlencode(
+        {"query": query.replace("$cluster", "orders")}))[1]["data"]["result"]) for query in queries}
+    assert {count for query, count in found.items() if "last_failure" not in query} == {1}, found
     order(order="ack", id=plan["id"])
     eventually(lambda: seen()["plans"][0]["state"] == "closed", 20, what="closed")
     row = words(section("plans")[0])
