@@ -71,14 +71,20 @@ size_t unpack_count(struct unpacker *in, size_t least_bytes) {
     return (size_t)count;
 }
 
+/* What each half byte comes to: 64 bytes of table instead of eight steps for every byte. */
+static const uint32_t half_bytes[16] = {
+    0x00000000U, 0x105ec76fU, 0x20bd8edeU, 0x30e349b1U, 0x417b1dbcU, 0x5125dad3U,
+    0x61c69362U, 0x7198540dU, 0x82f63b78U, 0x92a8fc17U, 0xa24bb5a6U, 0xb21572c9U,
+    0xc38d26c4U, 0xd3d3e1abU, 0xe330a81aU, 0xf36e6f75U,
+};
+
 uint32_t crc32c(const void *data, size_t len) {
     const unsigned char *bytes = data;
     uint32_t crc = ~0U;
     for (size_t i = 0; i < len; i++) {
         crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = crc >> 1 ^ (0x82f63b78U & (0U - (crc & 1)));
-        }
+        crc = crc >> 4 ^ half_bytes[crc & 15];
+        crc = crc >> 4 ^ half_bytes[crc & 15];
     }
     return ~crc;
 }
