@@ -5,7 +5,9 @@ import atexit
 import os
 import shutil
 import socket
+import struct
 import subprocess
+import threading
 
 from hook import Hook, as_server_user, sandbox_about
 from harness import Sandbox, eventually, folder, run_tests
@@ -147,6 +149,39 @@ def after_it_was_cut_off_behind_the_kill_it_heals():
     assert where() == NEW
 
 
+def clients_that_come_back_at_once_are_served_at_once():
+    """Of one that knocks while the pool is paused a new try is due after server_login_retry."""
+    with open(f"{home}/ini", encoding="utf-8") as file:
+        text = file.read()
+    write(f"{home}/ini", text.replace("server_login_retry = 1\n", "server_login_retry = 30\n"))
+    ask("RELOAD", "pgbouncer", "pooladmin")
+    assert ask("SHOW CONFIG", "pgbouncer", "pooladmin").count("server_login_retry|30|") == 1
+    stop = threading.Event()
+    body = struct.pack("!i", 196608) + b"user\0app\0database\0shop\0\0"
+
+    def knock():
+        while not stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", PORT), timeout=1) as s:
+                    s.sendall(struct.pack("!i", 4 + len(body)) + body)
+                    while s.recv(4096) and not stop.is_set():
+                        pass
+            except OSError:
+                pass
+
+    knocking = [threading.Thread(target=knock) for _ in range(3)]
+    for thread in knocking:
+        thread.start()
+    run(expect=0)
+    served = where()
+    stop.set()
+    for thread in knocking:
+        thread.join()
+    assert served == NEW, served
+    write(f"{home}/ini", text)
+    ask("RELOAD", "pgbouncer", "pooladmin")
+
+
 def one_that_is_unknown_hinders_no_other():
     """A pooler that does not read our file: what is said is not what is."""
     elsewhere = f"{home}/elsewhere.ini"
@@ -190,6 +225,7 @@ run_tests([
     it_may_be_run_again,
     behind_a_switchover_nobody_loses_a_connection,
     after_it_was_cut_off_behind_the_kill_it_heals,
+    clients_that_come_back_at_once_are_served_at_once,
     one_that_is_unknown_hinders_no_other,
     a_file_that_cannot_be_written_is_a_failure,
     strange_names_are_data,
