@@ -17,8 +17,8 @@ void circuit_json_write(struct json_writer *json, const struct kept_circuit *kep
     struct circuit_status status = circuits_status(kept, now);
     json_text(json, "name", options->name);
     json_text(json, "state", breaker_state_names[status.state]);
-    json_bool(json, "shedding", status.shedding);
     json_text(json, "reason", status.reason[0] != '\0' ? status.reason : NULL);
+    json_bool(json, "shedding", status.shedding);
     json_double(json, "since", (double)status.since_ms / 1000);
     json_double(json, "retry_after", seconds_of(status.retry_after_usec));
     json_text(json, "owner", status.owner);
