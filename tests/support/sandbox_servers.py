@@ -224,27 +224,33 @@ class Servers:
         self.write(f"{data}/postgresql.conf", text, user=user)
         self.write(f"{data}/pg_hba.conf", config.POSTGRES_HBA, user=user)
 
+    def start_postgres(self, name):
+        """Starts it and returns what tells whether it is ready."""
+        server = self.state["servers"][name]
+        data = self.path(name, "data")
+        # Nothing of ours runs in here.  Leftovers of a killed server would only make the new
+        # one take a process of the same pid, or an unreaped one, for its predecessor.
+        for path in (f"{data}/postmaster.pid",
+                     self.path("run", f".s.PGSQL.{server['port']}.lock")):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+        self.launch(name, [server["program"], "-D", data])
+
+        def ready():
+            try:
+                with open(f"{data}/postmaster.pid", encoding="utf-8") as f:
+                    return f.read().splitlines()[7].strip() == "ready"
+            except (OSError, IndexError):
+                return False
+        return ready
+
     def start_server(self, name):
         """Starts a server whose files exist and waits until it answers."""
         server = self.state["servers"][name]
-        if name in ("primary", "replica"):
-            data = self.path(name, "data")
-            # Nothing of ours runs in here.  Leftovers of a killed server would only make the new
-            # one take a process of the same pid, or an unreaped one, for its predecessor.
-            for path in (f"{data}/postmaster.pid",
-                         self.path("run", f".s.PGSQL.{server['port']}.lock")):
-                try:
-                    os.unlink(path)
-                except FileNotFoundError:
-                    pass
-            self.launch(name, [server["program"], "-D", data])
-
-            def ready():
-                try:
-                    with open(f"{data}/postmaster.pid", encoding="utf-8") as f:
-                        return f.read().splitlines()[7].strip() == "ready"
-                except (OSError, IndexError):
-                    return False
+        if server["program"].endswith("/postgres"):
+            ready = self.start_postgres(name)
         elif name == "pgbouncer":
             self.launch(name, [server["program"], self.path(name, "pgbouncer.ini")])
 

@@ -3,13 +3,14 @@
 import select
 import socket
 import threading
+import time
 
 from harness import eventually
 
 
 class Proxy:
-    """TCP in front of a server: passes, is closed (refuses), or drops (accepts nothing, passes
-    nothing on, keeps everything open)."""
+    """TCP in front of a server: passes, is closed (refuses), drops (accepts nothing, passes nothing
+    on, keeps everything open), or is slow (for connections made since: at most 800 KB a second)."""
 
     def __init__(self, port):
         self.upstream = port
@@ -44,22 +45,31 @@ class Proxy:
             self.pairs.pop(other, None)
             other.close()
 
+    def _connect(self):
+        far = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if self.applied == "slow":  # what lies in buffers comes after the sender's end
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        far.connect(("127.0.0.1", self.upstream))
+        return far
+
     def _turn(self, ready):
         if ready is self.woken:
             ready.recv(100)
         elif ready is self.listener:
             near = ready.accept()[0]
             try:
-                far = socket.create_connection(("127.0.0.1", self.upstream))
+                far = self._connect()
             except OSError:
                 near.close()
                 return
             self.pairs[near], self.pairs[far] = far, near
         elif ready in self.pairs:
             try:
-                data = ready.recv(65536)
+                data = ready.recv(16384 if self.applied == "slow" else 65536)
                 if data:
                     self.pairs[ready].sendall(data)
+                    if self.applied == "slow":
+                        time.sleep(0.02)
                     return
             except OSError:
                 pass
@@ -70,7 +80,7 @@ class Proxy:
             if self.applied != self.mode:
                 self._apply()
             watched = [self.woken]
-            if self.applied == "pass":
+            if self.applied in ("pass", "slow"):
                 watched += [self.listener, *self.pairs]
             for ready in select.select(watched, [], [])[0]:
                 self._turn(ready)

@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""When nobody may be promoted: real servers, a real daemon in mode automatic.  Each case is a row of
+the fault matrix and prints what it expects and what was seen."""
+import os
+import re
+import signal
+import socket
+import struct
+import time
+
+from fleet import LONG, Fleet
+from harness import eventually, run_tests, throughout
+
+fleet = Fleet(only="postgres,pgbouncer")
+
+
+def watcher():
+    return fleet.watcher
+
+
+def row_4_a_restart_is_no_death():
+    fleet.fresh()
+    for how in ("fast", "immediate"):
+        fleet.stop("primary", how)
+        fleet.start("primary")
+        watcher().wait("healthy")
+    fleet.nothing_happens(4, "a restart", 2)
+
+
+def row_11_a_pause_of_a_second_is_no_death():
+    fleet.fresh()
+    fleet.family("primary").pause()
+    time.sleep(1)
+    fleet.family("primary").resume()
+    watcher().wait("healthy")
+    fleet.nothing_happens(11, "a pause", 2)
+    assert "silent" not in fleet.verdicts()
+
+
+class Crowd:
+    """Sessions that take all connections of a server; a superuser may have the last ones too."""
+
+    def __init__(self):
+        self.sessions = []
+
+    def join(self):
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        one.settimeout(20)
+        one.connect(f"{fleet.sandbox.run}/.s.PGSQL.{fleet.port('primary')}")
+        words = b"user\0postgres\0database\0postgres\0\0"
+        one.sendall(struct.pack("!II", len(words) + 8, 196608) + words)
+        if not self.until(one, b"Z"):
+            one.close()
+            return False
+        self.sessions.append(one)
+        return True
+
+    @staticmethod
+    def until(one, kind):
+        """Reads messages up to one of this kind; False when it is an error."""
+        with one.makefile("rb") as stream:
+            while True:
+                got, length = struct.unpack("!cI", stream.read(5))
+                stream.read(length - 4)
+                if got in (kind, b"E"):
+                    return got == kind
+
+    def ask(self, statement):
+        words = statement.encode() + b"\0"
+        self.sessions[0].sendall(b"Q" + struct.pack("!I", len(words) + 4) + words)
+        return self.until(self.sessions[0], b"Z")
+
+    def end(self):
+        for one in self.sessions:
+            one.close()
+
+
+END_OURS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'monitor'"
+
+
+def row_12_no_connection_left_is_no_death():
+    fleet.fresh()
+    crowd = Crowd()
+    try:
+        assert crowd.join()
+        # Whoever is sooner gets what becomes free; we come back each half second.
+        def full():
+            crowd.ask(END_OURS)
+            while crowd.join():
+                pass
+            return watcher().verdict() == "degraded"
+        eventually(full, what="no connection for us")
+        fleet.nothing_happens(12, f"{len(crowd.sessions)} sessions of others, all that there are", 4)
+    finally:
+        crowd.end()
+    watcher().wait("healthy")
+    assert "dead" not in fleet.verdicts()
+
+
+def row_13_another_password_is_no_death():
+    fleet.fresh()
+    password = fleet.sandbox.passwords["monitor"].replace("\\", "\\\\").replace("'", "''")
+    fleet.sql("ALTER ROLE monitor PASSWORD 'another'")
+    try:
+        fleet.sql(END_OURS)
+        watcher().wait("degraded")
+        fleet.nothing_happens(13, "refused", 4)
+    finally:
+        fleet.sql(f"ALTER ROLE monitor PASSWORD E'{password}'")
+    watcher().wait("healthy")
+    assert "dead" not in fleet.verdicts()
+
+
+def row_26_a_monitor_that_slept_judges_anew():
+    fleet.fresh()
+    watcher().signal(signal.SIGSTOP)
+    # What it would have seen is over when it wakes, but for what its sockets tell.
+    fleet.stop("primary", "immediate")
+    time.sleep(4)
+    fleet.start("primary")
+    time.sleep(2)
+    watcher().signal(signal.SIGCONT)
+    eventually(lambda: "late by" in watcher().log()[fleet.mark:], what="it noticed")
+    eventually(lambda: "is healthy" in watcher().log()[fleet.mark:], LONG, "healthy")
+    fleet.nothing_happens(26, "it slept through an outage")
+
+
+def row_16_a_killed_replica_is_no_death():
+    fleet.fresh()
+    fleet.kill("replica")
+    eventually(lambda: watcher().state()["candidate"] is None, what="no candidate")
+    fleet.nothing_happens(16, "the primary lives")
+    watcher().wait("healthy")
+    fleet.start("replica")
+    fleet.wait_streams("replica")
+
+
+def row_9_a_stopped_primary_is_only_told():
+    fleet.fresh()
+    fleet.family("primary").pause()
+    watcher().alarms("silent")
+    plan = fleet.wait_plan("would_have")
+    fleet.nothing_happens(9, "an alert", 5)
+    assert "only behind a fence" in fleet.text(plan), plan
+    fleet.family("primary").resume()
+    watcher().wait("healthy")
+    assert len(fleet.plans()) == 1, fleet.plans()
+
+
+def row_3_a_fast_stop_is_its_operators():
+    fleet.fresh()
+    fleet.stop("primary", "fast")
+    watcher().alarms("stopped")
+    fleet.nothing_happens(3, "an alert", 4)
+    watcher().wait("stopped")
+
+
+def row_53_a_fast_stop_is_remembered_over_a_restart():
+    watcher().end(0)
+    fleet.restart_watcher()
+    watcher().wait("stopped")
+    fleet.nothing_happens(53, "an alert", 4)
+    assert set(fleet.verdicts()) <= {"stopped", "suspect", "void"}, fleet.verdicts()
+    fleet.start("primary")
+
+
+def row_54_when_everything_was_rebooted_the_primary_may_come_last():
+    fleet.fresh()
+    # Another life of the machine.
+    view = os.path.join(watcher().folder, "storage", "failover-orders.view")
+    since = os.stat(view).st_mtime_ns
+    eventually(lambda: os.stat(view).st_mtime_ns > since, what="a view of the whole cluster")
+    boot = os.path.join(fleet.folder, "boot_id")
+    with open(boot, "w", encoding="ascii") as file:
+        file.write("11111111-2222-3333-4444-555555555555\n")
+    fleet.kill("primary", "replica")
+    watcher().kill()
+    fleet.start("replica")
+    old = watcher().command
+    watcher().command = ["unshare", "--mount", "--map-root-user", "sh", "-c",
+                         'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"', boot,
+                         *old]
+    fleet.restart_watcher()
+    eventually(lambda: watcher().state()["primary_view"] == "gone", LONG, "gone")
+    fleet.nothing_happens(54, "not armed", 4)
+    assert not watcher().ready("armed") and watcher().ready("candidate"), watcher().state()
+    fleet.start("primary")
+    fleet.whole()
+    fleet.nothing_happens(54, "the primary came last", 1)
+
+
+def row_30_a_hook_that_others_may_write_is_refused():
+    loose = os.path.join(fleet.folder, "loose")
+    fleet.write_hook(loose)
+    fleet.fresh(hooks={"post": [[loose]]})
+    watcher().end(0)
+    os.chmod(loose, 0o757)
+    fleet.restart_watcher()
+    eventually(lambda: watcher().ready("votes") and not watcher().ready("hooks"), 40, "not ready")
+    assert re.search(f"a hook cannot be run: .*{loose}", watcher().log()), watcher().log()
+    fleet.kill("primary")
+    plan = fleet.wait_plan("would_have")
+    assert "hooks" in fleet.text(plan), plan
+    fleet.nothing_happens(30, "refused", 2)
+
+
+def row_34_a_killed_pooler_has_its_own_hook():
+    fleet.fresh(hooks={"pool": [[fleet.hook]]})
+    watcher().wait_up("orders-pool")
+    for outage in (1, 2):
+        fleet.stop("pgbouncer", "kill")
+        eventually(lambda n=outage: len(fleet.hooks("pool")) == n, LONG, "the pool hook")
+        watcher().wait_down("orders-pool")
+        throughout(lambda n=outage: not fleet.promoted() and not fleet.acted() and
+                   len(fleet.hooks()) == n, 6, "its hook once, and nothing else")
+        fleet.show(34, f"0, pool hook {outage} for as many outages")
+        fleet.start("pgbouncer")
+        watcher().wait_up("orders-pool")
+
+
+def row_40_observing_does_nothing():
+    fleet.fresh(mode="observe")
+    for outage in (1, 2):
+        fleet.kill("primary")
+        eventually(lambda n=outage: len(fleet.plans()) == n, what="an entry of the journal")
+        fleet.wait_plan("would_have")
+        fleet.nothing_happens(40, f"{outage} entries of as many outages", 2)
+        assert len(fleet.plans()) == outage, fleet.plans()
+        assert watcher().ready("acknowledged")
+        # What has been seen of an outage is not forgotten in it.
+        watcher().reload()
+        throughout(lambda: len(fleet.plans()) == outage, 1, "one entry per outage")
+        log = watcher().log()[fleet.mark:]
+        assert log.count("'orders': was void") == log.count(", is void"), fleet.verdicts()
+        fleet.start("primary")
+        fleet.whole()
+
+
+try:
+    run_tests([
+        row_4_a_restart_is_no_death,
+        row_11_a_pause_of_a_second_is_no_death,
+        row_12_no_connection_left_is_no_death,
+        row_13_another_password_is_no_death,
+        row_26_a_monitor_that_slept_judges_anew,
+        row_16_a_killed_replica_is_no_death,
+        row_9_a_stopped_primary_is_only_told,
+        row_3_a_fast_stop_is_its_operators,
+        row_53_a_fast_stop_is_remembered_over_a_restart,
+        row_54_when_everything_was_rebooted_the_primary_may_come_last,
+        row_30_a_hook_that_others_may_write_is_refused,
+        row_34_a_killed_pooler_has_its_own_hook,
+        row_40_observing_does_nothing,
+    ])
+finally:
+    fleet.end()
