@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of failovers that act share: a daemon that does, its plans and orders, hooks that
 write down each run of theirs, and how often a server was promoted."""
+import functools
 import http.client
 import json
 import os
@@ -8,9 +9,9 @@ import re
 import socket
 import time
 
-from harness import Daemon, eventually, folder, throughout
+from harness import Daemon, Skip, eventually, folder, run_tests, throughout
 
-ENDS = ("done", "failed", "unknown", "withdrawn", "would_have", "closed")
+ACTORS = []
 
 
 class Hooks:
@@ -64,6 +65,7 @@ class Actor(Daemon):
         with open(sandbox.config, encoding="utf-8") as file:
             text = edit(file.read())
         self.cluster, self.prepare = cluster, prepare
+        ACTORS.append(self)
         super().__init__(f"{text}failover: [{{cluster: {cluster}, {keys}}}]\n", **more)
 
     def start(self, wait=True):
@@ -161,3 +163,21 @@ def stays(count, expected, seconds, what):
 def show(row, expected, seen, since=None):
     took = f" after {time.monotonic() - since:.2f} s" if since else ""
     print(f"# row {row}: expected {expected}; seen {seen}{took}", flush=True)
+
+
+def run_rows(rows):
+    """As run_tests(), and what a case that has failed leaves behind acts on no other one's servers."""
+    def alone(row):
+        @functools.wraps(row)
+        def guarded():
+            try:
+                row()
+            except Skip:
+                raise
+            except BaseException:
+                for actor in ACTORS:
+                    if actor.process.poll() is None:
+                        actor.kill()
+                raise
+        return guarded
+    run_tests([alone(row) for row in rows])

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-from failover_fixture import Actor, Hooks, promotions, show, stays
-from harness import Sandbox, eventually, run_tests
+from failover_fixture import Actor, Hooks, promotions, run_rows, show, stays
+from harness import Sandbox, eventually
 
 CLONE_NEWNET = 0x40000000
 NET = "10.213.57"
@@ -159,7 +159,7 @@ kill -9 $(head -n 1 {sandbox.dir}/primary/data/postmaster.pid)""")
     actor.end(0)
 
 
-run_tests([
+run_rows([
     row_5_without_a_fence_a_host_that_vanished_is_not_replaced,
     row_5_behind_a_fence_a_host_that_vanished_is_replaced,
 ])

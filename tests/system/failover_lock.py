@@ -12,8 +12,8 @@ import sys
 import time
 import urllib.request
 
-from failover_fixture import Actor, Hooks, promotions, show, stays
-from harness import Sandbox, eventually, folder, run_tests
+from failover_fixture import Actor, Hooks, promotions, run_rows, show, stays
+from harness import Sandbox, eventually, folder
 
 ETCD = "/usr/bin/etcd"
 if not os.access(ETCD, os.X_OK):
@@ -251,7 +251,7 @@ def row_33_a_holder_stopped_in_the_promotion_promotes_once():
 
 
 GATE = ""
-run_tests([
+run_rows([
     row_32_without_etcd_nobody_acts,
     row_50_maintenance_through_one_holds_for_both,
     row_31_two_monitors_promote_once,

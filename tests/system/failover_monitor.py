@@ -14,8 +14,8 @@ import subprocess
 import sys
 import time
 
-from failover_fixture import (Actor, Hooks, end_connections, promotions, show, stays)
-from harness import DBVITALS, ROOT, Sandbox, Skip, eventually, folder, run_tests
+from failover_fixture import (Actor, Hooks, end_connections, promotions, run_rows, show, stays)
+from harness import DBVITALS, ROOT, Sandbox, Skip, eventually, folder
 from proxy import Proxy
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
@@ -176,7 +176,8 @@ def nothing_is_done_because_of_the_journal(row, actor, seconds):
     actor.wait("dead")
     eventually(lambda: not actor.state()["ready"]["journal"], seconds, "the journal is an obstacle")
     no_promotion(4)
-    assert actor.verdict() == "dead" and hooks.runs() == []
+    assert hooks.runs() == [], hooks.runs()
+    actor.wait("dead")  # a machine that is busy may have lost sight of it in between
     why = re.search(r"failover journal: .*", actor.log())
     show(row, "0 promotions, says why", f"{promotions(sandbox)}; {why and why.group(0)}")
     assert why, actor.log()
@@ -334,7 +335,7 @@ def row_14_a_full_disk_of_its_log_is_a_death():
     full.end(0)
 
 
-run_tests([
+run_rows([
     an_unchanged_configuration_keeps_what_is_known,
     row_27_jumps_of_the_clock_promote_nobody,
     row_52_without_names_nobody_is_promoted,

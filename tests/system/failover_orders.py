@@ -11,8 +11,8 @@ import re
 import subprocess
 import time
 
-from failover_fixture import Actor, Hooks, promotions, show, stays
-from harness import ROOT, Sandbox, eventually, folder, run, run_tests
+from failover_fixture import Actor, Hooks, promotions, run_rows, show, stays
+from harness import ROOT, Sandbox, eventually, folder, run
 
 REPOINT = os.path.join(ROOT, "packaging", "hooks", "repoint-pgbouncer")
 sandbox = Sandbox(only="postgres,pgbouncer")
@@ -256,7 +256,7 @@ def a_replaced_primary_that_comes_back_is_fenced_again():
     actor.end(0)
 
 
-run_tests([
+run_rows([
     a_window_of_maintenance_forbids_it,
     announced_maintenance_forbids_it_also_after_a_restart,
     a_rehearsal_runs_all_hooks_and_touches_nothing,

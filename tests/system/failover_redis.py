@@ -7,8 +7,8 @@ import re
 import subprocess
 import time
 
-from failover_fixture import Actor, Hooks, show, stays
-from harness import SANDBOX, Sandbox, eventually, run_tests
+from failover_fixture import Actor, Hooks, run_rows, show, stays
+from harness import SANDBOX, Sandbox, eventually
 
 sandbox = Sandbox(only="redis,redis-replica,sentinel")
 hooks = Hooks()
@@ -230,7 +230,7 @@ def row_35_a_killed_primary_is_replaced_after_its_grace():
     actor.end(0)
 
 
-run_tests([
+run_rows([
     row_36_what_sentinel_does_is_adopted,
     row_37_a_restart_within_its_grace_is_no_death,
     row_37_a_server_that_loads_is_no_death,
