@@ -11,12 +11,36 @@
 #define DEADLINE_USEC ((uint64_t)10 * USEC_PER_SEC)
 #define MOST_BYTES    ((size_t)1024 * 1024)
 
-enum pool_verb { VERB_RELOAD, VERB_KILL, VERB_PAUSE, VERB_RESUME, VERB_SHOW };
-static const char *const verb_names[] = {"RELOAD", "KILL", "PAUSE", "RESUME", "SHOW DATABASES"};
+enum pool_verb {
+    VERB_RELOAD,
+    VERB_DISABLE,
+    VERB_KILL,
+    VERB_PAUSE,
+    VERB_RESUME,
+    VERB_ENABLE,
+    VERB_SHOW,
+};
+static const char *const verb_names[] = {
+    [VERB_RELOAD] = "RELOAD",       [VERB_DISABLE] = "DISABLE", [VERB_KILL] = "KILL",
+    [VERB_PAUSE] = "PAUSE",         [VERB_RESUME] = "RESUME",   [VERB_ENABLE] = "ENABLE",
+    [VERB_SHOW] = "SHOW DATABASES",
+};
+
+/* What keeps clients outside. */
+enum pool_hold { HOLD_DISABLED = 1, HOLD_KILLED = 2 };
+static const struct {
+    unsigned sets, ends;
+} holds[] = {
+    [VERB_DISABLE] = {HOLD_DISABLED, 0},
+    [VERB_KILL] = {HOLD_KILLED, 0},
+    [VERB_RESUME] = {0, HOLD_KILLED},
+    [VERB_ENABLE] = {0, HOLD_DISABLED},
+    [VERB_SHOW] = {0, 0},
+};
 
 struct pool_command {
     enum pool_verb verb;
-    size_t database; /* of KILL, PAUSE, RESUME */
+    size_t database; /* of all but RELOAD and SHOW */
 };
 
 /* What each kind does: once in front, for each database, once behind. */
@@ -32,8 +56,8 @@ static const struct pool_plan {
 struct pool_switch {
     struct pool_switch_options options; /* its databases are the copies below */
     char **databases;
-    bool *killed;  /* and not resumed */
-    bool *unknown; /* said once is enough */
+    unsigned *held; /* of each: what of enum pool_hold may stand */
+    bool *unknown;  /* said once is enough */
     struct pool_command *commands;
     size_t n_commands, at; /* at: the one that is under way */
     struct contact *contact;
@@ -62,14 +86,19 @@ static void add_trouble(struct pool_switch *pool, const char *what, const char *
 }
 
 static void tell(void *userdata) {
+    static const char *const hold_words[] = {
+        [HOLD_DISABLED] = "disabled and not enabled",
+        [HOLD_KILLED] = "killed and not resumed",
+        [HOLD_DISABLED | HOLD_KILLED] = "disabled and killed",
+    };
     static const char *const done[] = {"switched", "paused", "resumed", "switched and resumed"};
     struct pool_switch *pool = userdata;
     struct strbuf text = {0};
     bool succeeded = pool->trouble.len == 0;
     strbuf_add_text(&text, succeeded ? done[pool->options.kind] : pool->trouble.data);
     for (size_t i = 0; i < pool->options.n_databases; i++) {
-        if (pool->killed[i]) {
-            strbuf_printf(&text, "; '%s' may be killed and not resumed", pool->databases[i]);
+        if (pool->held[i] != 0) {
+            strbuf_printf(&text, "; '%s' may be %s", pool->databases[i], hold_words[pool->held[i]]);
         }
     }
     if (pool->places.len > 0) {
@@ -145,9 +174,9 @@ static void take_failure(struct pool_switch *pool, const struct client_failure *
     const struct pool_command *command = &pool->commands[pool->at];
     const char *text = failure->error.text;
     struct strbuf what = {0};
-    if (command->verb == VERB_RESUME &&
-        (strstr(text, "is not paused") != NULL || pool->unknown[command->database])) {
-        pool->killed[command->database] = false;
+    bool harmless = command->verb == VERB_RESUME && strstr(text, "is not paused") != NULL;
+    if (harmless || pool->unknown[command->database]) {
+        pool->held[command->database] &= ~holds[command->verb].ends;
         go_on(pool);
         return;
     }
@@ -158,9 +187,9 @@ static void take_failure(struct pool_switch *pool, const struct client_failure *
         conclude(pool); /* what comes behind makes no sense without it */
         return;
     }
-    if (command->verb == VERB_KILL) {
-        pool->unknown[command->database] = strstr(text, "no such database") != NULL;
-        pool->killed[command->database] = false;
+    if (strstr(text, "no such database") != NULL) {
+        pool->unknown[command->database] = true;
+        pool->held[command->database] = 0;
     }
     go_on(pool);
 }
@@ -176,9 +205,8 @@ static void answered(void *userdata, const struct client_reply *reply,
         take_failure(pool, failure);
         return;
     }
-    if (command->verb == VERB_RESUME) {
-        pool->killed[command->database] = false;
-    } else if (command->verb == VERB_SHOW) {
+    pool->held[command->database] &= ~holds[command->verb].ends;
+    if (command->verb == VERB_SHOW) {
         take_places(pool, reply->table);
     }
     go_on(pool);
@@ -192,9 +220,8 @@ static void ask(struct pool_switch *pool) {
     if (client == NULL || pool->over) {
         return;
     }
-    if (pool->commands[pool->at].verb == VERB_KILL) {
-        pool->killed[pool->commands[pool->at].database] = true;
-    }
+    const struct pool_command *command = &pool->commands[pool->at];
+    pool->held[command->database] |= holds[command->verb].sets;
     write_command(pool, &text);
     client_submit(client, &(struct client_request){
                               .text = text.data,
@@ -222,12 +249,14 @@ static void add_command(struct pool_switch *pool, bool wanted, enum pool_verb ve
 
 static void make_commands(struct pool_switch *pool) {
     const struct pool_plan *plan = &plans[pool->options.kind];
-    pool->commands = mem_array(2 * pool->options.n_databases + 2, sizeof(*pool->commands));
+    pool->commands = mem_array(4 * pool->options.n_databases + 2, sizeof(*pool->commands));
     add_command(pool, plan->reload, VERB_RELOAD, 0);
     for (size_t i = 0; i < pool->options.n_databases; i++) {
+        add_command(pool, plan->kill, VERB_DISABLE, i);
         add_command(pool, plan->kill, VERB_KILL, i);
         add_command(pool, plan->pause, VERB_PAUSE, i);
         add_command(pool, plan->resume, VERB_RESUME, i);
+        add_command(pool, plan->kill, VERB_ENABLE, i);
     }
     add_command(pool, plan->show, VERB_SHOW, 0);
 }
@@ -244,7 +273,7 @@ struct pool_switch *pool_switch_new(const struct pool_switch_options *options) {
         pool->databases[i] = mem_strdup(options->databases[i]);
     }
     pool->options.databases = NULL;
-    pool->killed = mem_array(n, sizeof(*pool->killed));
+    pool->held = mem_array(n, sizeof(*pool->held));
     pool->unknown = mem_array(n, sizeof(*pool->unknown));
     make_commands(pool);
     pool->tell = loop_deferred_new(contact.loop, tell, pool);
@@ -271,7 +300,7 @@ struct pool_switch *pool_switch_free(struct pool_switch *pool) {
         free(pool->databases[i]);
     }
     free(pool->databases);
-    free(pool->killed);
+    free(pool->held);
     free(pool->unknown);
     free(pool->commands);
     arena_deinit(&pool->arena);

@@ -3,7 +3,7 @@
 /* Tells a PgBouncer, over its console, to go to the new primary, or to hold its clients back
  * meanwhile. Its configuration file is changed by somebody else, before.
  *
- *   POOL_SWITCH_MOVE     RELOAD; for each database KILL, RESUME: behind a failover
+ *   POOL_SWITCH_MOVE     RELOAD; for each database DISABLE, KILL, RESUME, ENABLE: behind a failover
  *   POOL_SWITCH_PAUSE    for each database PAUSE: in front of a planned switchover
  *   POOL_SWITCH_RESUME   for each database RESUME: undoes a PAUSE, also one that has timed out
  *   POOL_SWITCH_RELEASE  RELOAD; for each database RESUME: behind a planned switchover
@@ -14,6 +14,9 @@
  * - KILL ends all connections of a database, to clients ("FATAL: database removed") and to servers,
  *   idle ones too; it works when there is none, when the database is disabled, paused or killed
  *   already. New clients wait, until they give up themselves, for the RESUME that is always needed.
+ * - A client that comes while a database is killed makes PgBouncer begin a connection and give it
+ * up, which counts as a failed one: the next is tried after server_login_retry, 15 s by default. So
+ *   it is disabled meanwhile: who comes is turned away, and comes again.
  * - RESUME of one that is neither killed nor paused is the error "database x is not paused", which
  *   counts as success here.
  * - PAUSE waits for the transactions under way (for clients that are connected, in session mode);

@@ -90,6 +90,16 @@ static void expect_show(void) {
     fake_answer_table(next("SHOW DATABASES"), &table);
 }
 
+/* What a database that is moved is told, in quotes already doubled. */
+static void expect_each(const char *name) {
+    static const char *const verbs[] = {"DISABLE", "KILL", "RESUME", "ENABLE"};
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "%s \"%s\"", verbs[i], name);
+        expect(text);
+    }
+}
+
 static void check(bool succeeded, const char *text) {
     assert_true(turn_until(loop, &ends, 1));
     turn_for(loop, 2 * PACE);
@@ -101,10 +111,8 @@ static void check(bool succeeded, const char *text) {
 static void moves_each_database_behind_a_reload(void **state) {
     begin(POOL_SWITCH_MOVE);
     expect("RELOAD");
-    expect("KILL \"shop\"");
-    expect("RESUME \"shop\"");
-    expect("KILL \"my \"\"db\"\"\"");
-    expect("RESUME \"my \"\"db\"\"\"");
+    expect_each("shop");
+    expect_each("my \"\"db\"\"");
     expect_show();
     assert_int_equal(ends, 0); /* not inside of an answer */
     check(true, "switched; 'shop' leads to new:5432");
@@ -120,21 +128,23 @@ static void one_that_is_not_paused_counts_as_resumed(void **state) {
 static void an_unknown_database_fails_and_the_others_go_on(void **state) {
     begin(POOL_SWITCH_MOVE);
     expect("RELOAD");
+    expect_error("DISABLE \"shop\"", "no such database: shop (08P01)");
     expect_error("KILL \"shop\"", "no such database: shop (08P01)");
     expect_error("RESUME \"shop\"", "no such database: shop (08P01)");
-    expect("KILL \"my \"\"db\"\"\"");
-    expect("RESUME \"my \"\"db\"\"\"");
+    expect_error("ENABLE \"shop\"", "no such database: shop (08P01)");
+    expect_each("my \"\"db\"\"");
     expect_show();
-    check(false, "KILL \"shop\": no such database: shop (08P01); 'shop' leads to new:5432");
+    check(false, "DISABLE \"shop\": no such database: shop (08P01); 'shop' leads to new:5432");
 }
 
 static void a_resume_that_fails_is_told_with_its_database(void **state) {
     begin(POOL_SWITCH_MOVE);
     expect("RELOAD");
+    expect("DISABLE \"shop\"");
     expect("KILL \"shop\"");
     expect_error("RESUME \"shop\"", "some trouble");
-    expect("KILL \"my \"\"db\"\"\"");
-    expect("RESUME \"my \"\"db\"\"\"");
+    expect("ENABLE \"shop\"");
+    expect_each("my \"\"db\"\"");
     expect_show();
     check(false, "RESUME \"shop\": some trouble; 'shop' may be killed and not resumed; 'shop' "
                  "leads to new:5432");
@@ -170,6 +180,7 @@ static void release_reloads_and_kills_nothing(void **state) {
 static void a_lost_console_is_told_the_same_again(void **state) {
     begin(POOL_SWITCH_MOVE);
     expect("RELOAD");
+    expect("DISABLE \"shop\"");
     (void)next("KILL \"shop\"");
     fake_end(fakes.list[0], CLIENT_GONE, REASON_CLOSED);
     for (int i = 0; i < 1000 && fakes.n_made == 1; i++) {
@@ -180,7 +191,7 @@ static void a_lost_console_is_told_the_same_again(void **state) {
     (void)next("RESUME \"shop\"");
     fake_end(fakes.list[1], CLIENT_GONE, REASON_REFUSED);
     check(false, "RESUME \"shop\": no answer within 150ms: refused; 'shop' may "
-                 "be killed and not resumed");
+                 "be disabled and killed");
 }
 
 int main(void) {
