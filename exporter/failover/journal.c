@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/duration.h"
 #include "base/log.h"
@@ -15,6 +16,10 @@
 
 /* A disk that could not be written is tried so often until it can. */
 #define RETRY_USEC (2 * USEC_PER_SEC)
+/* What would have been done, in a cluster that flaps, leaves the other half to what is done; and a
+ * plan is begun only where all that may happen to it has room. */
+#define MOST_OBSERVED_BYTES (RECORD_LOG_MOST_BYTES / 2)
+#define MOST_DRAFTED_BYTES  (RECORD_LOG_MOST_BYTES - (size_t)2 * 1024 * 1024)
 
 /* A record on its way to the disk. */
 struct entry {
@@ -31,6 +36,10 @@ struct journal {
     struct record_log *log;
     struct book book;
     struct entry *entries;
+    /* Plans whose interruption the opening found, until that is on the disk. */
+    char (*owed)[PLAN_ID_BYTES];
+    size_t n_owed, owed_capacity;
+    char *lost; /* where a damaged file was put; NULL: there was none */
     bool failing;
     struct loop_timer *retry;
 };
@@ -71,7 +80,7 @@ static void tell(struct journal *journal, const struct error *err) {
         log_info("failover journal: it is written again");
     }
     journal->failing = failing;
-    if (failing) {
+    if (failing || journal->n_owed > 0) {
         loop_timer_set(journal->retry, loop_now_usec(journal->loop) + RETRY_USEC);
     }
 }
@@ -80,25 +89,86 @@ static void tried(void *userdata, const struct error *err) {
     tell(userdata, err);
 }
 
+static void pay(struct journal *journal);
+
 /* Nothing else may ever have to be written, and as long as it is not known whether it could be,
  * nothing is failed over. */
 static void try_again(void *userdata) {
     struct journal *journal = userdata;
     if (journal->failing) {
         (void)record_log_try(journal->log, tried, journal);
+    } else {
+        pay(journal);
+    }
+}
+
+/* ---- what the opening has to write ---- */
+
+static bool is_on_its_way(const struct journal *journal, struct str id) {
+    for (const struct entry *entry = journal->entries; entry != NULL; entry = entry->next) {
+        if (str_is(id, entry->id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void owe(struct journal *journal, struct str id) {
+    journal->owed =
+        mem_grow(journal->owed, journal->n_owed, &journal->owed_capacity, sizeof(*journal->owed));
+    snprintf(journal->owed[journal->n_owed++], PLAN_ID_BYTES, "%.*s", (int)id.len, id.data);
+}
+
+static void paid(void *userdata, struct plan *plan, const struct error *why) {
+    (void)why; /* it is told, and tried again */
+    if (plan != NULL) {
+        pay(userdata);
     }
 }
 
 /* A plan of no cluster stands for what is lost: plans of which nobody knows now. */
-static void stand_for_the_lost(void *userdata, struct plan *plan, const struct error *why) {
-    struct journal *journal = userdata;
-    (void)why;
-    if (plan != NULL && plan->step == STEP_DRAFTED) {
+static int stand_for_the_lost(struct journal *journal, const char *id, struct error *err) {
+    const struct journal_waiter waiter = {paid, journal};
+    return journal_draft(journal,
+                         &(struct plan_draft){
+                             .id = str_of(id),
+                             .reason = str_of("damaged journal"),
+                             .evidence = str_of(journal->lost),
+                             .drafted_ms = loop_now_ms(journal->loop),
+                         },
+                         &waiter, err);
+}
+
+static int close_one(struct journal *journal, const struct plan *plan, struct error *err) {
+    const struct journal_waiter waiter = {paid, journal};
+    if (plan->draft.cluster.len > 0) {
+        return journal_event(journal, plan, STEP_RESTARTED, str_of("the monitor was restarted"),
+                             &waiter, err);
+    }
+    return journal_event(journal, plan, STEP_FAILURE,
+                         str_of("the journal was damaged: whether a failover is under way must be "
+                                "found out by people"),
+                         &waiter, err);
+}
+
+/* Writes what is owed, again and again until it is on the disk: without it a second failover could
+ * follow one of which nobody knows what it has done. */
+static void pay(struct journal *journal) {
+    size_t n = 0;
+    for (size_t i = 0; i < journal->n_owed; i++) {
+        const struct plan *plan = book_find(&journal->book, str_of(journal->owed[i]));
+        if (plan == NULL || !step_is_end(plan->step)) {
+            memmove(journal->owed[n++], journal->owed[i], PLAN_ID_BYTES); /* maybe onto itself */
+        }
+    }
+    journal->n_owed = n;
+    for (size_t i = 0; i < n; i++) {
+        const char *id = journal->owed[i];
+        const struct plan *plan = book_find(&journal->book, str_of(id));
         struct error err = {0};
-        if (journal_event(journal, plan, STEP_FAILURE,
-                          str_of("the journal was damaged: whether a failover is under way must be "
-                                 "found out by people"),
-                          NULL, &err) < 0) {
+        if (!is_on_its_way(journal, str_of(id)) &&
+            (plan != NULL ? close_one(journal, plan, &err)
+                          : stand_for_the_lost(journal, id, &err)) < 0) {
             tell(journal, &err);
         }
     }
@@ -121,16 +191,11 @@ static int set_aside(struct journal *journal, const struct journal_options *opti
     if (r < 0) {
         return r;
     }
-    const struct journal_waiter waiter = {stand_for_the_lost, journal};
+    journal->lost = mem_strdup(name);
     plan_name("damaged-journal", loop_now_ms(journal->loop), id);
-    return journal_draft(journal,
-                         &(struct plan_draft){
-                             .id = str_of(id),
-                             .reason = str_of("damaged journal"),
-                             .evidence = str_of(name),
-                             .drafted_ms = loop_now_ms(journal->loop),
-                         },
-                         &waiter, why);
+    owe(journal, str_of(id));
+    pay(journal);
+    return 0;
 }
 
 /* What a crash left under way; or the first of two records about a damaged journal. */
@@ -138,18 +203,13 @@ static void close_interrupted(struct journal *journal) {
     const struct book *book = &journal->book;
     for (size_t i = 0; i < book->n_plans; i++) {
         const struct plan *plan = book->plans[i];
-        enum step_event event = plan->draft.cluster.len == 0 ? STEP_FAILURE : STEP_RESTARTED;
-        struct error err = {0};
-        if (step_is_end(plan->step)) {
-            continue;
-        }
-        log_warn("failover '%.*s' was at step '%s' when the monitor ended", (int)plan->draft.id.len,
-                 plan->draft.id.data, step_names[plan->step]);
-        if (journal_event(journal, plan, event, str_of("the monitor was restarted"), NULL, &err) <
-            0) {
-            tell(journal, &err);
+        if (!step_is_end(plan->step)) {
+            log_warn("failover '%.*s' was at step '%s' when the monitor ended",
+                     (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step]);
+            owe(journal, plan->draft.id);
         }
     }
+    pay(journal);
 }
 
 struct journal *journal_open(const struct journal_options *options) {
@@ -221,6 +281,15 @@ static int append(struct entry *entry, struct error *err) {
 
 int journal_draft(struct journal *journal, const struct plan_draft *draft,
                   const struct journal_waiter *waiter, struct error *err) {
+    uint64_t most = draft->mode == PLAN_OBSERVE ? MOST_OBSERVED_BYTES : MOST_DRAFTED_BYTES;
+    if (record_log_bytes(journal->log) > most) {
+        return error_say(err, -EFBIG,
+                         "the journal is too full for another plan: move it away while dbvitals is "
+                         "stopped");
+    }
+    if (book_find(&journal->book, draft->id) != NULL || is_on_its_way(journal, draft->id)) {
+        return error_say(err, -EEXIST, "there is a plan of this name: the clock was set back");
+    }
     struct entry *entry = entry_new(journal, draft->id, waiter);
     book_draft(draft, &entry->record);
     return append(entry, err);
@@ -266,6 +335,8 @@ struct journal *journal_free(struct journal *journal) {
         entry_free(journal->entries);
     }
     book_deinit(&journal->book);
+    free(journal->owed);
+    free(journal->lost);
     free(journal);
     return NULL;
 }
@@ -277,5 +348,6 @@ const struct book *journal_book(const struct journal *journal) {
 }
 
 bool journal_works(const struct journal *journal) {
-    return !journal->failing;
+    return !journal->failing && journal->n_owed == 0 &&
+           record_log_bytes(journal->log) <= MOST_DRAFTED_BYTES;
 }
