@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -105,7 +106,11 @@ static int write_records(const struct record_log *log) {
     if (fd < 0) {
         return -errno;
     }
-    int r = fstat(fd, &info) < 0 ? -errno : 0;
+    /* A writer that was given up on and hangs in the kernel may still write: until it is gone. */
+    int r = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EWOULDBLOCK : 0;
+    if (r == 0 && fstat(fd, &info) < 0) {
+        r = -errno;
+    }
     /* A file that has become shorter, or another one, is not ours to go on with. */
     if (r == 0 && (!S_ISREG(info.st_mode) || (uint64_t)info.st_size < log->end)) {
         r = -ESTALE;
@@ -132,7 +137,9 @@ static int work(const void *input, int fd) {
     const struct record_log *log = input;
     int r = write_records(log);
     if (r < 0) {
-        const char *why = r == -ESTALE ? "somebody else has changed it" : strerror(-r);
+        const char *why = r == -ESTALE        ? "somebody else has changed it"
+                          : r == -EWOULDBLOCK ? "an earlier write hangs"
+                                              : strerror(-r);
         worker_write(fd, why, strlen(why));
     }
     return r < 0 ? 1 : 0;
