@@ -344,7 +344,8 @@ static int announce(const struct failover_flags *flags, const char *cluster) {
         return cli_fail(text);
     }
     struct json_writer json = begin_order(&body, "maintenance", "cluster", cluster);
-    json_uint(&json, "seconds", usec / USEC_PER_SEC);
+    /* Rounded up: no seconds would end it. */
+    json_uint(&json, "seconds", usec / USEC_PER_SEC + (usec % USEC_PER_SEC != 0));
     json_object_end(&json);
     int status = give(flags, &body);
     strbuf_deinit(&body);

@@ -210,6 +210,9 @@ static int read_seconds(const struct json_value *value, uint64_t *ret,
                         (unsigned long long)ORDER_MOST_MAINTENANCE_SECONDS);
     }
     *ret = (uint64_t)value->number;
+    if ((double)*ret != value->number) { /* half a second is not 0, which ends it */
+        return api_fail(failure, API_BAD_DATA, "'seconds' should be a whole number");
+    }
     return 0;
 }
 
