@@ -14,6 +14,14 @@
 
 #define MOST_BYTES 512
 
+/* What cannot be read may forbid everything, so it does; people end it. */
+static int64_t read_until(struct str bytes) {
+    char *end = NULL;
+    int64_t until_ms = bytes.len > 0 ? strtoll(bytes.data, &end, 10) : 0;
+    return bytes.len == 0 || end == bytes.data || (*end != ' ' && *end != '\n') ? INT64_MAX
+                                                                                : until_ms;
+}
+
 void watched_maintenance_open(struct watched *watched) {
     struct watch *watch = watched->watch;
     struct strbuf bytes = {0};
@@ -25,11 +33,14 @@ void watched_maintenance_open(struct watched *watched) {
     char *path = mem_printf("%s/failover-%s.maintenance", watch->options.storage_path,
                             watched->options.cluster);
     int r = durable_read_now(path, MOST_BYTES, &bytes, &err);
-    if (r == 0 && bytes.len > 0) {
-        watched->maintenance_until_ms = strtoll(bytes.data, NULL, 10);
-    } else if (r < 0 && r != -ENOENT) {
-        log_error("cluster '%s': whether there is maintenance is not known: %s",
-                  watched->options.cluster, err.text);
+    if (r != -ENOENT) {
+        watched->maintenance_until_ms = r == 0 ? read_until(strbuf_view(&bytes)) : INT64_MAX;
+    }
+    if (watched->maintenance_until_ms == INT64_MAX) {
+        log_error("cluster '%s': whether there is maintenance is not known, so there is: '%s'%s%s; "
+                  "'dbvitals failover maintenance %s --for 0s' ends it",
+                  watched->options.cluster, path, r < 0 ? ": " : " cannot be understood",
+                  r < 0 ? err.text : "", watched->options.cluster);
     }
     strbuf_deinit(&bytes);
     watched->maintenance = durable_file_new(
