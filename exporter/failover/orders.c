@@ -104,6 +104,11 @@ static int approve(struct watch *watch, const struct order *order, struct error 
 }
 
 int watch_order(struct watch *watch, const struct order *order, struct error *err) {
+    bool begins = order->kind == ORDER_APPROVE || order->kind == ORDER_SWITCHOVER ||
+                  order->kind == ORDER_TEST;
+    if (watch->leaving && begins) {
+        return error_say(err, -EBUSY, "dbvitals is stopping, and begins nothing any more");
+    }
     if (order->kind == ORDER_APPROVE) {
         return approve(watch, order, err);
     }
