@@ -65,7 +65,8 @@ static void note_readiness(struct acting *acting, uint64_t now) {
     const struct plan *plan = blocking(acting);
     bool *ready = cluster_of(acting)->ready;
     ready[READY_JOURNAL] = watch->journal != NULL && journal_works(watch->journal);
-    ready[READY_ACKNOWLEDGED] = plan == NULL || !step_is_latched(plan->step);
+    /* One that is not over and not ours is of the monitor's life before: it becomes unknown. */
+    ready[READY_ACKNOWLEDGED] = plan == NULL || plan == executor_plan(acting->executor);
     ready[READY_HOOKS] = hooks_are_good(acting, now);
     ready[READY_MAINTENANCE] = !watched_in_maintenance(acting->watched);
     ready[READY_LOCK] = watched_lock_allows(acting->watched);
