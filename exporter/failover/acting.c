@@ -115,8 +115,9 @@ void acting_start_plan(struct acting *acting, enum plan_mode mode, enum step_eve
     cluster_words(cluster, acting_now(acting), &evidence);
     acting->old = cluster->primary;
     acting->planned = mode == PLAN_SWITCHOVER;
-    acting->fenced = acting->overtaken = false;
-    acting->seen_usec = old->known_usec;
+    acting->fenced = false;
+    /* A monitor that was restarted knows it from the last good view. */
+    acting->seen_usec = old->known_usec != 0 ? old->known_usec : old->suspicion.answered_usec;
     acting->seen_position = old->answer.position;
     acting->failed_usec = old->suspicion.count > 0 ? old->suspicion.first_usec : 0;
     executor_start(
