@@ -226,11 +226,11 @@ static void watch_plan(struct acting *acting) {
 
 static void refenced(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
-    acting->refence = NULL;
     log_line(good ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
              "cluster '%s': '%s', which was replaced, %s: %s", options_of(acting)->cluster,
              name_of(acting, acting->returned),
              good ? "is fenced again" : "could not be fenced again", text);
+    acting->refence = hook_run_free(acting->refence);
 }
 
 /* The newest plan that has put the present primary into its place. */

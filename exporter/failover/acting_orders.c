@@ -92,12 +92,14 @@ static void rehearse_next(struct acting *acting);
 
 static void rehearsed(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
+    struct hook_run *run = acting->rehearse;
     acting->rehearse = NULL;
     acting->rehearsal.good &= good;
     strbuf_printf(&acting->rehearsal_text, "%s: %s%s%s\n", hook_event_names[acting->rehearsed],
                   good ? "good" : "FAILED", text[0] != '\0' ? ": " : "", text);
     acting->rehearsed++;
     rehearse_next(acting);
+    hook_run_free(run);
 }
 
 static void end_rehearsal(struct acting *acting) {

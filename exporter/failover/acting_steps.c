@@ -66,7 +66,6 @@ static void run_hooks(struct acting *acting, const struct plan *plan, enum hook_
 /* A step that is its hooks and nothing else. */
 static void hooks_ended(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
-    acting->run = NULL;
     if (good) {
         succeeded(acting, text);
     } else {
@@ -137,7 +136,6 @@ static void paused(void *userdata, bool good, struct str text) {
 
 static void pre_hooks_ended(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
-    acting->run = NULL;
     add_note(acting, good, str_of(text));
     if (good && acting->planned && acting->watched->n_pools > 0) {
         switch_pools(acting, POOL_SWITCH_PAUSE, paused);
@@ -330,7 +328,6 @@ static void promoted(void *userdata, enum promotion_end end, struct str text) {
 /* What a hook has done when it fails nobody knows. */
 static void promote_hooks_ended(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
-    acting->run = NULL;
     executor_event(acting->executor, good ? STEP_SUCCEEDED : STEP_LOST, str_of(text));
 }
 
@@ -426,7 +423,6 @@ static void move_pools(struct acting *acting) {
 
 static void post_hooks_ended(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
-    acting->run = NULL;
     add_note(acting, good, str_of(text));
     move_pools(acting);
 }
@@ -483,7 +479,6 @@ static void begin_post(struct acting *acting, const struct plan *plan) {
 
 static void failed_hooks_ended(void *userdata, bool good, const char *text) {
     struct acting *acting = userdata;
-    acting->run = NULL;
     add_note(acting, good, str_of(text));
     notes_end(acting);
 }
