@@ -130,8 +130,8 @@ static void rehearse_next(struct acting *acting) {
         .failover_id = "rehearsal",
         .old_primary = old->name,
         .old_primary_addr = watched->members[cluster->primary].instance,
-        .new_primary = watched->members[cluster->candidate].name,
-        .new_primary_addr = watched->members[cluster->candidate].instance,
+        .new_primary = watched->members[acting->rehearsed_next].name,
+        .new_primary_addr = watched->members[acting->rehearsed_next].instance,
         .lsn = cluster_position(cluster, old->answer.position, lsn),
         .timeline = timeline,
         .reason = "rehearsal",
@@ -174,6 +174,7 @@ int acting_rehearse(struct acting *acting, struct error *err) {
     };
     add_readiness(acting);
     acting->rehearsed = 0;
+    acting->rehearsed_next = cluster->candidate; /* there may be none before it has ended */
     rehearse_next(acting);
     return 0;
 }

@@ -53,6 +53,7 @@ struct acting {
 
     struct hook_run *rehearse;
     enum hook_event_kind rehearsed;
+    size_t rehearsed_next; /* the member that would have been promoted when it began */
     struct rehearsal rehearsal;
     struct strbuf rehearsal_text;
 };
