@@ -562,4 +562,5 @@ void acting_refused(void *userdata, const struct error *why) {
     struct acting *acting = userdata;
     log_error("cluster '%s': the plan of a failover could not be written, so nothing is done: %s",
               acting->watched->options.cluster, why->text);
+    watched_plan_ended(acting->watched); /* what was reloaded meanwhile waits for that */
 }
