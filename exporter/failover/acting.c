@@ -199,8 +199,7 @@ static void consider(struct acting *acting, enum verdict_consequence may) {
 
 /* ---- while a plan is under way ---- */
 
-/* Whether what is seen now contradicts the plan; a judgement that is not possible does not. */
-static bool is_overtaken(const struct acting *acting) {
+bool acting_is_overtaken(const struct acting *acting) {
     enum verdict verdict = cluster_of(acting)->verdict;
     return !acting->planned && verdict != VERDICT_SUSPECT && verdict != VERDICT_VOID &&
            acting_consequence(acting) < MAY_FAIL_OVER_FENCED;
@@ -213,7 +212,8 @@ static void watch_plan(struct acting *acting) {
     }
     if (plan->step == STEP_LOOK) {
         acting_look(acting);
-    } else if ((plan->step == STEP_WAITING || plan->step == STEP_PRE) && is_overtaken(acting)) {
+    } else if ((plan->step == STEP_WAITING || plan->step == STEP_PRE) &&
+               acting_is_overtaken(acting)) {
         struct strbuf words = {0};
         strbuf_printf(&words, "%s: ", verdict_names[cluster_of(acting)->verdict]);
         cluster_words(cluster_of(acting), acting_now(acting), &words);
@@ -349,6 +349,7 @@ struct acting *acting_free(struct acting *acting) {
     hook_run_free(acting->refence);
     hook_run_free(acting->rehearse);
     hook_run_free(acting->pool_run);
+    acting->watched->lock = failover_lock_free(acting->watched->lock); /* it answers our claim */
     loop_timer_free(acting->look_deadline);
     executor_free(acting->executor);
     strbuf_deinit(&acting->notes);

@@ -156,8 +156,11 @@ static void fence_ended(void *userdata, bool good, const char *text) {
     hooks_ended(acting, good, text);
 }
 
+/* That the primary is back may have come while the step's record, or the claim, was on its way. */
 static void fence(struct acting *acting) {
-    if (acting_has_fence(acting)) {
+    if (acting_is_overtaken(acting)) {
+        failed(acting, "the primary is not lost any more: nothing was fenced");
+    } else if (acting_has_fence(acting)) {
         run_hooks(acting, executor_plan(acting->executor), HOOK_FENCE, fence_ended);
     } else {
         succeeded(acting, "there is no fence, as configured: orphans possible (sessions of the old "
@@ -169,6 +172,10 @@ static void claimed(void *userdata, enum failover_claim claim,
                     const struct failover_lock_plan *plan, const struct error *why) {
     struct acting *acting = userdata;
     (void)plan;
+    if (!acting->claiming) {
+        return; /* we are stopping: what is under way stays in the journal as it is */
+    }
+    acting->claiming = false;
     if (claim == FAILOVER_CLAIM_OURS) {
         fence(acting);
     } else {
@@ -179,10 +186,11 @@ static void claimed(void *userdata, enum failover_claim claim,
 /* What stands against it where all monitors look. */
 static void begin_fence(struct acting *acting, const struct plan *plan) {
     struct failover_lock *lock = acting->watched->lock;
-    if (lock == NULL) {
+    if (lock == NULL || acting_is_overtaken(acting)) {
         fence(acting);
         return;
     }
+    acting->claiming = true;
     int r = failover_lock_claim(lock, &(struct failover_lock_claim){
                                           .plan_id = plan->draft.id.data,
                                           .old_primary = plan->draft.old_primary.data,
@@ -297,6 +305,7 @@ void acting_look(struct acting *acting) {
     } else if (!is_at_rest(acting)) {
         look_anew(acting);
     } else {
+        acting->looked_usec = acting_now(acting);
         look_says(acting, STEP_SUCCEEDED, "it is lost");
     }
 }
@@ -338,9 +347,27 @@ void acting_connect_promotion(struct acting *acting, size_t index) {
         .contact = contact_of(acting, index), .ended = promoted, .userdata = acting});
 }
 
-static void begin_promote(struct acting *acting, const struct plan *plan) {
+/* A disk that takes the step's record late, or a monitor that was stopped meanwhile, leaves time in
+ * which the primary may be back. Return: why nothing is to be promoted, or NULL. */
+static const char *late_objection(const struct acting *acting) {
+    enum verdict verdict = cluster_of(acting)->verdict;
+    bool blind = verdict == VERDICT_SUSPECT || verdict == VERDICT_VOID;
     if (!lock_is_held(acting)) {
-        failed(acting, "the lock is not held any more; nothing was promoted");
+        return "the lock is not held any more; nothing was promoted";
+    }
+    if (!blind && !is_lost(acting)) {
+        return "the primary is not lost any more; nothing was promoted";
+    }
+    if (acting_now(acting) - acting->looked_usec > LOOK_AGE_USEC) {
+        return "the last look is too old, for its record took so long; nothing was promoted";
+    }
+    return NULL;
+}
+
+static void begin_promote(struct acting *acting, const struct plan *plan) {
+    const char *why_not = late_objection(acting);
+    if (why_not != NULL) {
+        failed(acting, why_not);
     } else if (acting->watched->options.hooks.commands[HOOK_PROMOTE].count > 0) {
         run_hooks(acting, plan, HOOK_PROMOTE, promote_hooks_ended);
     } else {
@@ -541,6 +568,7 @@ static void (*const beginnings[STEPS])(struct acting *acting, const struct plan 
 
 void acting_drop_step(struct acting *acting) {
     acting->run = hook_run_free(acting->run);
+    acting->claiming = false;
     acting->confirm = confirm_free(acting->confirm);
     acting->repoint = repoint_redis_free(acting->repoint);
     acting->pools = pool_switch_free(acting->pools);

@@ -13,17 +13,19 @@
 
 /* How long the last look may take to come to a judgement, besides the grace of a restart. */
 #define LOOK_USEC ((uint64_t)10 * 1000 * 1000)
+/* How old its judgement may be when the promotion begins: between them its record is written. */
+#define LOOK_AGE_USEC ((uint64_t)2 * 1000 * 1000)
 
 struct acting {
     struct watched *watched;
     struct executor *executor;
 
     /* Of the plan that is under way. */
-    size_t old, next; /* members */
-    bool planned;     /* a switchover: the old primary lives, until its hook stops it */
-    bool fenced;      /* a fence has succeeded */
-    bool overtaken;   /* what forbids it was told to the executor */
-    struct hook_run *run;
+    size_t old, next;            /* members */
+    bool planned;                /* a switchover: the old primary lives, until its hook stops it */
+    bool fenced;                 /* a fence has succeeded */
+    bool claiming;               /* the lock is asked for the plan */
+    struct hook_run *run;        /* also when it has ended, until the next step */
     struct promotion *promotion; /* connected since the first failure */
     size_t promotion_of;         /* the member */
     struct confirm *confirm;
@@ -35,6 +37,7 @@ struct acting {
 
     /* The last look. */
     uint64_t look_usec, look_round_usec; /* since when; of the answers that count */
+    uint64_t looked_usec;                /* when it found the primary lost */
     uint64_t look_position;              /* of the candidate, in the round before */
     bool look_again;                     /* this is the second round */
     struct loop_timer *look_deadline;
@@ -73,6 +76,8 @@ void acting_hook_event(const struct acting *acting, const struct plan *plan,
 /* acting.c */
 /* What the verdict allows now, behind this cluster's own settings. */
 enum verdict_consequence acting_consequence(const struct acting *acting);
+/* Whether what is seen now contradicts the plan; a judgement that is not possible does not. */
+bool acting_is_overtaken(const struct acting *acting);
 void acting_connect_promotion(struct acting *acting, size_t member);
 void acting_look_ends(void *userdata);
 /* Adds the names of what stands in the way: "candidate, lock". */
