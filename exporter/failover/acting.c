@@ -199,9 +199,14 @@ static void consider(struct acting *acting, enum verdict_consequence may) {
 
 /* ---- while a plan is under way ---- */
 
-bool acting_is_overtaken(const struct acting *acting) {
+bool acting_is_undecided(const struct acting *acting) {
     enum verdict verdict = cluster_of(acting)->verdict;
-    return !acting->planned && verdict != VERDICT_SUSPECT && verdict != VERDICT_VOID &&
+    return verdict == VERDICT_SUSPECT || verdict == VERDICT_VOID || verdict == VERDICT_UNPROVEN ||
+           verdict == VERDICT_CUT_OFF;
+}
+
+bool acting_is_overtaken(const struct acting *acting) {
+    return !acting->planned && !acting_is_undecided(acting) &&
            acting_consequence(acting) < MAY_FAIL_OVER_FENCED;
 }
 

@@ -260,7 +260,20 @@ static bool is_lost(const struct acting *acting) {
 static bool may_still_become_certain(const struct acting *acting) {
     enum verdict verdict = cluster_of(acting)->verdict;
     bool stopping = acting->planned && (verdict == VERDICT_HEALTHY || verdict == VERDICT_STARTING);
-    return verdict == VERDICT_SUSPECT || verdict == VERDICT_VOID || stopping;
+    return acting_is_undecided(acting) || stopping;
+}
+
+/* Whether the planned successor is the one to choose; it is waited for while it does not answer. */
+enum successor { SUCCESSOR_IS_BEST, SUCCESSOR_IS_AWAY, SUCCESSOR_IS_NOT };
+
+static enum successor look_at_successor(const struct acting *acting) {
+    const struct cluster *cluster = cluster_of(acting);
+    enum obstacle obstacle = cluster->members[acting->next].obstacle;
+    if (obstacle == OBSTACLE_UNREACHABLE) {
+        return SUCCESSOR_IS_AWAY;
+    }
+    bool best = acting->planned ? obstacle == OBSTACLE_NONE : cluster->candidate == acting->next;
+    return best ? SUCCESSOR_IS_BEST : SUCCESSOR_IS_NOT;
 }
 
 /* A receiver of a primary that is only silent may have bytes on the way: nothing may have come for
@@ -287,7 +300,6 @@ static bool lock_is_held(const struct acting *acting) {
 }
 
 void acting_look(struct acting *acting) {
-    const struct cluster *cluster = cluster_of(acting);
     if (!loop_timer_is_set(acting->look_deadline) || !all_were_heard(acting)) {
         return; /* it has ended, or goes on */
     }
@@ -297,8 +309,11 @@ void acting_look(struct acting *acting) {
         }
         return;
     }
-    if (acting->planned ? cluster->members[acting->next].obstacle != OBSTACLE_NONE
-                        : cluster->candidate != acting->next) {
+    enum successor successor = look_at_successor(acting);
+    if (successor == SUCCESSOR_IS_AWAY) {
+        return;
+    }
+    if (successor == SUCCESSOR_IS_NOT) {
         look_says(acting, STEP_FAILURE, "the planned successor is not the one to choose any more");
     } else if (!lock_is_held(acting)) {
         look_says(acting, STEP_FAILURE, "the lock is not held any more");
@@ -350,8 +365,7 @@ void acting_connect_promotion(struct acting *acting, size_t index) {
 /* A disk that takes the step's record late, or a monitor that was stopped meanwhile, leaves time in
  * which the primary may be back. Return: why nothing is to be promoted, or NULL. */
 static const char *late_objection(const struct acting *acting) {
-    enum verdict verdict = cluster_of(acting)->verdict;
-    bool blind = verdict == VERDICT_SUSPECT || verdict == VERDICT_VOID;
+    bool blind = acting_is_undecided(acting) && cluster_of(acting)->verdict != VERDICT_CUT_OFF;
     if (!lock_is_held(acting)) {
         return "the lock is not held any more; nothing was promoted";
     }

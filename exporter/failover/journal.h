@@ -28,8 +28,8 @@ DEFINE_CLEANUP(struct journal, journal_free);
 
 const struct book *journal_book(const struct journal *journal);
 
-/* Whether it could be written when it last had to be, has room for a failover, and tells of all that
- * was under way when the monitor ended. */
+/* Whether it could be written when it last had to be, has room for a failover, and tells of all
+ * that was under way when the monitor ended. */
 bool journal_works(const struct journal *journal);
 
 /* What comes of a record: plan is NULL when it is not on the disk, with *err. Never called from
@@ -41,8 +41,8 @@ struct journal_waiter {
 
 /* Writes a new plan, an event of one, or what it came to. waiter may be NULL. An event is of the
  * step that the plan is in, so there is one at a time.
- * Return: 0, or negative errno with *err when there is no room, another event is on its way or there
- * is a plan of this name: nobody is called. Plans that only observe have half of the room. */
+ * Return: 0, or negative errno with *err when there is no room, another event is on its way or
+ * there is a plan of this name: nobody is called. Plans that only observe have half of the room. */
 int journal_draft(struct journal *journal, const struct plan_draft *draft,
                   const struct journal_waiter *waiter, struct error *err);
 int journal_event(struct journal *journal, const struct plan *plan, enum step_event event,

@@ -76,6 +76,9 @@ void acting_hook_event(const struct acting *acting, const struct plan *plan,
 /* acting.c */
 /* What the verdict allows now, behind this cluster's own settings. */
 enum verdict_consequence acting_consequence(const struct acting *acting);
+/* Whether too little is seen to say that the primary is lost, or that it is not: on a machine that
+ * is overloaded answers come too late, and the next one decides. */
+bool acting_is_undecided(const struct acting *acting);
 /* Whether what is seen now contradicts the plan; a judgement that is not possible does not. */
 bool acting_is_overtaken(const struct acting *acting);
 void acting_connect_promotion(struct acting *acting, size_t member);
