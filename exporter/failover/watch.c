@@ -522,7 +522,9 @@ void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
 bool watch_leave(struct watch *watch) {
     bool acting = false;
     for (size_t i = 0; i < watch_clusters(watch); i++) {
-        acting |= acting_is_walking(watch->clusters[i]->acting);
+        const struct watched *watched = watch->clusters[i];
+        acting |= acting_is_walking(watched->acting) ||
+                  (watched->maintenance != NULL && durable_file_busy(watched->maintenance));
     }
     if (watch != NULL) {
         watch->leaving = true;

@@ -89,7 +89,8 @@ void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
                      const char *instance);
 
 /* Before the end of the daemon: begins nothing any more. Return: whether a failover is under way
- * that should be let come to its end; an approval is not waited for. */
+ * that should be let come to its end, or an announcement of maintenance is being written; an
+ * approval is not waited for. */
 bool watch_leave(struct watch *watch);
 
 /* Before it is looked at: what was ordered a moment ago shows. NULL is fine. */
