@@ -215,6 +215,30 @@ def row_38_with_a_stalled_disk_nobody_is_promoted():
     actor.end(0)
 
 
+def on_a_disk_that_takes_seconds_for_a_record_no_look_is_acted_on_that_is_as_old():
+    disk = Preloaded("fsync_shim", "FSYNC_SHIM_FILE")
+    actor = Actor(sandbox, f"{AUTOMATIC}, {HOOKS}", environment=disk.environment)
+    actor.whole()
+    disk.set(2500)
+    kill_primary()
+    try:
+        plan = actor.wait_plan("failed", 60)
+        notes = [(note["step"], note["event"]) for note in plan["notes"]]
+        assert ("look", "succeeded") in notes and ("promote", "failure") in notes, plan["notes"]
+        assert "too old" in next(note["text"] for note in plan["notes"]
+                                 if note["step"] == "promote"), plan["notes"]
+        start_primary()
+        actor.wait("healthy")
+    finally:
+        disk.set(0)
+    no_promotion(2)
+    assert hooks.events() == ["pre", "failed"], hooks.runs()
+    actor.order(order="ack", id=plan["id"])
+    actor.whole()
+    actor.end(0)
+    os.unlink(hooks.lines)
+
+
 def row_49_with_a_damaged_journal_nobody_is_promoted_before_people_have_looked():
     actor = Actor(sandbox, f"{AUTOMATIC}, {HOOKS}")
     actor.whole()
@@ -274,6 +298,7 @@ def row_24_a_monitor_killed_before_its_plan_acts_after_its_restart():
     show(24, "0, then 1 promotion after the restart", f"0, then {promotions(sandbox)}", start)
     assert promotions(sandbox) == 1 and hooks.events() == ["pre", "post"]
     assert len(actor.plans()) == 1 and plan["new_primary"] == "orders-2"
+    assert plan["recovery_seconds"] < 600, plan  # and not since the machine was started
     actor.end(0)
 
 
@@ -343,6 +368,7 @@ run_rows([
     row_51_a_witness_that_hears_it_forbids_it,
     row_38_with_a_full_disk_nobody_is_promoted,
     row_38_with_a_stalled_disk_nobody_is_promoted,
+    on_a_disk_that_takes_seconds_for_a_record_no_look_is_acted_on_that_is_as_old,
     row_49_with_a_damaged_journal_nobody_is_promoted_before_people_have_looked,
     row_24_a_monitor_killed_before_its_plan_acts_after_its_restart,
     row_14_a_full_data_disk_is_no_death,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Preloaded into a daemon: while the int64 in the file $FSYNC_SHIM_FILE is not 0, its disk is
- * stalled: what asks for a file to be on the disk waits. */
+/* Preloaded into a daemon: while the int64 in the file $FSYNC_SHIM_FILE is 1, its disk is stalled:
+ * what asks for a file to be on the disk waits; while it is more, for so many milliseconds. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static const volatile int64_t *open_file(void) {
 static void wait_for_disk(void) {
     const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
     const volatile int64_t *stalled = open_file();
-    while (*stalled != 0) {
+    for (int64_t ms = 0; *stalled == 1 || ms < *stalled; ms += 20) {
         (void)nanosleep(&pause, NULL);
     }
 }
