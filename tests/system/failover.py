@@ -122,7 +122,7 @@ def row_26_a_monitor_that_slept_judges_anew():
     time.sleep(2)
     watcher().signal(signal.SIGCONT)
     eventually(lambda: "late by" in watcher().log()[fleet.mark:], what="it noticed")
-    eventually(lambda: "is healthy" in watcher().log()[fleet.mark:], LONG, "healthy")
+    watcher().wait("healthy")
     fleet.nothing_happens(26, "it slept through an outage")
 
 

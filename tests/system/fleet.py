@@ -31,6 +31,8 @@ class Watcher(Daemon):
     """A daemon, and what it says of the cluster 'orders'."""
 
     def state(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"it has ended by {self.process.returncode}: {self.log()[-3000:]}")
         data = self.get("/api/v1/failover").json["data"]
         self.plans = [plan for plan in data["plans"] if plan["cluster"] == "orders"]
         return data["clusters"][0]
