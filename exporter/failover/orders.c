@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "failover/acting.h"
@@ -57,6 +58,16 @@ static void acknowledge_shared(struct watched *watched) {
     (void)failover_lock_acknowledge(watched->lock, plan->readable ? plan->id : "", &answer);
 }
 
+/* A plan without an outcome whose monitor holds the lock: to take it away would let another one be
+ * begun beside it. */
+static bool is_of_a_living_monitor(const struct watched *watched) {
+    const struct failover_lock_plan *plan = failover_lock_plan(watched->lock);
+    const char *holder = "";
+    return plan->readable && plan->outcome[0] == '\0' &&
+           failover_lock_state(watched->lock, &holder) == FAILOVER_LOCK_OTHER &&
+           strcmp(holder, plan->holder) == 0;
+}
+
 static int acknowledge(struct watch *watch, const struct order *order, struct error *err) {
     struct plan *plan =
         watch->journal != NULL ? book_find(journal_book(watch->journal), order->subject) : NULL;
@@ -68,6 +79,11 @@ static int acknowledge(struct watch *watch, const struct order *order, struct er
     if (plan != NULL && !step_is_end(plan->step)) {
         return error_say(err, -EBUSY, "failover '%.*s' is not over: it is at step '%s'",
                          (int)order->subject.len, order->subject.data, step_names[plan->step]);
+    }
+    if (shared != NULL && is_of_a_living_monitor(shared)) {
+        return error_say(
+            err, -EBUSY, "failover '%.*s' is not over: monitor '%s' is at it, and alive",
+            (int)order->subject.len, order->subject.data, failover_lock_plan(shared->lock)->holder);
     }
     if (plan != NULL && plan->step == STEP_CLOSED && shared == NULL) {
         return 0;
