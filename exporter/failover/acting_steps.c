@@ -294,6 +294,14 @@ static bool is_at_rest(struct acting *acting) {
     return rests;
 }
 
+/* What was seen of a primary that was stopped in good order must have arrived. */
+static bool has_received_all(const struct acting *acting) {
+    const struct cluster_member *members = cluster_of(acting)->members;
+    const struct member_answer *answer = &members[acting->next].answer;
+    uint64_t position = answer->received > answer->replayed ? answer->received : answer->replayed;
+    return position >= members[acting->old].answer.position;
+}
+
 static bool lock_is_held(const struct acting *acting) {
     struct failover_lock *lock = acting->watched->lock;
     return lock == NULL || failover_lock_state(lock, NULL) == FAILOVER_LOCK_HELD;
@@ -317,6 +325,8 @@ void acting_look(struct acting *acting) {
         look_says(acting, STEP_FAILURE, "the planned successor is not the one to choose any more");
     } else if (!lock_is_held(acting)) {
         look_says(acting, STEP_FAILURE, "the lock is not held any more");
+    } else if (acting->planned && !has_received_all(acting)) {
+        return; /* until it has, or the look's time is over */
     } else if (!is_at_rest(acting)) {
         look_anew(acting);
     } else {
