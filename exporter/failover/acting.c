@@ -210,6 +210,16 @@ bool acting_is_overtaken(const struct acting *acting) {
            acting_consequence(acting) < MAY_FAIL_OVER_FENCED;
 }
 
+/* Why a plan that has not begun to act is given up, or NULL: the next judgement makes another. */
+static const char *reason_to_withdraw(const struct acting *acting, const struct plan *plan) {
+    const struct cluster *cluster = cluster_of(acting);
+    if (acting_is_overtaken(acting)) {
+        return verdict_names[cluster->verdict];
+    }
+    bool another = cluster->candidate != NO_CANDIDATE && cluster->candidate != acting->next;
+    return plan->step == STEP_WAITING && another ? "another one would follow now" : NULL;
+}
+
 static void watch_plan(struct acting *acting) {
     const struct plan *plan = executor_plan(acting->executor);
     if (plan == NULL) {
@@ -217,10 +227,14 @@ static void watch_plan(struct acting *acting) {
     }
     if (plan->step == STEP_LOOK) {
         acting_look(acting);
-    } else if ((plan->step == STEP_WAITING || plan->step == STEP_PRE) &&
-               acting_is_overtaken(acting)) {
+        return;
+    }
+    const char *why = plan->step == STEP_WAITING || plan->step == STEP_PRE
+                          ? reason_to_withdraw(acting, plan)
+                          : NULL;
+    if (why != NULL) {
         struct strbuf words = {0};
-        strbuf_printf(&words, "%s: ", verdict_names[cluster_of(acting)->verdict]);
+        strbuf_printf(&words, "%s: ", why);
         cluster_words(cluster_of(acting), acting_now(acting), &words);
         executor_event(acting->executor, STEP_RETURNED, strbuf_view(&words));
         strbuf_deinit(&words);
@@ -236,9 +250,11 @@ static void refenced(void *userdata, bool good, const char *text) {
              name_of(acting, acting->returned),
              good ? "is fenced again" : "could not be fenced again", text);
     acting->refence = hook_run_free(acting->refence);
+    watched_plan_ended(acting->watched);
 }
 
-/* The newest plan that has put the present primary into its place. */
+/* The newest plan, if it has put the present primary into its place and nobody has acknowledged
+ * that: what becomes of the old one after that is people's business. */
 static const struct plan *plan_of_primary(const struct acting *acting) {
     const struct watch *watch = acting->watched->watch;
     const struct book *book = watch->journal != NULL ? journal_book(watch->journal) : NULL;
@@ -247,8 +263,8 @@ static const struct plan *plan_of_primary(const struct acting *acting) {
         const struct plan *plan = book->plans[i - 1];
         if (str_is(plan->draft.cluster, options_of(acting)->cluster) &&
             plan_may_have_promoted(plan)) {
-            bool done = plan->step == STEP_DONE || plan->step == STEP_CLOSED;
-            return done && str_is(plan->draft.new_primary, primary) ? plan : NULL;
+            return plan->step == STEP_DONE && str_is(plan->draft.new_primary, primary) ? plan
+                                                                                       : NULL;
         }
     }
     return NULL;
@@ -327,12 +343,14 @@ void acting_judged(struct acting *acting) {
 /* ---- life ---- */
 
 bool acting_is_busy(const struct acting *acting) {
-    return executor_is_busy(acting->executor) || acting->rehearse != NULL;
+    return executor_is_busy(acting->executor) || acting->rehearse != NULL ||
+           acting->refence != NULL || acting->pool_run != NULL;
 }
 
 bool acting_is_walking(const struct acting *acting) {
     const struct plan *plan = executor_plan(acting->executor);
-    return executor_is_busy(acting->executor) && (plan == NULL || plan->step != STEP_WAITING);
+    bool walks = executor_is_busy(acting->executor) && (plan == NULL || plan->step != STEP_WAITING);
+    return walks || acting->refence != NULL || acting->pool_run != NULL;
 }
 
 struct acting *acting_new(struct watched *watched) {

@@ -26,7 +26,7 @@ void acting_refresh(struct acting *acting);
 /* A PgBouncer in front of it has just gone down. */
 void acting_pool_down(struct acting *acting, const char *name, const char *instance);
 
-/* A plan or a rehearsal is under way. */
+/* A plan, a rehearsal or hooks are under way. */
 bool acting_is_busy(const struct acting *acting);
 
 /* A plan is under way that is not only waiting for its approval. */

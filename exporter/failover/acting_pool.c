@@ -9,6 +9,7 @@ static void pool_hooks_ended(void *userdata, bool good, const char *text) {
     log_line(good ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "cluster '%s': the pool hooks %s: %s",
              acting->watched->options.cluster, good ? "have run" : "have failed", text);
     acting->pool_run = hook_run_free(acting->pool_run);
+    watched_plan_ended(acting->watched);
 }
 
 void acting_pool_down(struct acting *acting, const char *name, const char *instance) {

@@ -160,6 +160,8 @@ static void fence_ended(void *userdata, bool good, const char *text) {
 static void fence(struct acting *acting) {
     if (acting_is_overtaken(acting)) {
         failed(acting, "the primary is not lost any more: nothing was fenced");
+    } else if (watched_in_maintenance(acting->watched)) {
+        failed(acting, "there is maintenance now: nothing was fenced");
     } else if (acting_has_fence(acting)) {
         run_hooks(acting, executor_plan(acting->executor), HOOK_FENCE, fence_ended);
     } else {
