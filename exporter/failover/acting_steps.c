@@ -50,7 +50,7 @@ void acting_hook_event(const struct acting *acting, const struct plan *plan,
     };
 }
 
-static void run_hooks(struct acting *acting, const struct plan *plan, enum hook_event_kind kind,
+void acting_run_hooks(struct acting *acting, const struct plan *plan, enum hook_event_kind kind,
                       void (*done)(void *userdata, bool good, const char *text)) {
     struct hook_event event;
     char lsn[32], timeline[16];
@@ -145,7 +145,7 @@ static void pre_hooks_ended(void *userdata, bool good, const char *text) {
 }
 
 static void begin_pre(struct acting *acting, const struct plan *plan) {
-    run_hooks(acting, plan, HOOK_PRE, pre_hooks_ended);
+    acting_run_hooks(acting, plan, HOOK_PRE, pre_hooks_ended);
 }
 
 /* ---- fence ---- */
@@ -163,7 +163,7 @@ static void fence(struct acting *acting) {
     } else if (watched_in_maintenance(acting->watched)) {
         failed(acting, "there is maintenance now: nothing was fenced");
     } else if (acting_has_fence(acting)) {
-        run_hooks(acting, executor_plan(acting->executor), HOOK_FENCE, fence_ended);
+        acting_run_hooks(acting, executor_plan(acting->executor), HOOK_FENCE, fence_ended);
     } else {
         succeeded(acting, "there is no fence, as configured: orphans possible (sessions of the old "
                           "primary that still commit, if anything of it is left)");
@@ -205,253 +205,6 @@ static void begin_fence(struct acting *acting, const struct plan *plan) {
     }
 }
 
-/* ---- the last look ---- */
-
-static void look_anew(struct acting *acting) {
-    acting->look_round_usec = acting_now(acting);
-    watched_ask_all(acting->watched);
-}
-
-static void begin_look(struct acting *acting, const struct plan *plan) {
-    (void)plan;
-    acting->look_usec = acting_now(acting);
-    acting->look_again = false;
-    loop_timer_set(acting->look_deadline,
-                   acting->look_usec + LOOK_USEC + acting->watched->options.restart_grace_usec);
-    look_anew(acting);
-}
-
-static void look_says(struct acting *acting, enum step_event event, const char *what) {
-    struct strbuf text = {0};
-    strbuf_printf(&text, "%s (%s): ", what, verdict_names[cluster_of(acting)->verdict]);
-    cluster_words(cluster_of(acting), acting_now(acting), &text);
-    loop_timer_stop(acting->look_deadline);
-    executor_event(acting->executor, event, strbuf_view(&text));
-    strbuf_deinit(&text);
-}
-
-void acting_look_ends(void *userdata) {
-    struct acting *acting = userdata;
-    look_says(acting, STEP_FAILURE, "nothing certain could be seen in time");
-}
-
-/* All that can be reached have answered a question that was asked since; the others have failed
- * since. */
-static bool all_were_heard(const struct acting *acting) {
-    const struct cluster *cluster = cluster_of(acting);
-    for (size_t i = 0; i < cluster->n_members; i++) {
-        const struct cluster_member *member = &cluster->members[i];
-        bool answered = !error_is_set(&member->failure.error);
-        uint64_t heard = answered ? member->asked_usec : member->heard_usec;
-        if (heard < acting->look_round_usec) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The old primary of a switchover was stopped by its hook, and a fence may stop one in good order:
- * then it is as gone as one that was killed. */
-static bool is_lost(const struct acting *acting) {
-    const struct cluster *cluster = cluster_of(acting);
-    bool stopped = (acting->fenced || acting->planned) && cluster->verdict == VERDICT_STOPPED;
-    return stopped || acting_consequence(acting) == MAY_FAIL_OVER ||
-           (acting->fenced && acting_consequence(acting) == MAY_FAIL_OVER_FENCED);
-}
-
-static bool may_still_become_certain(const struct acting *acting) {
-    enum verdict verdict = cluster_of(acting)->verdict;
-    bool stopping = acting->planned && (verdict == VERDICT_HEALTHY || verdict == VERDICT_STARTING);
-    return acting_is_undecided(acting) || stopping;
-}
-
-/* Whether the planned successor is the one to choose; it is waited for while it does not answer. */
-enum successor { SUCCESSOR_IS_BEST, SUCCESSOR_IS_AWAY, SUCCESSOR_IS_NOT };
-
-static enum successor look_at_successor(const struct acting *acting) {
-    const struct cluster *cluster = cluster_of(acting);
-    enum obstacle obstacle = cluster->members[acting->next].obstacle;
-    if (obstacle == OBSTACLE_UNREACHABLE) {
-        return SUCCESSOR_IS_AWAY;
-    }
-    bool best = acting->planned ? obstacle == OBSTACLE_NONE : cluster->candidate == acting->next;
-    return best ? SUCCESSOR_IS_BEST : SUCCESSOR_IS_NOT;
-}
-
-/* A receiver of a primary that is only silent may have bytes on the way: nothing may have come for
- * an interval. */
-static bool is_at_rest(struct acting *acting) {
-    const struct cluster *cluster = cluster_of(acting);
-    const struct member_answer *answer = &cluster->members[acting->next].answer;
-    uint64_t position = answer->received > answer->replayed ? answer->received : answer->replayed;
-    bool silent = cluster->primary_view == PRIMARY_SILENT;
-    bool rests = !silent ||
-                 (acting->look_again && position == acting->look_position &&
-                  acting_now(acting) - acting->look_usec >= acting->watched->options.interval_usec);
-    if (!rests && !acting->look_again) {
-        acting->look_usec = acting_now(acting);
-    }
-    acting->look_again = true;
-    acting->look_position = position;
-    return rests;
-}
-
-/* What was seen of a primary that was stopped in good order must have arrived. */
-static bool has_received_all(const struct acting *acting) {
-    const struct cluster_member *members = cluster_of(acting)->members;
-    const struct member_answer *answer = &members[acting->next].answer;
-    uint64_t position = answer->received > answer->replayed ? answer->received : answer->replayed;
-    return position >= members[acting->old].answer.position;
-}
-
-static bool lock_is_held(const struct acting *acting) {
-    struct failover_lock *lock = acting->watched->lock;
-    return lock == NULL || failover_lock_state(lock, NULL) == FAILOVER_LOCK_HELD;
-}
-
-void acting_look(struct acting *acting) {
-    if (!loop_timer_is_set(acting->look_deadline) || !all_were_heard(acting)) {
-        return; /* it has ended, or goes on */
-    }
-    if (!is_lost(acting)) {
-        if (!may_still_become_certain(acting)) {
-            look_says(acting, STEP_RETURNED, "the primary is not lost any more");
-        }
-        return;
-    }
-    enum successor successor = look_at_successor(acting);
-    if (successor == SUCCESSOR_IS_AWAY) {
-        return;
-    }
-    if (successor == SUCCESSOR_IS_NOT) {
-        look_says(acting, STEP_FAILURE, "the planned successor is not the one to choose any more");
-    } else if (!lock_is_held(acting)) {
-        look_says(acting, STEP_FAILURE, "the lock is not held any more");
-    } else if (acting->planned && !has_received_all(acting)) {
-        return; /* until it has, or the look's time is over */
-    } else if (!is_at_rest(acting)) {
-        look_anew(acting);
-    } else {
-        acting->looked_usec = acting_now(acting);
-        look_says(acting, STEP_SUCCEEDED, "it is lost");
-    }
-}
-
-/* ---- promote ---- */
-
-static struct contact_options contact_of(const struct acting *acting, size_t index) {
-    const struct watched_member *member = &acting->watched->members[index];
-    return (struct contact_options){
-        .kind = member->is_redis ? CONTACT_REDIS : CONTACT_POSTGRES,
-        .loop = watch_of(acting)->options.loop,
-        .resolver = watch_of(acting)->options.resolver,
-        .tls_contexts = watch_of(acting)->tls_contexts,
-        .pg = member->is_redis ? NULL : &member->pg,
-        .redis = member->is_redis ? &member->redis : NULL,
-    };
-}
-
-static void promoted(void *userdata, enum promotion_end end, struct str text) {
-    static const enum step_event events[] = {
-        [PROMOTION_SUCCEEDED] = STEP_SUCCEEDED,
-        [PROMOTION_FAILED] = STEP_FAILURE,
-        [PROMOTION_UNKNOWN] = STEP_LOST,
-    };
-    struct acting *acting = userdata;
-    executor_event(acting->executor, events[end], text);
-}
-
-/* What a hook has done when it fails nobody knows. */
-static void promote_hooks_ended(void *userdata, bool good, const char *text) {
-    struct acting *acting = userdata;
-    executor_event(acting->executor, good ? STEP_SUCCEEDED : STEP_LOST, str_of(text));
-}
-
-void acting_connect_promotion(struct acting *acting, size_t index) {
-    promotion_free(acting->promotion);
-    acting->promotion_of = index;
-    acting->promotion = promotion_new(&(struct promotion_options){
-        .contact = contact_of(acting, index), .ended = promoted, .userdata = acting});
-}
-
-/* A disk that takes the step's record late, or a monitor that was stopped meanwhile, leaves time in
- * which the primary may be back. Return: why nothing is to be promoted, or NULL. */
-static const char *late_objection(const struct acting *acting) {
-    bool blind = acting_is_undecided(acting) && cluster_of(acting)->verdict != VERDICT_CUT_OFF;
-    if (!lock_is_held(acting)) {
-        return "the lock is not held any more; nothing was promoted";
-    }
-    if (!blind && !is_lost(acting)) {
-        return "the primary is not lost any more; nothing was promoted";
-    }
-    if (acting_now(acting) - acting->looked_usec > LOOK_AGE_USEC) {
-        return "the last look is too old, for its record took so long; nothing was promoted";
-    }
-    return NULL;
-}
-
-static void begin_promote(struct acting *acting, const struct plan *plan) {
-    const char *why_not = late_objection(acting);
-    if (why_not != NULL) {
-        failed(acting, why_not);
-    } else if (acting->watched->options.hooks.commands[HOOK_PROMOTE].count > 0) {
-        run_hooks(acting, plan, HOOK_PROMOTE, promote_hooks_ended);
-    } else {
-        if (acting->promotion == NULL || acting->promotion_of != acting->next) {
-            acting_connect_promotion(acting, acting->next);
-        }
-        promotion_start(acting->promotion);
-    }
-}
-
-/* ---- confirm ---- */
-
-static void tell_outcome(struct acting *acting, const struct confirm_result *result,
-                         struct strbuf *text) {
-    const struct member_answer *answer = &cluster_of(acting)->members[acting->next].answer;
-    uint64_t reached = answer->received > answer->replayed ? answer->received : answer->replayed;
-    uint64_t now = acting_now(acting);
-    uint64_t blind_from = acting->failed_usec != 0 ? acting->failed_usec : acting->seen_usec;
-    const struct plan_outcome outcome = {
-        .recovery_ms = (now - acting->seen_usec) / USEC_PER_MSEC,
-        .lost_bytes = acting->seen_position > reached ? acting->seen_position - reached : 0,
-        .lost_ms = (blind_from - acting->seen_usec) / USEC_PER_MSEC,
-    };
-    strbuf_printf(text,
-                  "%.*s; writes are taken %.3f s after the old primary's last answer. At least "
-                  "%llu bytes of it are lost, which is measured at that answer; what it took in "
-                  "the %.3f s until it failed may be lost too",
-                  (int)result->text.len, result->text.data, (double)outcome.recovery_ms / 1000,
-                  (unsigned long long)outcome.lost_bytes, (double)outcome.lost_ms / 1000);
-    executor_outcome(acting->executor, &outcome);
-}
-
-static void confirmed(void *userdata, const struct confirm_result *result) {
-    struct acting *acting = userdata;
-    struct strbuf text = {0};
-    if (result->confirmed) {
-        tell_outcome(acting, result, &text);
-        executor_event(acting->executor, STEP_SUCCEEDED, strbuf_view(&text));
-        watched_adopt(acting->watched, acting->next);
-    } else {
-        strbuf_add_str(&text, result->text);
-        executor_event(acting->executor, STEP_FAILURE, strbuf_view(&text));
-    }
-    strbuf_deinit(&text);
-}
-
-static void begin_confirm(struct acting *acting, const struct plan *plan) {
-    (void)plan;
-    struct contact *taken =
-        acting->promotion != NULL ? promotion_take_contact(acting->promotion) : NULL;
-    acting->confirm = confirm_new(&(struct confirm_options){
-        .contact = contact_of(acting, acting->next),
-        .taken = taken,
-        .ended = confirmed,
-        .userdata = acting,
-    });
-}
-
 /* ---- post ---- */
 
 static void moved(void *userdata, bool good, struct str text) {
@@ -481,7 +234,7 @@ static void post_hooks_ended(void *userdata, bool good, const char *text) {
 }
 
 static void run_post_hooks(struct acting *acting) {
-    run_hooks(acting, executor_plan(acting->executor), HOOK_POST, post_hooks_ended);
+    acting_run_hooks(acting, executor_plan(acting->executor), HOOK_POST, post_hooks_ended);
 }
 
 static void repointed(void *userdata, size_t n_failed, struct str text) {
@@ -503,7 +256,7 @@ static void repoint(struct acting *acting) {
                 (struct repoint_member){watched->members[i].name, &watched->members[i].redis};
         }
     }
-    struct contact_options contact = contact_of(acting, acting->next);
+    struct contact_options contact = acting_contact_of(acting, acting->next);
     contact.pg = NULL;
     contact.redis = NULL;
     acting->repoint = repoint_redis_new(&(struct repoint_options){
@@ -543,7 +296,7 @@ static void undo_resumed(void *userdata, bool good, struct str text) {
     if (pool_said(acting, good, text)) {
         switch_pools(acting, POOL_SWITCH_RESUME, undo_resumed);
     } else {
-        run_hooks(acting, executor_plan(acting->executor), HOOK_FAILED, failed_hooks_ended);
+        acting_run_hooks(acting, executor_plan(acting->executor), HOOK_FAILED, failed_hooks_ended);
     }
     pool_switch_free(pools);
 }
@@ -553,7 +306,7 @@ static void begin_undo(struct acting *acting, const struct plan *plan) {
         acting->pools_done = 0;
         switch_pools(acting, POOL_SWITCH_RESUME, undo_resumed);
     } else {
-        run_hooks(acting, plan, HOOK_FAILED, failed_hooks_ended);
+        acting_run_hooks(acting, plan, HOOK_FAILED, failed_hooks_ended);
     }
 }
 
@@ -585,10 +338,18 @@ static void nothing(struct acting *acting, const struct plan *plan) {
 }
 
 static void (*const beginnings[STEPS])(struct acting *acting, const struct plan *plan) = {
-    [STEP_WAITING] = nothing,      [STEP_PRE] = begin_pre,         [STEP_FENCE] = begin_fence,
-    [STEP_LOOK] = begin_look,      [STEP_PROMOTE] = begin_promote, [STEP_CONFIRM] = begin_confirm,
-    [STEP_POST] = begin_post,      [STEP_UNDO] = begin_undo,       [STEP_DONE] = plan_ends,
-    [STEP_FAILED] = plan_ends,     [STEP_UNKNOWN] = plan_ends,     [STEP_WITHDRAWN] = plan_ends,
+    [STEP_WAITING] = nothing,
+    [STEP_PRE] = begin_pre,
+    [STEP_FENCE] = begin_fence,
+    [STEP_LOOK] = acting_begin_look,
+    [STEP_PROMOTE] = acting_begin_promote,
+    [STEP_CONFIRM] = acting_begin_confirm,
+    [STEP_POST] = begin_post,
+    [STEP_UNDO] = begin_undo,
+    [STEP_DONE] = plan_ends,
+    [STEP_FAILED] = plan_ends,
+    [STEP_UNKNOWN] = plan_ends,
+    [STEP_WITHDRAWN] = plan_ends,
     [STEP_WOULD_HAVE] = plan_ends,
 };
 

@@ -64,14 +64,32 @@ struct acting {
 /* acting_steps.c: what each step does. */
 void acting_entered(void *userdata, const struct plan *plan);
 void acting_refused(void *userdata, const struct error *why);
-/* The last look is under way, and somebody was heard. */
-void acting_look(struct acting *acting);
 /* Forgets what a step had under way. */
 void acting_drop_step(struct acting *acting);
 /* The event of a hook; texts are borrowed from the acting and the plan. */
 void acting_hook_event(const struct acting *acting, const struct plan *plan,
                        enum hook_event_kind kind, struct hook_event *ret, char lsn[32],
                        char timeline[16]);
+
+void acting_run_hooks(struct acting *acting, const struct plan *plan, enum hook_event_kind kind,
+                      void (*done)(void *userdata, bool good, const char *text));
+
+/* acting_look.c */
+void acting_begin_look(struct acting *acting, const struct plan *plan);
+/* It is under way, and somebody was heard. */
+void acting_look(struct acting *acting);
+void acting_look_ends(void *userdata);
+/* Whether the old primary is, by the newest judgement and behind the fence where there was one. */
+bool acting_is_lost(const struct acting *acting);
+/* True without one. */
+bool acting_holds_lock(const struct acting *acting);
+
+/* acting_promote.c */
+void acting_begin_promote(struct acting *acting, const struct plan *plan);
+void acting_begin_confirm(struct acting *acting, const struct plan *plan);
+void acting_connect_promotion(struct acting *acting, size_t member);
+/* How a member is connected to, to act on it. */
+struct contact_options acting_contact_of(const struct acting *acting, size_t member);
 
 /* acting.c */
 /* What the verdict allows now, behind this cluster's own settings. */
@@ -81,8 +99,6 @@ enum verdict_consequence acting_consequence(const struct acting *acting);
 bool acting_is_undecided(const struct acting *acting);
 /* Whether what is seen now contradicts the plan; a judgement that is not possible does not. */
 bool acting_is_overtaken(const struct acting *acting);
-void acting_connect_promotion(struct acting *acting, size_t member);
-void acting_look_ends(void *userdata);
 /* Adds the names of what stands in the way: "candidate, lock". */
 void acting_add_obstacles(const struct cluster *cluster, struct strbuf *out);
 /* To acting->next, whose draft is written first. */

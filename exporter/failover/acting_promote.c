@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The promotion, and the wait until the new primary takes writes. */
+#include <stdio.h>
+
+#include "base/duration.h"
+#include "failover/private_acting.h"
+
+static struct cluster *cluster_of(const struct acting *acting) {
+    return &acting->watched->cluster;
+}
+
+struct contact_options acting_contact_of(const struct acting *acting, size_t index) {
+    const struct watched_member *member = &acting->watched->members[index];
+    return (struct contact_options){
+        .kind = member->is_redis ? CONTACT_REDIS : CONTACT_POSTGRES,
+        .loop = acting->watched->watch->options.loop,
+        .resolver = acting->watched->watch->options.resolver,
+        .tls_contexts = acting->watched->watch->tls_contexts,
+        .pg = member->is_redis ? NULL : &member->pg,
+        .redis = member->is_redis ? &member->redis : NULL,
+    };
+}
+
+static void promoted(void *userdata, enum promotion_end end, struct str text) {
+    static const enum step_event events[] = {
+        [PROMOTION_SUCCEEDED] = STEP_SUCCEEDED,
+        [PROMOTION_FAILED] = STEP_FAILURE,
+        [PROMOTION_UNKNOWN] = STEP_LOST,
+    };
+    struct acting *acting = userdata;
+    executor_event(acting->executor, events[end], text);
+}
+
+/* What a hook has done when it fails nobody knows. */
+static void promote_hooks_ended(void *userdata, bool good, const char *text) {
+    struct acting *acting = userdata;
+    executor_event(acting->executor, good ? STEP_SUCCEEDED : STEP_LOST, str_of(text));
+}
+
+void acting_connect_promotion(struct acting *acting, size_t index) {
+    promotion_free(acting->promotion);
+    acting->promotion_of = index;
+    acting->promotion = promotion_new(&(struct promotion_options){
+        .contact = acting_contact_of(acting, index), .ended = promoted, .userdata = acting});
+}
+
+/* A disk that takes the step's record late, or a monitor that was stopped meanwhile, leaves time in
+ * which the primary may be back. Return: why nothing is to be promoted, or NULL. */
+static const char *late_objection(const struct acting *acting) {
+    bool blind = acting_is_undecided(acting) && cluster_of(acting)->verdict != VERDICT_CUT_OFF;
+    if (!acting_holds_lock(acting)) {
+        return "the lock is not held any more; nothing was promoted";
+    }
+    if (!blind && !acting_is_lost(acting)) {
+        return "the primary is not lost any more; nothing was promoted";
+    }
+    if (acting_now(acting) - acting->looked_usec > LOOK_AGE_USEC) {
+        return "the last look is too old, for its record took so long; nothing was promoted";
+    }
+    return NULL;
+}
+
+void acting_begin_promote(struct acting *acting, const struct plan *plan) {
+    const char *why_not = late_objection(acting);
+    if (why_not != NULL) {
+        executor_event(acting->executor, STEP_FAILURE, str_of(why_not));
+    } else if (acting->watched->options.hooks.commands[HOOK_PROMOTE].count > 0) {
+        acting_run_hooks(acting, plan, HOOK_PROMOTE, promote_hooks_ended);
+    } else {
+        if (acting->promotion == NULL || acting->promotion_of != acting->next) {
+            acting_connect_promotion(acting, acting->next);
+        }
+        promotion_start(acting->promotion);
+    }
+}
+
+/* ---- confirm ---- */
+
+static void tell_outcome(struct acting *acting, const struct confirm_result *result,
+                         struct strbuf *text) {
+    const struct member_answer *answer = &cluster_of(acting)->members[acting->next].answer;
+    uint64_t reached = answer->received > answer->replayed ? answer->received : answer->replayed;
+    uint64_t now = acting_now(acting);
+    uint64_t blind_from = acting->failed_usec != 0 ? acting->failed_usec : acting->seen_usec;
+    const struct plan_outcome outcome = {
+        .recovery_ms = (now - acting->seen_usec) / USEC_PER_MSEC,
+        .lost_bytes = acting->seen_position > reached ? acting->seen_position - reached : 0,
+        .lost_ms = (blind_from - acting->seen_usec) / USEC_PER_MSEC,
+    };
+    strbuf_printf(text,
+                  "%.*s; writes are taken %.3f s after the old primary's last answer. At least "
+                  "%llu bytes of it are lost, which is measured at that answer; what it took in "
+                  "the %.3f s until it failed may be lost too",
+                  (int)result->text.len, result->text.data, (double)outcome.recovery_ms / 1000,
+                  (unsigned long long)outcome.lost_bytes, (double)outcome.lost_ms / 1000);
+    executor_outcome(acting->executor, &outcome);
+}
+
+static void confirmed(void *userdata, const struct confirm_result *result) {
+    struct acting *acting = userdata;
+    struct strbuf text = {0};
+    if (result->confirmed) {
+        tell_outcome(acting, result, &text);
+        executor_event(acting->executor, STEP_SUCCEEDED, strbuf_view(&text));
+        watched_adopt(acting->watched, acting->next);
+    } else {
+        strbuf_add_str(&text, result->text);
+        executor_event(acting->executor, STEP_FAILURE, strbuf_view(&text));
+    }
+    strbuf_deinit(&text);
+}
+
+void acting_begin_confirm(struct acting *acting, const struct plan *plan) {
+    (void)plan;
+    struct contact *taken =
+        acting->promotion != NULL ? promotion_take_contact(acting->promotion) : NULL;
+    acting->confirm = confirm_new(&(struct confirm_options){
+        .contact = acting_contact_of(acting, acting->next),
+        .taken = taken,
+        .ended = confirmed,
+        .userdata = acting,
+    });
+}
