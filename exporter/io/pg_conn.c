@@ -6,11 +6,13 @@
 #include "io/pg_conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "io/descriptors.h"
@@ -33,6 +35,7 @@ struct pg_conn {
     struct pg_hosts *hosts; /* while names resolve */
     PGconn *handle;
     struct loop_io *io;
+    int watched_fd;                 /* a copy of the socket; -1 while libpq's own is watched */
     struct loop_deferred *deferred; /* reports a failure that came up inside a function */
     struct resolver *resolver;
     bool connected, ended;
@@ -57,9 +60,18 @@ struct pg_conn *pg_conn_new(struct loop *loop, struct resolver *resolver,
         .events = *events,
         .resolver = resolver,
         .reading = true,
+        .watched_fd = -1,
     };
     conn->deferred = loop_deferred_new(loop, on_deferred, conn);
     return conn;
+}
+
+static void unwatch(struct pg_conn *conn) {
+    conn->io = loop_io_free(conn->io);
+    if (conn->watched_fd >= 0) {
+        (void)close(conn->watched_fd);
+        conn->watched_fd = -1;
+    }
 }
 
 struct pg_conn *pg_conn_free(struct pg_conn *conn) {
@@ -67,7 +79,7 @@ struct pg_conn *pg_conn_free(struct pg_conn *conn) {
         return NULL;
     }
     pg_hosts_free(conn->hosts);
-    loop_io_free(conn->io);
+    unwatch(conn);
     loop_deferred_free(conn->deferred);
     PQfinish(conn->handle);
     free(conn);
@@ -113,7 +125,7 @@ static void end(struct pg_conn *conn, const struct client_failure *failure) {
         return;
     }
     conn->ended = true;
-    conn->io = loop_io_free(conn->io);
+    unwatch(conn);
     struct client_failure copy = *failure;
     conn->events.ended(conn->events.userdata, &copy);
 }
@@ -224,10 +236,20 @@ bool pg_conn_read_on(struct pg_conn *conn) {
 
 static void on_connect_ready(void *userdata, uint32_t revents);
 
+/* libpq closes its socket inside of any call in which the connection breaks. A watch on that one
+ * could not be taken away any more, and would stand, with nothing behind it, for as long as a
+ * process that was forked a moment ago has a copy of the socket: so ours is watched. */
+static void watch_connected(struct pg_conn *conn) {
+    conn->watched_fd = fcntl(PQsocket(conn->handle), F_DUPFD_CLOEXEC, 0);
+    if (conn->watched_fd >= 0) {
+        conn->io = loop_io_new(conn->loop, conn->watched_fd, EPOLLIN, on_ready, conn);
+    }
+}
+
 static void become_connected(struct pg_conn *conn) {
     conn->connected = true;
     conn->answered = true;
-    conn->io = loop_io_new(conn->loop, PQsocket(conn->handle), EPOLLIN, on_ready, conn);
+    watch_connected(conn);
     PQsetErrorVerbosity(conn->handle, PQERRORS_TERSE);
     tls_release_buffers(PQsslStruct(conn->handle, "OpenSSL"));
     if (conn->io == NULL || PQsetnonblocking(conn->handle, 1) != 0) {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -538,6 +539,34 @@ static void terminated_while_idle(void **state) {
     harness_end(&h);
 }
 
+/* A worker that was forked a moment ago has copies of all sockets: what libpq closes is not gone
+ * then, and events of it must lead nowhere. */
+static void terminated_while_another_process_has_the_socket(void **state) {
+    struct harness h;
+    harness_connect(&h, direct(), false);
+    CLEANUP(mem_freep)
+    char *pid = backend_of(&h);
+    CLEANUP(mem_freep)
+    char *kill_backend = mem_printf("SELECT pg_terminate_backend(%s)", pid);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    run_admin(kill_backend);
+    harness_wait(&h, &h.is_ended);
+    h.client = client_free(h.client); /* and its memory is another's */
+    int turns = 0;
+    for (int i = 0; i < 5; i++) {
+        turns += loop_run_once(h.loop, 10000);
+    }
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(turns, 0);
+    harness_end(&h);
+}
+
 static void terminated_while_busy(void **state) {
     struct harness h;
     harness_connect(&h, direct(), false);
@@ -704,6 +733,7 @@ int main(void) {
         cmocka_unit_test(pooler_gets_no_session_settings),
         cmocka_unit_test(pooler_has_its_server_connection_back_after_an_error),
         cmocka_unit_test(terminated_while_idle),
+        cmocka_unit_test(terminated_while_another_process_has_the_socket),
         cmocka_unit_test(terminated_while_busy),
         cmocka_unit_test(hung_backend_drains_when_it_comes_back),
         cmocka_unit_test(abandoning_nothing_drains_at_once),
