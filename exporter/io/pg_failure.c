@@ -260,6 +260,17 @@ static void say_refused_by_server(const char *text, const char *words, struct cl
     say(ret, whole);
 }
 
+/* What libpq says itself is plain ASCII, for we set no locale; anything else came over the wire. */
+static bool is_plain(const char *text) {
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if ((c < ' ' && c != '\n' && c != '\t') || c >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void classify_without_state(const char *text, struct client_failure *ret) {
     const char *failed = strstr(text, " failed: ");
     const char *cause = failed != NULL ? failed + strlen(" failed: ") : text;
@@ -287,6 +298,9 @@ static void classify_without_state(const char *text, struct client_failure *ret)
     } else if (has_any(cause, auth_parts, ARRAY_LEN(auth_parts))) {
         ret->end = CLIENT_ALIVE;
         ret->reason = REASON_AUTH;
+    } else if (!is_plain(cause)) {
+        ret->end = CLIENT_ALIVE;
+        ret->reason = REASON_PROTOCOL;
     } else {
         ret->end = CLIENT_OURS;
         ret->reason = REASON_LOCAL;

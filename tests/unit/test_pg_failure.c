@@ -51,6 +51,7 @@ static void knows_how_connecting_failed(void **state) {
         {AT "Connection timed out\n", false, CLIENT_SILENT, REASON_UNREACHABLE},
         {AT "Network is unreachable\n", false, CLIENT_OURS, REASON_LOCAL},
         {AT "could not create socket: Too many open files\n", false, CLIENT_OURS, REASON_LOCAL},
+        {AT "\x8fZI\xc0Md\n", true, CLIENT_ALIVE, REASON_PROTOCOL},
         {AT "could not send startup packet: Transport endpoint is not connected\n", false,
          CLIENT_SILENT, REASON_TIMEOUT},
         {AT "server closed the connection unexpectedly\n\tThis probably means\n", false,
