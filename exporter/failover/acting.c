@@ -150,8 +150,9 @@ static void tell_what_would_have_been(struct acting *acting, enum verdict_conseq
     const char *verb = observes ? "would have promoted" : "would promote";
     acting->next = cluster->candidate;
     if (obstacles[0] != '\0') {
-        strbuf_printf(&text, "%s nothing: not ready (%s)", observes ? "would have done" : "does",
+        strbuf_printf(&text, "%s nothing: not ready (%s): ", observes ? "would have done" : "does",
                       obstacles);
+        cluster_ready_words(cluster, &text);
     } else if (may == MAY_FAIL_OVER_FENCED) {
         strbuf_printf(&text, "%s '%s' only behind a fence", verb, name_of(acting, acting->next));
     } else {
