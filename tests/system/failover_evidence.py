@@ -170,13 +170,21 @@ def a_copied_list_makes_commits_wait():
     watcher.wait_ready("commits", True)
 
 
+def change_right(statement, expected):
+    """On the replica, too, before it is asked."""
+    sandbox.sql(statement)
+    has = "SELECT has_function_privilege('monitor', 'pg_promote(boolean, integer)', 'EXECUTE')"
+    eventually(lambda: sandbox.sql(has, server="replica") == [[expected]], what="it is replayed")
+    connect_anew()
+
+
 def the_right_to_promote_is_checked():
-    sandbox.sql("REVOKE EXECUTE ON FUNCTION pg_promote FROM monitor")
-    connect_anew()
-    watcher.wait_ready("promote", False)
-    assert "GRANT EXECUTE ON FUNCTION pg_promote" in watcher.state()["not_ready"]
-    sandbox.sql("GRANT EXECUTE ON FUNCTION pg_promote TO monitor")
-    connect_anew()
+    change_right("REVOKE EXECUTE ON FUNCTION pg_promote FROM monitor", "f")
+    try:
+        watcher.wait_ready("promote", False)
+        assert "GRANT EXECUTE ON FUNCTION pg_promote" in watcher.state()["not_ready"]
+    finally:
+        change_right("GRANT EXECUTE ON FUNCTION pg_promote TO monitor", "t")
     watcher.whole()
 
 
