@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import struct
+import threading
 import time
 
 from fleet import LONG, Fleet
@@ -26,6 +27,37 @@ def row_4_a_restart_is_no_death():
         fleet.start("primary")
         watcher().wait("healthy")
     fleet.nothing_happens(4, "a restart", 2)
+
+
+def held_startup():
+    """The process that recovers the primary, stopped; or None."""
+    for pid in fleet.family("primary").pids():
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if b"startup" not in file.read():
+                    continue
+            os.kill(pid, signal.SIGSTOP)
+            return pid
+        except OSError:  # it has ended meanwhile
+            pass
+    return None
+
+
+def row_15_a_long_recovery_is_no_death():
+    fleet.fresh()
+    fleet.settings("primary", checkpoint_timeout="1h", max_wal_size="4GB")
+    fleet.sql("CREATE TABLE much AS SELECT generate_series(1, 1000000) AS number")
+    fleet.kill("primary")
+    starter = threading.Thread(target=fleet.start, args=("primary",))
+    starter.start()
+    startup = eventually(held_startup, what="it recovers")
+    watcher().wait("starting")
+    fleet.nothing_happens(15, "an alert", 6)
+    assert "dead" not in fleet.verdicts() and "silent" not in fleet.verdicts(), fleet.verdicts()
+    os.kill(startup, signal.SIGCONT)
+    starter.join(60)
+    watcher().wait("healthy")
+    fleet.spoil()
 
 
 def row_11_a_pause_of_a_second_is_no_death():
@@ -239,6 +271,7 @@ def row_40_observing_does_nothing():
 try:
     run_tests([
         row_4_a_restart_is_no_death,
+        row_15_a_long_recovery_is_no_death,
         row_11_a_pause_of_a_second_is_no_death,
         row_12_no_connection_left_is_no_death,
         row_13_another_password_is_no_death,
