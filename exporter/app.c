@@ -77,7 +77,7 @@ struct app {
     struct self_sources self_sources;
 
     bool stopping;
-    struct loop_timer *leaving; /* while a failover keeps us */
+    struct loop_timer *leaving; /* while a failover or a lock keeps us */
     uint64_t leave_by_usec;
     bool reloading, reload_again;
     bool only_secrets;    /* what is being read is no reload */
@@ -401,7 +401,8 @@ static void keep_house(void *userdata) {
 
 /* ---- signals ---- */
 
-/* A failover that is under way comes to its end first: half of one is worse than none. */
+/* A failover that is under way comes to its end first: half of one is worse than none. Then the
+ * locks are given up, so that another monitor need not wait. */
 static void leave(void *userdata) {
     struct app *app = userdata;
     uint64_t now = loop_now_usec(app->loop);
@@ -418,10 +419,11 @@ static void stop_asked(void *userdata) {
     bool first = !app->stopping;
     app->stopping = true;
     app->leave_by_usec = loop_now_usec(app->loop) + MOST_LEAVE_USEC;
-    if (first && watch_leave(watching_watch(app->watching))) {
+    if (first && watch_acts(watching_watch(app->watching))) {
         log_warn("stopping when the failover that is under way has come to its end, in 60s at the "
                  "latest");
     }
+    (void)watch_leave(watching_watch(app->watching)); /* at once, whatever else takes its time */
     sd_notify(0, "STOPPING=1");
     if (first && app->web != NULL && web_leave(app->web, leave, app)) {
         log_info("stopping in 3s, for HAProxy has to hear of it");

@@ -519,17 +519,42 @@ void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
     }
 }
 
+/* Without an answer the lease ends by itself, later. */
+static void gave_up_lock(void *userdata, const struct error *err) {
+    struct watched *watched = userdata;
+    (void)err;
+    watched->gave_up = true;
+}
+
+/* Return: whether it is still busy. The lock goes last, so that another monitor need not wait. */
+static bool leave_cluster(struct watched *watched) {
+    if (acting_is_walking(watched->acting) ||
+        (watched->maintenance != NULL && durable_file_busy(watched->maintenance))) {
+        return true;
+    }
+    if (watched->lock != NULL && !watched->gives_up) {
+        const struct failover_lock_answer answer = {gave_up_lock, watched};
+        watched->gives_up = true;
+        failover_lock_release(watched->lock, &answer);
+    }
+    return watched->gives_up && !watched->gave_up;
+}
+
 bool watch_leave(struct watch *watch) {
-    bool acting = false;
+    bool busy = false;
     for (size_t i = 0; i < watch_clusters(watch); i++) {
-        const struct watched *watched = watch->clusters[i];
-        acting |= acting_is_walking(watched->acting) ||
-                  (watched->maintenance != NULL && durable_file_busy(watched->maintenance));
-    }
-    if (watch != NULL) {
         watch->leaving = true;
+        busy |= leave_cluster(watch->clusters[i]);
     }
-    return acting;
+    return busy;
+}
+
+bool watch_acts(const struct watch *watch) {
+    bool acts = false;
+    for (size_t i = 0; i < watch_clusters(watch); i++) {
+        acts |= watch_is_acting(watch, i);
+    }
+    return acts;
 }
 
 void watch_refresh(struct watch *watch) {

@@ -88,10 +88,13 @@ void watch_testify(struct watch *watch, struct str cluster, uint64_t wait_usec,
 void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
                      const char *instance);
 
-/* Before the end of the daemon: begins nothing any more. Return: whether a failover is under way
- * that should be let come to its end, or an announcement of maintenance is being written; an
- * approval is not waited for. */
+/* Before the end of the daemon, until it is false: begins nothing any more, and gives up the locks.
+ * Return: whether a failover is under way that should be let come to its end, an announcement of
+ * maintenance is being written, or a lock is being given up; an approval is not waited for. */
 bool watch_leave(struct watch *watch);
+
+/* Whether a failover, or a hook besides one, is under way in any cluster; NULL is fine. */
+bool watch_acts(const struct watch *watch);
 
 /* Before it is looked at: what was ordered a moment ago shows. NULL is fine. */
 void watch_refresh(struct watch *watch);

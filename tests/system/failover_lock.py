@@ -174,6 +174,13 @@ def row_31_two_monitors_promote_once():
     holder.order(order="ack", id=plan["id"])
     eventually(lambda: [m for m in monitors if m.holds()], 30, "one may act again")
     assert etcd.key("plan") is None
+    # Who is stopped properly lets the next one in at once, and not when the lease ends.
+    holder = [m for m in monitors if m.holds()][0]
+    other = [m for m in monitors if m is not holder][0]
+    name = etcd.key("holder")
+    holder.end(0)
+    assert etcd.key("holder") != name
+    eventually(other.holds, 30, "the other one holds it")
     tear_down()
 
 
