@@ -3,7 +3,6 @@
 #include "alerting.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -219,18 +218,6 @@ static void state_written(void *userdata, const struct error *err) {
     tell_state(userdata, err);
 }
 
-/* What cannot be trusted is kept beside, never used and never deleted. */
-static void set_state_aside(const char *path, const struct error *why) {
-    char name[PATH_MAX];
-    struct error err = {0};
-    if (durable_set_aside(path, name, &err) < 0) {
-        log_error("alert state '%s' is not used: %s; %s", path, why->text, err.text);
-    } else {
-        log_error("alert state '%s' is not used: %s; it is kept as '%s', and alerts begin anew",
-                  path, why->text, name);
-    }
-}
-
 static void load_state(struct alerting *alerting) {
     struct strbuf state = {0};
     struct error err = {0};
@@ -243,7 +230,7 @@ static void load_state(struct alerting *alerting) {
                        &err);
     }
     if (r < 0 && r != -ENOENT) {
-        set_state_aside(alerting->state_path, &err);
+        durable_distrust(alerting->state_path, "alert state", "is", &err, "alerts begin anew");
     }
     if (r == 0) {
         struct alert_counts counts = rules_count_alerts(alerting->rules);

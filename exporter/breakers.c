@@ -3,7 +3,6 @@
 #include "breakers.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -124,20 +123,6 @@ static void write_again(void *userdata) {
     }
 }
 
-/* What cannot be trusted is kept beside, never used and never deleted. */
-static void set_state_aside(const char *path, const struct error *why) {
-    char name[PATH_MAX];
-    struct error err = {0};
-    if (durable_set_aside(path, name, &err) < 0) {
-        log_error("breakers '%s' are not used: %s; %s", path, why->text, err.text);
-    } else {
-        log_error(
-            "breakers '%s' are not used: %s; the file is kept as '%s', and all breakers begin "
-            "closed",
-            path, why->text, name);
-    }
-}
-
 static void log_restored(const struct breakers *breakers) {
     for (size_t i = 0; i < circuits_count(breakers->circuits); i++) {
         const struct kept_circuit *kept = circuits_at(breakers->circuits, i);
@@ -159,7 +144,8 @@ static void load_state(struct breakers *breakers) {
         r = circuits_load(breakers->circuits, strbuf_view(&state), time_of(breakers), &err);
     }
     if (r < 0 && r != -ENOENT) {
-        set_state_aside(breakers->state_path, &err);
+        durable_distrust(breakers->state_path, "breakers", "are", &err,
+                         "all breakers begin closed");
     }
     log_restored(breakers);
     strbuf_deinit(&state);

@@ -3,7 +3,6 @@
 #include "thresholds.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "base/duration.h"
@@ -148,19 +147,6 @@ static void write_again(void *userdata) {
     }
 }
 
-/* What cannot be trusted is kept beside, never used and never deleted. */
-static void set_state_aside(const char *path, const struct error *why) {
-    char name[PATH_MAX];
-    struct error err = {0};
-    if (durable_set_aside(path, name, &err) < 0) {
-        log_error("parameters '%s' are not used: %s; %s", path, why->text, err.text);
-    } else {
-        log_error("parameters '%s' are not used: %s; the file is kept as '%s', and those of the "
-                  "configuration are in force",
-                  path, why->text, name);
-    }
-}
-
 static void load_state(struct thresholds *thresholds) {
     struct strbuf state = {0};
     struct error err = {0};
@@ -169,7 +155,8 @@ static void load_state(struct thresholds *thresholds) {
         r = parameters_load(thresholds->parameters, strbuf_view(&state), &err);
     }
     if (r < 0 && r != -ENOENT) {
-        set_state_aside(thresholds->state_path, &err);
+        durable_distrust(thresholds->state_path, "parameters", "are", &err,
+                         "those of the configuration are in force");
     }
     strbuf_deinit(&state);
 }

@@ -3,7 +3,6 @@
 #include "actions/receivers.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,19 +121,6 @@ static void note_change(struct receivers *receivers) {
     loop_deferred_arm(receivers->soon);
 }
 
-/* What cannot be trusted is kept beside, never used and never deleted. */
-static void set_aside(const char *path, const struct error *why) {
-    char name[PATH_MAX];
-    struct error err = {0};
-    if (durable_set_aside(path, name, &err) < 0) {
-        log_error("notifications '%s' are not used: %s; %s", path, why->text, err.text);
-    } else {
-        log_error("notifications '%s' are not used: %s; the file is kept as '%s', and what fires "
-                  "is told anew",
-                  path, why->text, name);
-    }
-}
-
 static bool waits(void *userdata, const char *channel, struct str group_key) {
     const struct receiver_channel *found = find_channel(userdata, channel);
     return found != NULL && outbox_has(found->outbox, group_key);
@@ -151,7 +137,8 @@ static void load_state(struct receivers *receivers) {
                              &dropped, &err);
     }
     if (r < 0 && r != -ENOENT) {
-        set_aside(receivers->state_path, &err);
+        durable_distrust(receivers->state_path, "notifications", "are", &err,
+                         "what fires is told anew");
     }
     if (dropped > 0) {
         log_warn("notifications: %zu that waited for receivers that are no more are dropped",

@@ -3,23 +3,12 @@
 /* The last good view of a cluster on the disk: written at most once a second while the primary is
  * well, and at once when that changes or its operator stops it. */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "failover/private_watch.h"
-
-static void set_aside(const char *path, const struct error *why) {
-    char name[PATH_MAX];
-    struct error err = {0};
-    if (durable_set_aside(path, name, &err) < 0) {
-        log_error("last view '%s' is not used: %s; %s", path, why->text, err.text);
-    } else {
-        log_error("last view '%s' is not used: %s; it is kept as '%s'", path, why->text, name);
-    }
-}
 
 static void load(struct watched *watched) {
     struct strbuf bytes = {0};
@@ -31,7 +20,8 @@ static void load(struct watched *watched) {
                                 loop_now_usec(watched->watch->options.loop), &err);
     }
     if (r < 0 && r != -ENOENT) {
-        set_aside(watched->view_path, &err);
+        durable_distrust(watched->view_path, "last view", "is", &err,
+                         "the cluster must be seen whole first");
     }
     strbuf_deinit(&bytes);
 }

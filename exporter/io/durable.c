@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #define DEADLINE_USEC ((uint64_t)60 * USEC_PER_SEC)
@@ -133,6 +134,18 @@ int durable_set_aside(const char *path, char *ret_new_name, struct error *err) {
         }
     }
     return error_say(err, -errno, "cannot set '%s' aside: %s", path, strerror(errno));
+}
+
+void durable_distrust(const char *path, const char *what, const char *is, const struct error *why,
+                      const char *then) {
+    char name[PATH_MAX];
+    struct error err = {0};
+    if (durable_set_aside(path, name, &err) < 0) {
+        log_error("%s '%s' %s not used: %s; %s", what, path, is, why->text, err.text);
+    } else {
+        log_error("%s '%s' %s not used: %s; the file is kept as '%s', and %s", what, path, is,
+                  why->text, name, then);
+    }
 }
 
 /* ---- by a worker ---- */

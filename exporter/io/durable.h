@@ -46,6 +46,11 @@ int durable_read_now(const char *path, size_t most, struct strbuf *ret, struct e
  * Return: 0 or negative errno with *err; ret_new_name has room for PATH_MAX bytes. */
 int durable_set_aside(const char *path, char *ret_new_name, struct error *err);
 
+/* The same, and says so: "WHAT 'PATH' IS not used: WHY; the file is kept as 'PATH.bad-N', and
+ * THEN". is: "is" or "are"; why: of whoever read it. */
+void durable_distrust(const char *path, const char *what, const char *is, const struct error *why,
+                      const char *then);
+
 /* Brings the folder's entry of a file to the disk, which is part of the file's being there; blocks.
  * Return: 0 or negative errno. */
 int durable_sync_folder(const char *path);
