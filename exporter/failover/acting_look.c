@@ -86,7 +86,7 @@ static enum successor look_at_successor(const struct acting *acting) {
 static bool is_at_rest(struct acting *acting) {
     const struct cluster *cluster = cluster_of(acting);
     const struct member_answer *answer = &cluster->members[acting->next].answer;
-    uint64_t position = answer->received > answer->replayed ? answer->received : answer->replayed;
+    uint64_t position = member_reached(answer);
     bool silent = cluster->primary_view == PRIMARY_SILENT;
     bool rests = !silent ||
                  (acting->look_again && position == acting->look_position &&
@@ -103,7 +103,7 @@ static bool is_at_rest(struct acting *acting) {
 static bool has_received_all(const struct acting *acting) {
     const struct cluster_member *members = cluster_of(acting)->members;
     const struct member_answer *answer = &members[acting->next].answer;
-    uint64_t position = answer->received > answer->replayed ? answer->received : answer->replayed;
+    uint64_t position = member_reached(answer);
     return position >= members[acting->old].answer.position;
 }
 

@@ -80,7 +80,7 @@ void acting_begin_promote(struct acting *acting, const struct plan *plan) {
 static void tell_outcome(struct acting *acting, const struct confirm_result *result,
                          struct strbuf *text) {
     const struct member_answer *answer = &cluster_of(acting)->members[acting->next].answer;
-    uint64_t reached = answer->received > answer->replayed ? answer->received : answer->replayed;
+    uint64_t reached = member_reached(answer);
     uint64_t now = acting_now(acting);
     uint64_t blind_from = acting->failed_usec != 0 ? acting->failed_usec : acting->seen_usec;
     const struct plan_outcome outcome = {

@@ -54,6 +54,11 @@ struct member_answer {
     char system[48];   /* identifier, or Redis' replication id */
 };
 
+/* How far a replica is: what it has received, or replayed from an archive beyond that. */
+static inline uint64_t member_reached(const struct member_answer *answer) {
+    return answer->received > answer->replayed ? answer->received : answer->replayed;
+}
+
 /* What is the same as long as a connection lives. */
 struct member_identity {
     char system[48]; /* PostgreSQL's identifier */

@@ -128,7 +128,7 @@ bool cluster_proves(const struct cluster *cluster, size_t candidate, uint64_t no
             .reachable = i != cluster->primary && cluster_is_fresh(cluster, member, now_usec) &&
                          answer->in_recovery && member->timeline >= primary->timeline &&
                          strcmp(answer->system, primary->answer.system) == 0,
-            .position = answer->received > answer->replayed ? answer->received : answer->replayed,
+            .position = member_reached(answer),
             .is_primary = i == cluster->primary,
         };
     }

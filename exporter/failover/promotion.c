@@ -218,10 +218,6 @@ bool promotion_was_sent(const struct promotion *promotion) {
     return promotion->sent;
 }
 
-const char *promotion_trouble(const struct promotion *promotion) {
-    return promotion->contact != NULL ? contact_trouble(promotion->contact) : "";
-}
-
 struct contact *promotion_take_contact(struct promotion *promotion) {
     bool succeeded = promotion->state == PROMOTION_OVER && promotion->end == PROMOTION_SUCCEEDED;
     return succeeded ? take_ptr(promotion->contact) : NULL;

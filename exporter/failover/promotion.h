@@ -60,9 +60,6 @@ bool promotion_is_ready(const struct promotion *promotion);
 /* Whether it may have been sent. */
 bool promotion_was_sent(const struct promotion *promotion);
 
-/* Why there is no connection, in words. */
-const char *promotion_trouble(const struct promotion *promotion);
-
 /* The kept connection, for what comes next (confirm.h), after it has succeeded; else NULL. The
  * caller owns it and sets its events at once. */
 struct contact *promotion_take_contact(struct promotion *promotion);

@@ -598,7 +598,3 @@ bool watch_is_acting(const struct watch *watch, size_t cluster) {
 const struct book *watch_book(const struct watch *watch) {
     return watch->journal != NULL ? journal_book(watch->journal) : NULL;
 }
-
-bool watch_keeps_journal(const struct watch *watch) {
-    return watch->journal != NULL && journal_works(watch->journal);
-}

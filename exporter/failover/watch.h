@@ -120,6 +120,3 @@ bool watch_is_acting(const struct watch *watch, size_t cluster);
 
 /* What the journal holds; NULL: there is none. */
 const struct book *watch_book(const struct watch *watch);
-
-/* Whether it could be written when it last had to be. */
-bool watch_keeps_journal(const struct watch *watch);

@@ -36,9 +36,6 @@ static void write_member(struct json_writer *json, const struct watch *watch,
     const struct member_answer *answer = &member->answer;
     struct strbuf words = {0};
     char position[32];
-    uint64_t reached = answer->in_recovery && answer->received < answer->replayed
-                           ? answer->replayed
-                           : answer->received;
     json_object_begin(json, NULL);
     json_text(json, "target", member->name);
     json_text(json, "role", role_of(cluster, index));
@@ -47,9 +44,10 @@ static void write_member(struct json_writer *json, const struct watch *watch,
         json_text(json, "obstacle", obstacle_names[member->obstacle]);
     }
     json_uint(json, "timeline", member->timeline);
-    json_text(
-        json, "position",
-        cluster_position(cluster, answer->in_recovery ? reached : answer->position, position));
+    json_text(json, "position",
+              cluster_position(cluster,
+                               answer->in_recovery ? member_reached(answer) : answer->position,
+                               position));
     json_uint(json, "failures", member->suspicion.count);
     cluster_member_words(cluster, index, watch_now_usec(watch), &words);
     write_words(json, "evidence", &words);
