@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -18,9 +17,10 @@
 #include "breakers.h"
 #include "config/config.h"
 #include "io/descriptors.h"
-#include "io/lock_file.h"
 #include "io/log_writer.h"
+#include "reload.h"
 #include "self.h"
+#include "storage.h"
 #include "store/exposition.h"
 #include "store/history.h"
 #include "thresholds.h"
@@ -31,25 +31,16 @@
 
 #define LEAVE_POLL_USEC     (50 * USEC_PER_MSEC)
 #define MOST_LEAVE_USEC     (60 * USEC_PER_SEC) /* TimeoutStopSec of the unit is longer */
-#define DEFAULT_STORAGE     "/var/lib/dbvitals"
-#define MEMORY_STORAGE      ":memory:"
-#define RELOAD_DEADLINE     ((uint64_t)10 * USEC_PER_SEC)
 #define HOUSEKEEPING_USEC   ((uint64_t)10 * USEC_PER_SEC)
 #define IDLE_PAGE_USEC      ((uint64_t)60 * USEC_PER_SEC)
 #define SELF_LEAST_AGE_USEC USEC_PER_SEC
 #define CLOCK_STEP_MS       ((int64_t)1000)
-#define MOST_RELOAD_WAITERS 16
-
-struct reload_waiter {
-    void (*done)(void *userdata, const struct web_reload_result *result);
-    void *userdata;
-};
 
 struct app {
     const struct flags *flags; /* borrowed */
     bool serve;
     struct loop *loop;
-    struct worker_pool *resolve_pool, *file_pool;
+    struct worker_pool *resolve_pool;
     struct resolver *resolver;
     struct store *store;
     char *own_url, *instance; /* ours */
@@ -65,11 +56,10 @@ struct app {
     struct watching *watching;     /* likewise */
     struct web *web;
     struct web_config *web_config; /* NULL: there is no such file */
+    struct reload *reload;
     struct config config;
-    char *config_path;  /* NULL: no file, targets are guessed */
-    char *storage_path; /* NULL: memory only */
-    int storage_lock;   /* held until the end; 0: not */
-    char *control_path; /* of the socket in it; NULL: there is none */
+    char *config_path; /* NULL: no file, targets are guessed */
+    struct storage storage;
     struct loop_timer *housekeeping;
     struct loop_signal *signals[5];
     struct log_writer *log_writer; /* NULL: the log goes to stderr alone */
@@ -79,68 +69,17 @@ struct app {
     bool stopping;
     struct loop_timer *leaving; /* while a failover or a lock keeps us */
     uint64_t leave_by_usec;
-    bool reloading, reload_again;
-    bool only_secrets;    /* what is being read is no reload */
-    bool has_secrets;     /* the configuration names files of passwords */
-    uint64_t fingerprint; /* of the configuration's text */
-    struct reload_waiter waiters[MOST_RELOAD_WAITERS];
-    size_t n_waiters;
 };
 
 /* ---- configuration ---- */
-
-static void note_files(struct app *app, const struct config_files *files) {
-    app->fingerprint = config_files_fingerprint(files);
-    app->has_secrets = config_files_have_secrets(files);
-}
-
-static int read_and_parse(struct app *app, const char *path, struct error *err) {
-    CLEANUP(config_files_freep)
-    struct config_files *files = NULL;
-    int r = config_files_read(path, &files, err);
-    if (r == 0) {
-        note_files(app, files);
-        r = config_parse(files, &app->config, err);
-    }
-    return r;
-}
-
-static int load_first(struct app *app, struct error *err) {
-    const char *path = app->flags->config_file;
-    if (path == NULL && access(CONFIG_DEFAULT_FILE, F_OK) != 0) {
-        CLEANUP(config_files_freep)
-        struct config_files *files = NULL;
-        int r = config_files_guess(&files, err);
-        return r < 0 ? r : config_parse(files, &app->config, err);
-    }
-    path = path != NULL ? path : CONFIG_DEFAULT_FILE;
-    app->config_path = mem_strdup(path);
-    return read_and_parse(app, path, err);
-}
-
-static void reload_answer(struct app *app, bool ok, const char *text) {
-    struct web_reload_result result = {ok, text};
-    struct reload_waiter waiters[MOST_RELOAD_WAITERS];
-    size_t n_waiters = app->n_waiters;
-    memcpy(waiters, app->waiters, sizeof(waiters));
-    app->n_waiters = 0;
-    for (size_t i = 0; i < n_waiters; i++) {
-        waiters[i].done(waiters[i].userdata, &result);
-    }
-}
-
-static void reload_failed(struct app *app, const char *text) {
-    app->self_sources.reload_successful = false;
-    log_error("reload: %s; the old configuration stays", text);
-    reload_answer(app, false, text);
-}
 
 static void apply_admins(struct app *app) {
     web_set_admins(app->web, (const char *const *)app->config.admin_users,
                    app->config.n_admin_users);
 }
 
-static void reload_take(struct app *app, struct config *config, struct rule_set *rules) {
+static void take_config(void *userdata, struct config *config, struct rule_set *rules) {
+    struct app *app = userdata;
     struct config old = app->config;
     app->config = *config;
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
@@ -150,190 +89,17 @@ static void reload_take(struct app *app, struct config *config, struct rule_set 
     apply_admins(app);
     watching_apply(app->watching);
     config_deinit(&old);
-    app->self_sources.reload_successful = true;
-    app->self_sources.reload_success_ms = loop_now_ms(app->loop);
-    log_info("configuration '%s' is loaded: %zu targets", app->config_path, app->config.n_targets);
-    reload_answer(app, true, "the configuration is loaded");
 }
 
-static int read_in_worker(const void *input, int fd) {
-    CLEANUP(config_files_freep)
-    struct config_files *files = NULL;
-    struct strbuf packed = {0};
-    struct error err = {0};
-    if (config_files_read(input, &files, &err) < 0) {
-        char text[512];
-        error_format(&err, text, sizeof(text));
-        worker_write(fd, text, strlen(text));
-        return 1;
-    }
-    config_files_pack(files, &packed);
-    int r = worker_write(fd, packed.data, packed.len);
-    explicit_bzero(packed.data, packed.len);
-    strbuf_deinit(&packed);
-    return r < 0 ? 2 : 0;
-}
-
-static void reload_parse(struct app *app, struct str packed) {
-    CLEANUP(config_files_freep)
-    struct config_files *files = NULL;
-    struct config config;
-    struct error err = {0};
-    if (config_files_unpack(packed, &files, &err) < 0 || config_parse(files, &config, &err) < 0) {
-        char text[512];
-        reload_failed(app, error_format(&err, text, sizeof(text)));
-        return;
-    }
-    struct rule_set *rules =
-        breakers_check(&config, &err) == 0 ? alerting_prepare(&config, &err) : NULL;
-    config_drop_rule_files(&config);
-    if (rules == NULL) {
-        config_deinit(&config);
-        reload_failed(app, err.text);
-        return;
-    }
-    note_files(app, files);
-    reload_take(app, &config, rules);
-}
-
-/* Passwords that were rotated count without a reload; nothing else that changed meanwhile does. */
-static void secrets_parse(struct app *app, struct str packed) {
-    CLEANUP(config_files_freep)
-    struct config_files *files = NULL;
-    struct config config;
-    if (config_files_unpack(packed, &files, NULL) == 0 &&
-        config_files_fingerprint(files) == app->fingerprint &&
-        config_parse(files, &config, NULL) == 0) {
-        struct config old = app->config;
-        app->config = config;
-        sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
-        alerting_apply_secrets(app->alerting, &app->config);
-        breakers_apply(app->breakers, &app->config);
-        watching_apply(app->watching);
-        config_deinit(&old);
-    }
-}
-
-static void reload_start(struct app *app);
-
-/* Why a worker brought nothing: its own sentence if it had one. */
-static void reload_not_read(struct app *app, const struct worker_result *result) {
-    struct strbuf text = {0};
-    if (result->status == WORKER_FAILED && result->answer.len > 0) {
-        strbuf_add_str(&text, result->answer);
-    } else if (result->status == WORKER_TIMEOUT) {
-        strbuf_add_text(&text, "the configuration could not be read within 10s");
-    } else if (result->status == WORKER_BUSY) {
-        strbuf_add_text(&text, "no process could be made that reads the configuration: the limit "
-                               "of processes, memory or file descriptors is reached");
-    } else {
-        strbuf_printf(&text, "the worker that reads the configuration failed (%d, %d)",
-                      (int)result->status, result->code);
-    }
-    reload_failed(app, text.data);
-    strbuf_deinit(&text);
-}
-
-static void reload_read(void *userdata, const struct worker_result *result) {
+static void take_secrets(void *userdata, struct config *config) {
     struct app *app = userdata;
-    bool only_secrets = app->only_secrets;
-    app->reloading = app->only_secrets = false;
-    if (result->status == WORKER_CANCELED) {
-        return;
-    }
-    if (app->reload_again) {
-        app->reload_again = false;
-        reload_start(app);
-        return;
-    }
-    if (only_secrets) {
-        if (result->status == WORKER_OK) {
-            secrets_parse(app, result->answer);
-        }
-        return;
-    }
-    if (result->status == WORKER_OK) {
-        reload_parse(app, result->answer);
-    } else {
-        reload_not_read(app, result);
-    }
-    sd_notify(0, "READY=1");
-}
-
-static void read_files(struct app *app) {
-    app->reloading = true;
-    worker_submit(app->file_pool, &(struct worker_request){
-                                      .work = read_in_worker,
-                                      .input = app->config_path,
-                                      .deadline_usec = loop_now_usec(app->loop) + RELOAD_DEADLINE,
-                                      .done = reload_read,
-                                      .userdata = app,
-                                  });
-}
-
-static void reload_files(struct app *app) {
-    if (app->config_path == NULL) {
-        reload_answer(app, true, "there is no configuration file; targets are guessed");
-        sd_notify(0, "READY=1");
-        return;
-    }
-    read_files(app);
-}
-
-/* First, and alone if it is wrong: then nothing changes. */
-static void web_config_read(void *userdata, const char *why) {
-    struct app *app = userdata;
-    app->reloading = false;
-    if (app->reload_again) {
-        app->reload_again = false;
-        reload_start(app);
-    } else if (why != NULL) {
-        reload_failed(app, why);
-        sd_notify(0, "READY=1");
-    } else {
-        reload_files(app);
-    }
-}
-
-static void reload_start(struct app *app) {
-    if (app->reloading) {
-        app->reload_again = true;
-        return;
-    }
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)loop_clock_usec());
-    if (app->web_config != NULL) {
-        app->reloading = true;
-        web_config_reload(app->web_config, web_config_read, app);
-    } else {
-        reload_files(app);
-    }
-}
-
-/* A password that is refused may have been rotated. */
-static void look_for_new_secrets(struct app *app) {
-    if (app->reloading || !app->has_secrets) {
-        return;
-    }
-    for (size_t i = 0; i < sampler_targets(app->sampler); i++) {
-        const struct target_view *target = sampler_target(app->sampler, i);
-        if (target->health == TARGET_DOWN && target->last_failure.reason == REASON_AUTH) {
-            app->only_secrets = true;
-            read_files(app);
-            return;
-        }
-    }
-}
-
-static void reload_asked(void *userdata,
-                         void (*done)(void *userdata, const struct web_reload_result *result),
-                         void *done_userdata) {
-    struct app *app = userdata;
-    if (app->n_waiters == MOST_RELOAD_WAITERS) {
-        done(done_userdata, &(struct web_reload_result){false, "too many reloads are waiting"});
-        return;
-    }
-    app->waiters[app->n_waiters++] = (struct reload_waiter){done, done_userdata};
-    reload_start(app);
+    struct config old = app->config;
+    app->config = *config;
+    sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
+    alerting_apply_secrets(app->alerting, &app->config);
+    breakers_apply(app->breakers, &app->config);
+    watching_apply(app->watching);
+    config_deinit(&old);
 }
 
 /* ---- the daemon's own samples ---- */
@@ -392,7 +158,7 @@ static void keep_house(void *userdata) {
     if (app->log_writer != NULL) {
         log_writer_check(app->log_writer);
     }
-    look_for_new_secrets(app);
+    reload_look_for_secrets(app->reload, app->sampler);
     refresh_self(app);
     store_expire(app->store, loop_now_ms(app->loop));
     exposition_drop_idle(app->store, now, IDLE_PAGE_USEC);
@@ -438,7 +204,8 @@ static void stop_asked(void *userdata) {
 }
 
 static void hangup_caught(void *userdata) {
-    reload_start(userdata);
+    const struct app *app = userdata;
+    reload_start(app->reload);
 }
 
 static void user_signal_caught(void *userdata) {
@@ -473,72 +240,6 @@ static int log_open(struct app *app, struct error *err) {
     return log_writer_new(&options, &app->log_writer, err);
 }
 
-/* ---- storage ---- */
-
-static int storage_usable(const char *path) {
-    struct stat status;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-        return -errno;
-    }
-    if (stat(path, &status) < 0) {
-        return -errno;
-    }
-    if (!S_ISDIR(status.st_mode)) {
-        return -ENOTDIR;
-    }
-    return access(path, W_OK | X_OK) < 0 ? -errno : 0;
-}
-
-/* Two daemons that write the same files would take each other's state away.
- * Return: 0, or -EBUSY with a sentence. */
-static int storage_lock(struct app *app, const char *path, struct error *err) {
-    pid_t holder;
-    char *name = mem_printf("%s/lock", path);
-    int r = lock_file_take(name, &holder);
-    if (r == -EBUSY && holder > 0) {
-        error_say(err, r, "another dbvitals (process %d) uses it", (int)holder);
-    } else if (r == -EBUSY) {
-        error_say(err, r, "another dbvitals uses it");
-    } else if (r < 0) {
-        log_warn("'%s' cannot be locked: %s; nobody else may use the folder, ignoring", name,
-                 strerrordesc_np(-r));
-    } else {
-        app->storage_lock = r;
-    }
-    free(name);
-    return r == -EBUSY ? r : 0;
-}
-
-static int storage_take(struct app *app, const char *path, struct error *err) {
-    int r = storage_usable(path);
-    return r < 0 ? error_say(err, r, "%s", strerrordesc_np(-r)) : storage_lock(app, path, err);
-}
-
-static int storage_open(struct app *app, struct error *err) {
-    const char *given = app->flags->storage_path;
-    const char *path = given != NULL ? given : DEFAULT_STORAGE;
-    if (given != NULL && strcmp(given, MEMORY_STORAGE) == 0) {
-        return 0;
-    }
-    struct error why = {0};
-    int r = storage_take(app, path, &why);
-    if (r < 0 && given != NULL) {
-        return error_say(err, r,
-                         "storage folder '%s' cannot be used: %s (choose another with "
-                         "--storage.path, or ':memory:')",
-                         path, why.text);
-    }
-    if (r < 0) {
-        log_warn("storage folder '%s' cannot be used: %s; state is kept in memory only, and "
-                 "nothing can be changed at run time",
-                 path, why.text);
-        return 0;
-    }
-    app->storage_path = mem_strdup(path);
-    app->control_path = mem_printf("%s/" WEB_CONTROL_SOCKET, path);
-    return 0;
-}
-
 /* ---- rules ---- */
 
 static void round_ended(void *userdata, const struct target_view *target) {
@@ -570,7 +271,7 @@ static struct web_options web_options_of(const struct app *app) {
         .telemetry_path = flags->telemetry_path,
         .external_url = flags->external_url,
         .route_prefix = flags->route_prefix,
-        .control_path = app->control_path,
+        .control_path = app->storage.control_path,
         .instance = app->instance,
         .security = app->web_config != NULL ? web_config_options(app->web_config) : NULL,
         .enable_lifecycle = flags->enable_lifecycle,
@@ -590,25 +291,23 @@ static void know_ourselves(struct app *app) {
 }
 
 static int build_rules(struct app *app, struct error *err) {
-    int r = breakers_check(&app->config, err);
-    struct rule_set *rules = r == 0 ? alerting_prepare(&app->config, err) : NULL;
-    config_drop_rule_files(&app->config);
+    struct rule_set *rules = reload_prepare_rules(&app->config, err);
     if (rules == NULL) {
         return -EINVAL;
     }
     app->alerting = alerting_new(&(struct alerting_options){
         .loop = app->loop,
         .store = app->store,
-        .storage_path = app->storage_path,
+        .storage_path = app->storage.path,
         .external_url = app->own_url,
         .resolver = app->resolver,
     });
-    app->thresholds = thresholds_new(app->loop, app->storage_path);
+    app->thresholds = thresholds_new(app->loop, app->storage.path);
     app->breakers = breakers_new(&(struct breakers_options){
         .loop = app->loop,
         .resolver = app->resolver,
         .store = app->store,
-        .storage_path = app->storage_path,
+        .storage_path = app->storage.path,
         .owner = app->instance,
     });
     breakers_apply(app->breakers, &app->config);
@@ -618,7 +317,7 @@ static int build_rules(struct app *app, struct error *err) {
     app->watching = watching_new(&(struct watching_options){
         .loop = app->loop,
         .resolver = app->resolver,
-        .storage_path = app->storage_path,
+        .storage_path = app->storage.path,
         .config = &app->config,
         .news = verdict_is_news,
         .userdata = app,
@@ -645,12 +344,28 @@ static int build_io(struct app *app, struct error *err) {
     }
     app->resolve_pool =
         worker_pool_new(app->loop, &(struct worker_options){.max_running = RESOLVE_WORKERS});
-    app->file_pool = worker_pool_new(
-        app->loop,
-        &(struct worker_options){.max_running = 1, .max_answer_bytes = CONFIG_MOST_PACKED});
     app->resolver = resolver_new(app->loop, app->resolve_pool);
     resolver_configure(app->resolver, &(struct resolver_options){.silence = name_servers_changed});
     return 0;
+}
+
+static int build_config(struct app *app, struct error *err) {
+    const char *web_file = app->serve ? app->flags->web_config_file : NULL;
+    if (web_file != NULL) {
+        int r = web_config_new(app->loop, web_file, &app->web_config, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    app->reload = reload_new(&(struct reload_options){
+        .loop = app->loop,
+        .config_file = app->flags->config_file,
+        .web_config = app->web_config,
+        .take = take_config,
+        .take_secrets = take_secrets,
+        .userdata = app,
+    });
+    return reload_read_first(app->reload, &app->config, err);
 }
 
 static void build_self(struct app *app) {
@@ -664,8 +379,7 @@ static void build_self(struct app *app) {
         .loop = app->loop,
         .store = app->store,
         .sampler = app->sampler,
-        .reload_successful = true,
-        .reload_success_ms = loop_now_ms(app->loop),
+        .reload = app->reload,
     };
 }
 
@@ -674,10 +388,18 @@ static void print_config(void *userdata, struct strbuf *out) {
     config_print(&app->config, out);
 }
 
-static void reload_state(void *userdata, bool *ret_ok, int64_t *ret_success_ms) {
+static void ask_reload(void *userdata,
+                       void (*done)(void *done_userdata, const struct web_reload_result *result),
+                       void *done_userdata) {
     const struct app *app = userdata;
-    *ret_ok = app->self_sources.reload_successful;
-    *ret_success_ms = app->self_sources.reload_success_ms;
+    reload_ask(app->reload, done, done_userdata);
+}
+
+static void tell_reload_state(void *userdata, bool *ret_ok, int64_t *ret_success_ms) {
+    const struct app *app = userdata;
+    struct reload_state state = reload_state(app->reload);
+    *ret_ok = state.successful;
+    *ret_success_ms = state.success_ms;
 }
 
 static size_t external_labels(void *userdata, const struct target_label **ret) {
@@ -720,14 +442,14 @@ static int build_web(struct app *app, struct error *err) {
         .rules = alerting_rules(app->alerting),
         .parameters = thresholds_parameters(app->thresholds),
         .watch = watching_watch(app->watching),
-        .keeps_parameters = app->storage_path != NULL,
+        .keeps_parameters = app->storage.path != NULL,
         .circuits = breakers_circuits(app->breakers),
         .self = app->self,
         .actions =
             {
-                .reload = reload_asked,
+                .reload = ask_reload,
                 .print_config = print_config,
-                .reload_state = reload_state,
+                .reload_state = tell_reload_state,
                 .knows_parameter = knows_parameter,
                 .change_parameter = change_parameter,
                 .order_breaker = order_breaker,
@@ -768,7 +490,7 @@ static void build_signals(struct app *app) {
 static int build(struct app *app, struct error *err) {
     /* First: the writer of the log shares nothing with what follows. */
     int r = log_open(app, err);
-    if (r < 0 || (r = load_first(app, err)) < 0 || (r = build_io(app, err)) < 0) {
+    if (r < 0 || (r = build_io(app, err)) < 0 || (r = build_config(app, err)) < 0) {
         return r;
     }
     app->store = store_new(&(struct store_options){0});
@@ -783,14 +505,10 @@ static int build(struct app *app, struct error *err) {
                                    .add_samples = add_samples,
                                    .userdata = app,
                                });
-    const char *web_file = app->serve ? app->flags->web_config_file : NULL;
-    if (web_file != NULL && (r = web_config_new(app->loop, web_file, &app->web_config, err)) < 0) {
-        return r;
-    }
     know_ourselves(app);
     build_self(app);
-    if (app->serve && ((r = storage_open(app, err)) < 0 || (r = build_rules(app, err)) < 0 ||
-                       (r = build_web(app, err)) < 0)) {
+    if (app->serve && ((r = storage_open(&app->storage, app->flags->storage_path, err)) < 0 ||
+                       (r = build_rules(app, err)) < 0 || (r = build_web(app, err)) < 0)) {
         return r;
     }
     build_signals(app);
@@ -824,8 +542,7 @@ struct app *app_free(struct app *app) {
     }
     web_config_free(app->web_config);
     web_free(app->web);
-    /* Nobody hears it any more, but what the waiters hold is freed. */
-    reload_answer(app, false, "the daemon is stopping");
+    reload_free(app->reload);
     sampler_free(app->sampler);
     watching_free(app->watching);
     alerting_free(app->alerting);
@@ -838,7 +555,6 @@ struct app *app_free(struct app *app) {
     }
     resolver_free(app->resolver);
     worker_pool_free(app->resolve_pool);
-    worker_pool_free(app->file_pool);
     store_free(app->store);
     batch_deinit(&app->self_batch);
     loop_free(app->loop);
@@ -846,11 +562,7 @@ struct app *app_free(struct app *app) {
     free(app->config_path);
     free(app->own_url);
     free(app->instance);
-    free(app->storage_path);
-    free(app->control_path);
-    if (app->storage_lock > 0) {
-        close(app->storage_lock);
-    }
+    storage_close(&app->storage);
     log_writer_free(app->log_writer);
     free(app);
     return NULL;

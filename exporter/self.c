@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "reload.h"
 #include "self_rules.h"
 #include "store/exposition.h"
 #include "store/history.h"
@@ -286,11 +287,15 @@ static void add_web_config(const struct web_config *config, struct batch *batch)
     }
 }
 
+static void add_config(struct reload_state state, struct batch *batch) {
+    add(batch, CONFIG_SUCCESSFUL, state.successful ? 1 : 0);
+    add(batch, CONFIG_TIME, (double)state.success_ms / 1000.0);
+}
+
 void self_metrics_add(const struct self_sources *sources, struct batch *batch) {
     add_build(batch);
     add_web_config(sources->web_config, batch);
-    add(batch, CONFIG_SUCCESSFUL, sources->reload_successful ? 1 : 0);
-    add(batch, CONFIG_TIME, (double)sources->reload_success_ms / 1000.0);
+    add_config(reload_state(sources->reload), batch);
     add_targets(sources->sampler, batch);
     add_store(sources->store, batch);
     add_history(sources->store, batch);

@@ -14,6 +14,7 @@
 #include "store/store.h"
 #include "web/web.h"
 
+struct reload;
 struct web_config;
 
 struct self_sources {
@@ -23,8 +24,7 @@ struct self_sources {
     const struct web *web;               /* may be NULL */
     const struct rules *rules;           /* may be NULL */
     const struct web_config *web_config; /* may be NULL */
-    bool reload_successful;
-    int64_t reload_success_ms; /* when the configuration was read last */
+    const struct reload *reload;
     uint64_t clock_steps;
     uint64_t log_lines_lost; /* by log files: a full disk */
 };
