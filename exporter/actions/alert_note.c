@@ -4,23 +4,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
+#include "base/utc.h"
 
 #define FALLBACK_VALID_MS ((int64_t)4 * 60 * 1000) /* four times the usual delay between two */
-
-void alert_time(int64_t t_ms, char out[ALERT_TIME_BYTES]) {
-    time_t seconds = (time_t)(t_ms / 1000);
-    struct tm parts;
-    char whole[24];
-    if (t_ms < 0 || gmtime_r(&seconds, &parts) == NULL ||
-        strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
-        (void)snprintf(out, ALERT_TIME_BYTES, "1970-01-01T00:00:00.000Z");
-        return;
-    }
-    (void)snprintf(out, ALERT_TIME_BYTES, "%s.%03dZ", whole, (int)(t_ms % 1000));
-}
 
 /* As Go's url.QueryEscape: bytes that mean something in a query are %XX, a space is a plus. */
 static void add_escaped(struct strbuf *out, struct str text) {
@@ -108,8 +96,8 @@ int alert_note_of(const struct alert_event *event, const struct alert_note_optio
     }
     struct strbuf text = {0}, url = {0};
     struct json_writer json = {.out = &text};
-    char starts[ALERT_TIME_BYTES];
-    alert_time(alert->fired_ms != 0 ? alert->fired_ms : alert->active_ms, starts);
+    char starts[UTC_TEXT_BYTES];
+    utc_format_ms(alert->fired_ms != 0 ? alert->fired_ms : alert->active_ms, starts);
     alert_generator_url(options->external_url, alert->query, &url);
     json_object_begin(&json, NULL);
     write_labels(&json, alert, labels, n_labels);
@@ -137,8 +125,8 @@ void alert_note_deinit(struct alert_note *note) {
 }
 
 void alert_note_write(const struct alert_note *note, int64_t now_ms, struct strbuf *out) {
-    char ends[ALERT_TIME_BYTES];
-    alert_time(note->resolved_ms != 0 ? note->resolved_ms : now_ms + note->valid_for_ms, ends);
+    char ends[UTC_TEXT_BYTES];
+    utc_format_ms(note->resolved_ms != 0 ? note->resolved_ms : now_ms + note->valid_for_ms, ends);
     strbuf_add(out, note->json->data, note->json->len);
     strbuf_printf(out, ",\"endsAt\":\"%s\"}", ends);
 }

@@ -36,9 +36,5 @@ void alert_note_deinit(struct alert_note *note);
 /* Adds the whole object; until when it holds is reckoned from now_ms on. */
 void alert_note_write(const struct alert_note *note, int64_t now_ms, struct strbuf *out);
 
-/* "2026-01-02T03:04:05.678Z" */
-#define ALERT_TIME_BYTES 40
-void alert_time(int64_t t_ms, char out[ALERT_TIME_BYTES]);
-
 /* Adds the page that shows the expression: URL/graph?g0.expr=...&g0.tab=1 */
 void alert_generator_url(struct str external_url, struct str query, struct strbuf *out);

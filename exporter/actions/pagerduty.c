@@ -9,6 +9,7 @@
 #include "actions/wording.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/utc.h"
 
 #define MOST_KEY_BYTES     255
 #define KEPT_KEY_BYTES     200 /* of a longer one, before its hash */
@@ -56,8 +57,8 @@ static struct str source_of(const struct channel *channel,
 }
 
 static void write_alert(struct json_writer *json, const struct notification_alert *alert) {
-    char starts[ALERT_TIME_BYTES];
-    alert_time(alert->starts_ms, starts);
+    char starts[UTC_TEXT_BYTES];
+    utc_format_ms(alert->starts_ms, starts);
     json_object_begin(json, NULL);
     write_line(json, "alert", wording_label(alert, "alertname"), MOST_WORD_BYTES);
     json_text(json, "status", wording_status(alert->resolved));
@@ -106,8 +107,8 @@ static void write_summary(struct json_writer *json, const struct notification *n
 
 static void write_payload(struct json_writer *json, const struct channel *channel,
                           const struct notification *notification) {
-    char time[ALERT_TIME_BYTES];
-    alert_time(notification->made_ms, time);
+    char time[UTC_TEXT_BYTES];
+    utc_format_ms(notification->made_ms, time);
     json_object_begin(json, "payload");
     write_summary(json, notification);
     write_line(json, "source", source_of(channel, notification), MOST_WORD_BYTES);

@@ -10,6 +10,7 @@
 #include "actions/wording.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/utc.h"
 
 /* As Go writes the time that is none. */
 #define NO_TIME "0001-01-01T00:00:00Z"
@@ -59,11 +60,11 @@ static void write_common(struct json_writer *json, const char *key,
 
 static void write_alert(struct json_writer *json, const struct channel *channel,
                         const struct notification_alert *alert) {
-    char starts[ALERT_TIME_BYTES], ends[ALERT_TIME_BYTES] = NO_TIME, fingerprint[17];
+    char starts[UTC_TEXT_BYTES], ends[UTC_TEXT_BYTES] = NO_TIME, fingerprint[17];
     struct strbuf url = {0};
-    alert_time(alert->starts_ms, starts);
+    utc_format_ms(alert->starts_ms, starts);
     if (alert->resolved) {
-        alert_time(alert->ends_ms, ends);
+        utc_format_ms(alert->ends_ms, ends);
     }
     (void)snprintf(fingerprint, sizeof(fingerprint), "%016" PRIx64,
                    webhook_fingerprint(alert->labels, alert->n_labels));

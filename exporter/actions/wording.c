@@ -4,10 +4,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "actions/alert_note.h"
 #include "base/macros.h"
+#include "base/utc.h"
 
 #define MOST_LINK_BYTES  2000
 #define MOST_QUERY_BYTES 1500 /* in a link; escaped it is up to three times as long */
@@ -160,13 +160,8 @@ void wording_count(const struct notification *notification, struct strbuf *out) 
 }
 
 void wording_add_time(struct strbuf *out, int64_t t_ms) {
-    char text[40];
-    time_t seconds = (time_t)(t_ms / 1000);
-    struct tm parts;
-    if (gmtime_r(&seconds, &parts) != NULL &&
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts) > 0) {
-        strbuf_add_text(out, text);
-    }
+    char text[UTC_TEXT_BYTES];
+    strbuf_add_text(out, utc_format(t_ms, UTC_SHOWN, text));
 }
 
 void wording_add_duration(struct strbuf *out, int64_t ms) {

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/log_journal.h"
 #include "base/str.h"
+#include "base/utc.h"
 
 /* A pipe that is ready takes this much at once (PIPE_BUF), so a shorter line never waits. */
 #define LONGEST_LINE 4096
@@ -101,17 +102,14 @@ void log_scope_clear(void) {
 
 /* The log has its own look at the wall clock: a line's time is when it was written, and nothing is
  * decided by it. */
-static void format_time(char out[32]) {
+static void format_time(char out[UTC_TEXT_BYTES]) {
     struct timespec now;
-    struct tm parts;
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &parts);
-    size_t len = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(out + len, 32 - len, ".%03ldZ", now.tv_nsec / 1000000);
+    utc_format_ms((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, out);
 }
 
 static void format_logfmt(struct strbuf *line, enum log_level level, struct str text) {
-    char time_text[32];
+    char time_text[UTC_TEXT_BYTES];
     format_time(time_text);
     strbuf_printf(line, "time=%s level=%s msg=", time_text, log_level_names[level]);
     json_escape(line, text);
@@ -126,7 +124,7 @@ static void format_logfmt(struct strbuf *line, enum log_level level, struct str 
 }
 
 static void format_json(struct strbuf *line, enum log_level level, struct str text) {
-    char time_text[32];
+    char time_text[UTC_TEXT_BYTES];
     format_time(time_text);
     struct json_writer json = {.out = line};
     json_object_begin(&json, NULL);
@@ -162,7 +160,7 @@ static void add_printable(struct strbuf *line, struct str text) {
 
 static void format_console(struct strbuf *line, enum log_level level, struct str text) {
     static const char *const colours[] = {"\033[31m", "\033[33m", "", "\033[2m"};
-    char time_text[32];
+    char time_text[UTC_TEXT_BYTES];
     format_time(time_text);
     strbuf_printf(line, "%s%.12s %-5s ", state.colour ? colours[level] : "", time_text + 11,
                   log_level_names[level]);

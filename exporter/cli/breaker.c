@@ -6,13 +6,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utc.h"
 #include "cli/control.h"
 
 #define URL "http://dbvitals/api/v1/breakers" /* the host is the socket */
+
+/* Of the year 5138: what a daemon says is not trusted further. */
+#define MOST_SECONDS 1e11
 
 struct breaker_flags {
     const char *names[1];
@@ -48,15 +51,12 @@ static struct str text_of(const struct json_value *row, const char *key) {
 }
 
 /* "2023-11-14T22:13:20Z" */
-static const char *time_of(const struct json_value *row, char out[32]) {
+static const char *time_of(const struct json_value *row, char out[UTC_TEXT_BYTES]) {
     const struct json_value *since = json_member(row, "since");
-    time_t seconds = since != NULL && since->kind == JSON_IS_NUMBER ? (time_t)since->number : 0;
-    struct tm parts;
-    if (gmtime_r(&seconds, &parts) == NULL ||
-        strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-        snprintf(out, 32, "-");
-    }
-    return out;
+    double seconds = since != NULL && since->kind == JSON_IS_NUMBER ? since->number : -1;
+    return seconds >= 0 && seconds < MOST_SECONDS
+               ? utc_format((int64_t)seconds * 1000, UTC_RFC3339, out)
+               : "-";
 }
 
 static void add_head(struct strbuf *out) {
@@ -69,7 +69,7 @@ static void add_row(struct strbuf *out, const struct json_value *row) {
         const char *key;
         int width;
     } columns[] = {{"reason", 20}, {"circuit", 7}, {"target", 20}, {"group", 16}};
-    char since[32];
+    char since[UTC_TEXT_BYTES];
     struct str name = text_of(row, "name"), state = text_of(row, "state");
     struct str owner = json_text_of(json_member(row, "owner"));
     strbuf_printf(out, "%-24.*s %-13.*s %-21s ", (int)name.len, name.data, (int)state.len,

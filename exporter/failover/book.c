@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
 #include "base/pack.h"
+#include "base/utc.h"
 
 #define VERSION 1
 
@@ -94,12 +94,9 @@ void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, s
 }
 
 void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]) {
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm parts;
-    char text[20];
-    (void)gmtime_r(&seconds, &parts);
-    (void)strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &parts);
-    snprintf(out, PLAN_ID_BYTES, "%.80s-%s.%03u", cluster, text, (unsigned)(now_ms % 1000) % 1000U);
+    char text[UTC_TEXT_BYTES];
+    snprintf(out, PLAN_ID_BYTES, "%.80s-%.20s.%03u", cluster,
+             utc_format(now_ms, "%Y%m%dT%H%M%S", text), (unsigned)(now_ms % 1000) % 1000U);
 }
 
 /* ---- reading ---- */

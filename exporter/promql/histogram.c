@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "base/utc.h"
 #include "promql/printer.h"
 #include "promql/private.h"
 #include "promql/vector_functions.h"
@@ -221,20 +221,10 @@ static double quantile(struct histograms *work, const struct histogram *histogra
     return quantile_in(q, buckets, n);
 }
 
-static void print_time(int64_t t_ms, char *out, size_t size) {
-    time_t seconds = (time_t)(t_ms / 1000);
-    struct tm date;
-    char text[40] = "";
-    if (gmtime_r(&seconds, &date) != NULL) {
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &date);
-    }
-    snprintf(out, size, "%s", text);
-}
-
 static void tell_repairs(struct histograms *work) {
     const struct repairs *repairs = &work->repairs;
     struct strbuf text = {0};
-    char from[40], to[40], first[40], last[40];
+    char from[UTC_TEXT_BYTES], to[UTC_TEXT_BYTES], first[40], last[40];
     if (repairs->samples == 0) {
         return;
     }
@@ -242,8 +232,6 @@ static void tell_repairs(struct histograms *work) {
         strbuf_add_text(&text, " for metric name ");
         print_quoted(repairs->name, &text);
     }
-    print_time(repairs->from_ms, from, sizeof(from));
-    print_time(repairs->to_ms, to, sizeof(to));
     print_go_g(repairs->first_bound, first);
     print_go_g(repairs->last_bound, last);
     annotate_info(
@@ -253,7 +241,8 @@ static void tell_repairs(struct histograms *work) {
         "#histogram_quantile)%s, from buckets %s to %s, with a max diff of %.2g, over %llu "
         "samples from %s to %s",
         text.data != NULL ? text.data : "", first, last, repairs->most_difference,
-        (unsigned long long)repairs->samples, from, to);
+        (unsigned long long)repairs->samples, utc_format(repairs->from_ms, UTC_RFC3339, from),
+        utc_format(repairs->to_ms, UTC_RFC3339, to));
     strbuf_deinit(&text);
 }
 

@@ -3,9 +3,9 @@
 /* Numbers as people like to read them, digit for digit as Prometheus writes them. */
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "promql/printer.h"
+#include "base/utc.h"
 #include "rules/private_template.h"
 
 #define OUT_SIZE 64
@@ -96,8 +96,7 @@ void humanize_percentage(double value, char *out) {
 }
 
 bool humanize_timestamp(double seconds, char *out) {
-    struct tm date;
-    char whole[32];
+    char whole[UTC_TEXT_BYTES];
     if (!isfinite(seconds)) {
         print_four(seconds, "", out);
         return true;
@@ -108,11 +107,9 @@ bool humanize_timestamp(double seconds, char *out) {
     /* Its times count milliseconds; the rest is cut off towards zero. */
     int64_t ms = (int64_t)(seconds * 1e9) / 1000000;
     int64_t part = ms % 1000 + (ms % 1000 < 0 ? 1000 : 0);
-    time_t time = (time_t)((ms - part) / 1000);
-    if (gmtime_r(&time, &date) == NULL) {
+    if (utc_format(ms, "%Y-%m-%d %H:%M:%S", whole)[0] == '\0') {
         return false;
     }
-    strftime(whole, sizeof(whole), "%Y-%m-%d %H:%M:%S", &date);
     char fraction[16] = "";
     if (part > 0) {
         int len = snprintf(fraction, sizeof(fraction), ".%03d", (int)part);

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/number.h"
+#include "base/utc.h"
 #include "promql/label_space.h"
 
 #define MOST_ANNOTATIONS 10
@@ -110,14 +110,11 @@ static void add_fraction(char *out, size_t size, int ms) {
 }
 
 void api_write_rfc3339(struct json_writer *json, const char *key, int64_t t_ms) {
-    time_t seconds = (time_t)(t_ms / 1000);
-    struct tm parts;
-    char text[64] = "0001-01-01T00:00:00", fraction[16] = "";
-    if (t_ms > 0 && gmtime_r(&seconds, &parts) != NULL) {
-        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+    char text[UTC_TEXT_BYTES] = "0001-01-01T00:00:00", fraction[16] = "", whole[96];
+    if (t_ms > 0) {
+        utc_format(t_ms, "%Y-%m-%dT%H:%M:%S", text);
         add_fraction(fraction, sizeof(fraction), (int)(t_ms % 1000));
     }
-    char whole[96];
     snprintf(whole, sizeof(whole), "%s%sZ", text, fraction);
     json_text(json, key, whole);
 }

@@ -5,10 +5,10 @@
 #include "web/pages.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "base/duration.h"
 #include "base/json.h"
+#include "base/utc.h"
 #include "io/loop.h"
 
 #define MOST_NAMED_PENDING 100
@@ -117,16 +117,12 @@ void page_health(struct web *web, const struct web_request *request, struct web_
 
 /* RFC 3339 in UTC; 0 is never. */
 static void write_time(struct json_writer *json, const char *key, int64_t t_ms) {
-    char text[40];
-    struct tm parts;
-    time_t seconds = (time_t)(t_ms / 1000);
-    if (t_ms <= 0 || gmtime_r(&seconds, &parts) == NULL) {
+    char text[UTC_TEXT_BYTES];
+    if (t_ms > 0) {
+        json_text(json, key, utc_format_ms(t_ms, text));
+    } else {
         json_null(json, key);
-        return;
     }
-    size_t len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(text + len, sizeof(text) - len, ".%03dZ", (int)(t_ms % 1000));
-    json_text(json, key, text);
 }
 
 const char *page_version(const struct target_view *target, char out[40]) {

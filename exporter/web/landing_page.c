@@ -4,9 +4,8 @@
  * without scripts; it loads itself again now and then. */
 #include "web/pages.h"
 
-#include <time.h>
-
 #include "base/mem.h"
+#include "base/utc.h"
 #include "io/loop.h"
 #include "web/html.h"
 #include "web/landing_rules.h"
@@ -212,13 +211,9 @@ static void add_head(struct strbuf *out, const struct web *web) {
 }
 
 static void add_footer(struct strbuf *out, const struct web *web) {
-    char text[40];
-    struct tm parts;
-    time_t now = (time_t)(loop_now_ms(web->sources.loop) / 1000);
-    if (gmtime_r(&now, &parts) != NULL &&
-        strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts) > 0) {
-        strbuf_printf(out, "<footer>As of %s; the page reloads every 15 seconds.</footer>\n", text);
-    }
+    char text[UTC_TEXT_BYTES];
+    strbuf_printf(out, "<footer>As of %s; the page reloads every 15 seconds.</footer>\n",
+                  utc_format(loop_now_ms(web->sources.loop), UTC_SHOWN, text));
 }
 
 static void add_target_table(struct strbuf *out, const struct web *web) {

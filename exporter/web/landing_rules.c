@@ -3,9 +3,9 @@
 #include "web/landing_rules.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "base/utc.h"
 #include "io/loop.h"
 #include "web/html.h"
 
@@ -175,16 +175,12 @@ static void add_value(struct strbuf *out, double value) {
 }
 
 void landing_add_since(struct strbuf *out, int64_t since_ms, int64_t now_ms) {
-    char text[40] = "";
-    struct tm parts;
-    time_t seconds = (time_t)(since_ms / 1000);
+    char text[UTC_TEXT_BYTES];
+    bool recent = now_ms - since_ms < 72000000;
     strbuf_add_text(out, "<td class=\"line\" data-is=\"Since\">");
     html_age(out, now_ms - since_ms);
-    if (gmtime_r(&seconds, &parts) != NULL) {
-        (void)strftime(text, sizeof(text),
-                       now_ms - since_ms < 72000000 ? "%H:%M:%S" : "%b %d %H:%M", &parts);
-    }
-    strbuf_printf(out, " <div class=\"why\">%s UTC</div></td>", text);
+    strbuf_printf(out, " <div class=\"why\">%s UTC</div></td>",
+                  utc_format(since_ms, recent ? "%H:%M:%S" : "%b %d %H:%M", text));
 }
 
 static void add_state(struct strbuf *out, const struct alert_view *alert, int64_t now_ms) {
