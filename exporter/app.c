@@ -420,14 +420,14 @@ static bool knows_parameter(void *userdata, struct str name) {
 
 static void change_parameter(void *userdata, const struct web_parameter_change *change,
                              void (*done)(void *done_userdata,
-                                          const struct web_parameter_result *result),
+                                          const struct web_change_result *result),
                              void *done_userdata) {
     struct app *app = userdata;
     thresholds_change(app->thresholds, change, done, done_userdata);
 }
 
 static void order_breaker(void *userdata, const struct web_breaker_order *order,
-                          void (*done)(void *done_userdata, const struct web_order_result *result),
+                          void (*done)(void *done_userdata, const struct web_change_result *result),
                           void *done_userdata) {
     struct app *app = userdata;
     breakers_order(app->breakers, order, done, done_userdata);

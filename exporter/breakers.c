@@ -13,23 +13,14 @@
 #include "circuits/circuit_hooks.h"
 #include "circuits/circuit_publisher.h"
 #include "circuits/pool_pressure.h"
-#include "io/durable.h"
+#include "kept_state.h"
 #include "promql/eval.h"
 #include "sampler/service.h"
 
-#define STATE_FILE       "breakers.state"
 #define MOST_STATE_BYTES ((size_t)1024 * 1024)
-#define AGAIN_USEC       (10 * USEC_PER_SEC) /* after a write that failed */
-#define MOST_SAMPLES     200000              /* of an expression, in the loop */
+#define MOST_SAMPLES     200000 /* of an expression, in the loop */
 #define EVALUATION_USEC  (50 * USEC_PER_MSEC)
 #define MOST_PUBLISHERS  16 /* connections */
-
-/* Somebody who waits until an order is on the disk. */
-struct order_waiter {
-    void (*done)(void *userdata, const struct web_order_result *result);
-    void *userdata;
-    unsigned writes; /* that have to end; the last of them has the order */
-};
 
 /* The expression of one breaker. */
 struct expression {
@@ -52,13 +43,8 @@ struct breakers {
     struct expression **expressions;
     size_t n_expressions;
     struct loop_timer *elapsed; /* the next timeout of an open one */
-    struct loop_timer *again;
-    struct worker_pool *disk;
-    struct durable_file *state; /* NULL: not kept */
-    char *state_path;
-    struct order_waiter *waiters;
-    size_t n_waiters, waiters_capacity;
-    bool unwritten, applied;
+    struct kept_state *state;
+    bool applied;
 };
 
 static struct circuit_time time_of(const struct breakers *breakers) {
@@ -72,55 +58,14 @@ struct circuits *breakers_circuits(const struct breakers *breakers) {
 
 /* ---- the disk ---- */
 
-static void answer(const struct order_waiter *waiter, const char *reason) {
-    waiter->done(waiter->userdata,
-                 &(struct web_order_result){.persistent = reason == NULL, .reason = reason});
+static void save(void *userdata, struct strbuf *out) {
+    const struct breakers *breakers = userdata;
+    circuits_save(breakers->circuits, out);
 }
 
-/* Answering may add a waiter: those whose write has ended leave the list first. */
-static void answer_waiters(struct breakers *breakers, const char *reason) {
-    struct order_waiter *ready = mem_array(breakers->n_waiters + 1, sizeof(*ready));
-    size_t n_ready = 0, kept = 0;
-    for (size_t i = 0; i < breakers->n_waiters; i++) {
-        struct order_waiter waiter = breakers->waiters[i];
-        if (--waiter.writes == 0) {
-            ready[n_ready++] = waiter;
-        } else {
-            breakers->waiters[kept++] = waiter;
-        }
-    }
-    breakers->n_waiters = kept;
-    for (size_t i = 0; i < n_ready; i++) {
-        answer(&ready[i], reason);
-    }
-    free(ready);
-}
-
-static void write_state(struct breakers *breakers) {
-    struct strbuf state = {0};
-    if (breakers->state != NULL && breakers->applied) {
-        circuits_save(breakers->circuits, &state);
-        breakers->unwritten = true;
-        durable_file_write(breakers->state, &state);
-    }
-}
-
-static void state_written(void *userdata, const struct error *err) {
+static int load(void *userdata, struct str bytes, struct error *err) {
     struct breakers *breakers = userdata;
-    if (error_is_set(err)) {
-        log_error("breakers: %s; it is tried again", err->text);
-        loop_timer_set(breakers->again, loop_now_usec(breakers->options.loop) + AGAIN_USEC);
-    } else if (!durable_file_busy(breakers->state)) {
-        breakers->unwritten = false;
-    }
-    answer_waiters(breakers, error_is_set(err) ? err->text : NULL);
-}
-
-static void write_again(void *userdata) {
-    struct breakers *breakers = userdata;
-    if (breakers->unwritten && !durable_file_busy(breakers->state)) {
-        write_state(breakers);
-    }
+    return circuits_load(breakers->circuits, bytes, time_of(breakers), err);
 }
 
 static void log_restored(const struct breakers *breakers) {
@@ -131,24 +76,6 @@ static void log_restored(const struct breakers *breakers) {
                      breaker_state_names[kept->circuit.breaker.state]);
         }
     }
-}
-
-static void load_state(struct breakers *breakers) {
-    struct strbuf state = {0};
-    struct error err = {0};
-    if (breakers->state_path == NULL) {
-        return;
-    }
-    int r = durable_read_now(breakers->state_path, MOST_STATE_BYTES, &state, &err);
-    if (r == 0) {
-        r = circuits_load(breakers->circuits, strbuf_view(&state), time_of(breakers), &err);
-    }
-    if (r < 0 && r != -ENOENT) {
-        durable_distrust(breakers->state_path, "breakers", "are", &err,
-                         "all breakers begin closed");
-    }
-    log_restored(breakers);
-    strbuf_deinit(&state);
 }
 
 /* ---- changes ---- */
@@ -195,33 +122,22 @@ static void changed(void *userdata, struct kept_circuit *kept, enum breaker_stat
         loop_timer_set(breakers->elapsed, loop_now_usec(breakers->options.loop));
     }
     publish(breakers, kept);
-    write_state(breakers);
+    kept_state_changed(breakers->state);
 }
 
 void breakers_order(struct breakers *breakers, const struct web_breaker_order *order,
-                    void (*done)(void *done_userdata, const struct web_order_result *result),
+                    void (*done)(void *done_userdata, const struct web_change_result *result),
                     void *done_userdata) {
-    struct order_waiter waiter = {done, done_userdata, 1};
     struct kept_circuit *kept = circuits_find(breakers->circuits, order->name);
     if (kept == NULL) {
         done(done_userdata,
-             &(struct web_order_result){.refused = true, .reason = "there is no such breaker"});
+             &(struct web_change_result){.refused = true, .reason = "there is no such breaker"});
         return;
     }
     log_info("breaker '%s': %s (by uid %u, pid %d)", kept->options.name,
              breaker_event_names[order->event], order->uid, order->pid);
-    if (breakers->state == NULL) {
-        circuits_order(breakers->circuits, kept, time_of(breakers), order->event);
-        answer(&waiter, "the daemon runs without a storage folder");
-        return;
-    }
-    /* One that is under way does not have it. */
-    waiter.writes = durable_file_busy(breakers->state) ? 2 : 1;
     circuits_order(breakers->circuits, kept, time_of(breakers), order->event);
-    breakers->waiters = mem_grow(breakers->waiters, breakers->n_waiters,
-                                 &breakers->waiters_capacity, sizeof(*breakers->waiters));
-    breakers->waiters[breakers->n_waiters++] = waiter;
-    write_state(breakers);
+    kept_state_changed_for(breakers->state, done, done_userdata);
 }
 
 /* ---- rounds ---- */
@@ -521,10 +437,11 @@ void breakers_apply(struct breakers *breakers, const struct config *config) {
     struct circuit_time now = time_of(breakers);
     circuits_configure(breakers->circuits, config->breakers, config->n_breakers, now.usec, now.ms);
     if (!breakers->applied) {
-        load_state(breakers);
+        kept_state_load(breakers->state);
+        log_restored(breakers);
         breakers->applied = true;
     } else {
-        write_state(breakers);
+        kept_state_changed(breakers->state);
     }
     take_expressions(breakers, config);
     take_publishers(breakers, config);
@@ -539,33 +456,18 @@ struct breakers *breakers_new(const struct breakers_options *options) {
     breakers->hooks = circuit_hooks_new(options->loop);
     breakers->tls_contexts = tls_contexts_new(NULL, NULL);
     breakers->elapsed = loop_timer_new(options->loop, timeouts_due, breakers);
-    breakers->again = loop_timer_new(options->loop, write_again, breakers);
-    if (options->storage_path != NULL) {
-        breakers->state_path = mem_printf("%s/%s", options->storage_path, STATE_FILE);
-        breakers->disk = worker_pool_new(options->loop, &(struct worker_options){.max_running = 1});
-        breakers->state = durable_file_new(&(struct durable_options){
-            .loop = options->loop,
-            .pool = breakers->disk,
-            .path = breakers->state_path,
-            .written = state_written,
-            .userdata = breakers,
-        });
-    }
+    breakers->state = kept_state_new(&(struct kept_state_options){
+        .loop = options->loop,
+        .folder = options->storage_path,
+        .file = "breakers.state",
+        .what = "breakers",
+        .anew = "all breakers begin closed",
+        .most_bytes = MOST_STATE_BYTES,
+        .load = load,
+        .save = save,
+        .userdata = breakers,
+    });
     return breakers;
-}
-
-/* The worker has ended by now, so that nobody else writes. */
-static void write_last(struct breakers *breakers) {
-    struct strbuf state = {0};
-    struct error err = {0};
-    circuits_save(breakers->circuits, &state);
-    if (durable_write_now(breakers->state_path, strbuf_view(&state), &err) < 0) {
-        log_error("breakers: %s", err.text);
-    }
-    for (size_t i = 0; i < breakers->n_waiters; i++) {
-        answer(&breakers->waiters[i], error_is_set(&err) ? err.text : NULL);
-    }
-    strbuf_deinit(&state);
 }
 
 struct breakers *breakers_free(struct breakers *breakers) {
@@ -576,16 +478,9 @@ struct breakers *breakers_free(struct breakers *breakers) {
     drop_expressions(breakers);
     circuit_hooks_free(breakers->hooks);
     loop_timer_free(breakers->elapsed);
-    loop_timer_free(breakers->again);
-    durable_file_free(breakers->state);
-    worker_pool_free(breakers->disk);
-    if (breakers->unwritten) {
-        write_last(breakers);
-    }
+    kept_state_free(breakers->state);
     tls_contexts_free(breakers->tls_contexts);
     circuits_free(breakers->circuits);
-    free(breakers->state_path);
-    free(breakers->waiters);
     free(breakers);
     return NULL;
 }

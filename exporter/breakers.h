@@ -46,5 +46,5 @@ void breakers_add(const struct breakers *breakers, const struct target_view *tar
 /* What the web asks for. */
 struct circuits *breakers_circuits(const struct breakers *breakers);
 void breakers_order(struct breakers *breakers, const struct web_breaker_order *order,
-                    void (*done)(void *done_userdata, const struct web_order_result *result),
+                    void (*done)(void *done_userdata, const struct web_change_result *result),
                     void *done_userdata);

@@ -2,37 +2,20 @@
 
 #include "thresholds.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "io/durable.h"
+#include "kept_state.h"
 #include "rules/parameter_use.h"
 
-#define STATE_FILE       "parameters.state"
 #define MOST_STATE_BYTES ((size_t)4 * 1024 * 1024)
-#define AGAIN_USEC       (10 * USEC_PER_SEC) /* after a write that failed */
-
-/* Somebody who waits until a change is on the disk. */
-struct waiter {
-    void (*done)(void *userdata, const struct web_parameter_result *result);
-    void *userdata;
-    unsigned writes; /* that have to end; the last of them has the change */
-};
 
 struct thresholds {
     struct loop *loop;
     struct parameters *parameters;
     const struct rule_set *rules; /* of the last thresholds_apply() */
-    struct worker_pool *disk;
-    struct durable_file *state; /* NULL: not kept */
-    char *state_path;
-    struct loop_timer *again;
-    struct waiter *waiters;
-    size_t n_waiters, waiters_capacity;
-    bool unwritten; /* what is in force is not on the disk */
+    struct kept_state *state;
 };
 
 /* ---- samples ---- */
@@ -98,67 +81,14 @@ const struct parameters *thresholds_parameters(const struct thresholds *threshol
 
 /* ---- the disk ---- */
 
-static void answer(const struct waiter *waiter, const char *reason) {
-    waiter->done(waiter->userdata,
-                 &(struct web_parameter_result){.persistent = reason == NULL, .reason = reason});
+static void save(void *userdata, struct strbuf *out) {
+    const struct thresholds *thresholds = userdata;
+    parameters_save(thresholds->parameters, out);
 }
 
-/* Answering may add a waiter: those whose write has ended leave the list first. */
-static void answer_waiters(struct thresholds *thresholds, const char *reason) {
-    struct waiter *ready = mem_array(thresholds->n_waiters + 1, sizeof(*ready));
-    size_t n_ready = 0, kept = 0;
-    for (size_t i = 0; i < thresholds->n_waiters; i++) {
-        struct waiter waiter = thresholds->waiters[i];
-        if (--waiter.writes == 0) {
-            ready[n_ready++] = waiter;
-        } else {
-            thresholds->waiters[kept++] = waiter;
-        }
-    }
-    thresholds->n_waiters = kept;
-    for (size_t i = 0; i < n_ready; i++) {
-        answer(&ready[i], reason);
-    }
-    free(ready);
-}
-
-static void write_state(struct thresholds *thresholds) {
-    struct strbuf state = {0};
-    parameters_save(thresholds->parameters, &state);
-    thresholds->unwritten = true;
-    durable_file_write(thresholds->state, &state);
-}
-
-static void state_written(void *userdata, const struct error *err) {
+static int load(void *userdata, struct str bytes, struct error *err) {
     struct thresholds *thresholds = userdata;
-    if (error_is_set(err)) {
-        log_error("parameters: %s; it is tried again", err->text);
-        loop_timer_set(thresholds->again, loop_now_usec(thresholds->loop) + AGAIN_USEC);
-    } else if (!durable_file_busy(thresholds->state)) {
-        thresholds->unwritten = false;
-    }
-    answer_waiters(thresholds, error_is_set(err) ? err->text : NULL);
-}
-
-static void write_again(void *userdata) {
-    struct thresholds *thresholds = userdata;
-    if (thresholds->unwritten && !durable_file_busy(thresholds->state)) {
-        write_state(thresholds);
-    }
-}
-
-static void load_state(struct thresholds *thresholds) {
-    struct strbuf state = {0};
-    struct error err = {0};
-    int r = durable_read_now(thresholds->state_path, MOST_STATE_BYTES, &state, &err);
-    if (r == 0) {
-        r = parameters_load(thresholds->parameters, strbuf_view(&state), &err);
-    }
-    if (r < 0 && r != -ENOENT) {
-        durable_distrust(thresholds->state_path, "parameters", "are", &err,
-                         "those of the configuration are in force");
-    }
-    strbuf_deinit(&state);
+    return parameters_load(thresholds->parameters, bytes, err);
 }
 
 /* ---- changes ---- */
@@ -215,24 +145,14 @@ static int make_change(struct thresholds *thresholds, const struct web_parameter
 }
 
 void thresholds_change(struct thresholds *thresholds, const struct web_parameter_change *change,
-                       void (*done)(void *done_userdata, const struct web_parameter_result *result),
+                       void (*done)(void *done_userdata, const struct web_change_result *result),
                        void *done_userdata) {
     struct error err = {0};
-    struct waiter waiter = {done, done_userdata, 1};
     if (make_change(thresholds, change, &err) < 0) {
-        done(done_userdata, &(struct web_parameter_result){.refused = true, .reason = err.text});
+        done(done_userdata, &(struct web_change_result){.refused = true, .reason = err.text});
         return;
     }
-    if (thresholds->state == NULL) {
-        answer(&waiter, "the daemon runs without a storage folder");
-        return;
-    }
-    /* One that is under way does not have it. */
-    waiter.writes = durable_file_busy(thresholds->state) ? 2 : 1;
-    thresholds->waiters = mem_grow(thresholds->waiters, thresholds->n_waiters,
-                                   &thresholds->waiters_capacity, sizeof(*thresholds->waiters));
-    thresholds->waiters[thresholds->n_waiters++] = waiter;
-    write_state(thresholds);
+    kept_state_changed_for(thresholds->state, done, done_userdata);
 }
 
 /* ---- life ---- */
@@ -241,49 +161,27 @@ struct thresholds *thresholds_new(struct loop *loop, const char *storage_path) {
     struct thresholds *thresholds = mem_alloc(sizeof(*thresholds));
     thresholds->loop = loop;
     thresholds->parameters = parameters_new();
-    if (storage_path != NULL) {
-        thresholds->state_path = mem_printf("%s/%s", storage_path, STATE_FILE);
-        load_state(thresholds);
-        thresholds->again = loop_timer_new(loop, write_again, thresholds);
-        thresholds->disk = worker_pool_new(loop, &(struct worker_options){.max_running = 1});
-        thresholds->state = durable_file_new(&(struct durable_options){
-            .loop = loop,
-            .pool = thresholds->disk,
-            .path = thresholds->state_path,
-            .written = state_written,
-            .userdata = thresholds,
-        });
-    }
+    thresholds->state = kept_state_new(&(struct kept_state_options){
+        .loop = loop,
+        .folder = storage_path,
+        .file = "parameters.state",
+        .what = "parameters",
+        .anew = "those of the configuration are in force",
+        .most_bytes = MOST_STATE_BYTES,
+        .load = load,
+        .save = save,
+        .userdata = thresholds,
+    });
+    kept_state_load(thresholds->state);
     return thresholds;
-}
-
-/* The worker has ended by now, so that nobody else writes. */
-static void write_last(struct thresholds *thresholds) {
-    struct strbuf state = {0};
-    struct error err = {0};
-    parameters_save(thresholds->parameters, &state);
-    if (durable_write_now(thresholds->state_path, strbuf_view(&state), &err) < 0) {
-        log_error("parameters: %s", err.text);
-    }
-    for (size_t i = 0; i < thresholds->n_waiters; i++) {
-        answer(&thresholds->waiters[i], error_is_set(&err) ? err.text : NULL);
-    }
-    strbuf_deinit(&state);
 }
 
 struct thresholds *thresholds_free(struct thresholds *thresholds) {
     if (thresholds == NULL) {
         return NULL;
     }
-    loop_timer_free(thresholds->again);
-    durable_file_free(thresholds->state);
-    worker_pool_free(thresholds->disk);
-    if (thresholds->unwritten) {
-        write_last(thresholds);
-    }
+    kept_state_free(thresholds->state);
     parameters_free(thresholds->parameters);
-    free(thresholds->state_path);
-    free(thresholds->waiters);
     free(thresholds);
     return NULL;
 }

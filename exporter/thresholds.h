@@ -37,7 +37,7 @@ bool thresholds_know(const struct thresholds *thresholds, struct str name);
 
 /* A change that was checked: counts at once, and is answered when it is on the disk. */
 void thresholds_change(struct thresholds *thresholds, const struct web_parameter_change *change,
-                       void (*done)(void *done_userdata, const struct web_parameter_result *result),
+                       void (*done)(void *done_userdata, const struct web_change_result *result),
                        void *done_userdata);
 
 const struct parameters *thresholds_parameters(const struct thresholds *thresholds);

@@ -203,7 +203,7 @@ struct pending_order {
 };
 
 static void write_ordered(const struct pending_order *pending,
-                          const struct web_order_result *result, struct web_answer *answer) {
+                          const struct web_change_result *result, struct web_answer *answer) {
     const struct kept_circuit *kept =
         circuits_find(pending->web->sources.circuits, str_of(pending->name));
     struct json_writer json = {.out = &answer->text};
@@ -220,7 +220,7 @@ static void write_ordered(const struct pending_order *pending,
     api_write_tail(&answer->text, NULL, NULL);
 }
 
-static void order_done(void *userdata, const struct web_order_result *result) {
+static void order_done(void *userdata, const struct web_change_result *result) {
     struct pending_order *pending = userdata;
     struct web_answer answer = {0};
     if (result->refused) {

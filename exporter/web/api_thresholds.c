@@ -292,7 +292,7 @@ struct pending_change {
 };
 
 static void write_changed(const struct pending_change *pending,
-                          const struct web_parameter_result *result, struct web_answer *answer) {
+                          const struct web_change_result *result, struct web_answer *answer) {
     const struct parameters *parameters = pending->web->sources.parameters;
     struct str name = str_of(pending->name);
     const char *other = NULL;
@@ -322,7 +322,7 @@ static void write_changed(const struct pending_change *pending,
     api_write_tail(&answer->text, NULL, NULL);
 }
 
-static void change_done(void *userdata, const struct web_parameter_result *result) {
+static void change_done(void *userdata, const struct web_change_result *result) {
     struct pending_change *pending = userdata;
     struct web_answer answer = {0};
     if (result->refused) {

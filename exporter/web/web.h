@@ -45,6 +45,13 @@ struct web_reload_result {
     const char *text;
 };
 
+/* What became of a change that somebody asked for. */
+struct web_change_result {
+    bool refused;    /* nothing has changed; reason says why */
+    bool persistent; /* on the disk; if it is not, reason says why */
+    const char *reason;
+};
+
 /* A parameter of the rules that is to have another value, and who says so. */
 struct web_parameter_change {
     struct parameter_change change;
@@ -53,24 +60,12 @@ struct web_parameter_change {
     int pid;
 };
 
-struct web_parameter_result {
-    bool refused;    /* nothing has changed; reason says why */
-    bool persistent; /* on the disk; if it is not, reason says why */
-    const char *reason;
-};
-
 /* An operator's word on a breaker, and who says so. */
 struct web_breaker_order {
     struct str name; /* of a breaker that there is */
     enum breaker_event event;
     unsigned uid;
     int pid;
-};
-
-struct web_order_result {
-    bool refused;    /* nothing has changed; reason says why */
-    bool persistent; /* on the disk; if it is not, reason says why */
-    const char *reason;
 };
 
 /* What only app can do. */
@@ -88,11 +83,11 @@ struct web_actions {
     /* Makes a change; done() is called exactly once, maybe before this returns. */
     void (*change_parameter)(void *userdata, const struct web_parameter_change *change,
                              void (*done)(void *done_userdata,
-                                          const struct web_parameter_result *result),
+                                          const struct web_change_result *result),
                              void *done_userdata);
     /* Carries an order out; done() as above. */
     void (*order_breaker)(void *userdata, const struct web_breaker_order *order,
-                          void (*done)(void *done_userdata, const struct web_order_result *result),
+                          void (*done)(void *done_userdata, const struct web_change_result *result),
                           void *done_userdata);
     /* Brings the daemon's own samples up to date if they are older than a second. */
     void (*refresh_self)(void *userdata);

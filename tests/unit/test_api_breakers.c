@@ -21,7 +21,7 @@
 
 static char folder[64], control[96], control_address[128];
 static struct circuits *circuits;
-static struct web_order_result outcome;
+static struct web_change_result outcome;
 static struct web_breaker_order last;
 static char last_name[32];
 static unsigned n_orders;
@@ -30,7 +30,7 @@ static void changed(void *userdata, struct kept_circuit *kept, enum breaker_stat
 }
 
 static void order(void *userdata, const struct web_breaker_order *wanted,
-                  void (*done)(void *done_userdata, const struct web_order_result *result),
+                  void (*done)(void *done_userdata, const struct web_change_result *result),
                   void *done_userdata) {
     struct web_fixture *f = userdata;
     last = *wanted;
@@ -62,7 +62,7 @@ static int set_up(void **state) {
     (void)snprintf(control_address, sizeof(control_address), "unix:%s", control);
     circuits = circuits_new(&(struct circuits_events){.changed = changed});
     circuits_configure(circuits, list, 2, loop_now_usec(f->loop), loop_now_ms(f->loop));
-    outcome = (struct web_order_result){.persistent = true};
+    outcome = (struct web_change_result){.persistent = true};
     n_orders = 0;
     f->options.control_path = control;
     f->sources.circuits = circuits;
@@ -153,10 +153,10 @@ static void orders_come_over_the_socket_alone(void **state) {
     assert_int_equal(last.uid, geteuid());
     assert_int_equal(last.pid, getpid());
     expect(f, "GET " QUEUE, NULL, 503, "forced_open");
-    outcome = (struct web_order_result){.reason = "the disk is full"};
+    outcome = (struct web_change_result){.reason = "the disk is full"};
     expect_on_socket(f, "POST " QUEUE, "{\"order\": \"lift\"}", 200,
                      "\"persistent\":false,\"why_not\":\"the disk is full\"");
-    outcome = (struct web_order_result){.refused = true, .reason = "no"};
+    outcome = (struct web_change_result){.refused = true, .reason = "no"};
     expect_on_socket(f, "POST " QUEUE, "{\"order\": \"lift\"}", 400, "\"error\":\"no\"");
 }
 

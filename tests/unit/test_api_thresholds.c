@@ -27,7 +27,7 @@
 
 static char folder[64], control[96], control_address[128];
 static struct parameters *parameters;
-static struct web_parameter_result outcome;
+static struct web_change_result outcome;
 static struct web_parameter_change last;
 static unsigned n_changes;
 
@@ -41,7 +41,7 @@ static bool knows(void *userdata, struct str name) {
 }
 
 static void change(void *userdata, const struct web_parameter_change *wanted,
-                   void (*done)(void *done_userdata, const struct web_parameter_result *result),
+                   void (*done)(void *done_userdata, const struct web_change_result *result),
                    void *done_userdata) {
     last = *wanted;
     n_changes++;
@@ -61,7 +61,7 @@ static int set_up(void **state) {
     (void)snprintf(control, sizeof(control), "%s/" WEB_CONTROL_SOCKET, folder);
     (void)snprintf(control_address, sizeof(control_address), "unix:%s", control);
     parameters = parameters_new();
-    outcome = (struct web_parameter_result){.persistent = true};
+    outcome = (struct web_change_result){.persistent = true};
     n_changes = 0;
     f->options.control_path = control;
     f->sources.parameters = parameters;
@@ -117,10 +117,10 @@ static void a_change_counts_at_once_and_is_told_with_who_made_it(void **state) {
 
 static void says_when_a_restart_will_forget_it(void **state) {
     struct web_fixture *f = *state;
-    outcome = (struct web_parameter_result){.reason = "the disk is full"};
+    outcome = (struct web_change_result){.reason = "the disk is full"};
     assert_answer(f, "PUT " LAG, "{\"value\": 7}", 200,
                   "\"persistent\":false,\"reason\":\"the disk is full\"");
-    outcome = (struct web_parameter_result){.refused = true, .reason = "too many"};
+    outcome = (struct web_change_result){.refused = true, .reason = "too many"};
     assert_answer(f, "PUT " LAG, "{\"value\": 7}", 400, "\"error\":\"too many\"");
 }
 
