@@ -5,34 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/json.h"
 #include "base/utc.h"
 
 #define FALLBACK_VALID_MS ((int64_t)4 * 60 * 1000) /* four times the usual delay between two */
 
-/* As Go's url.QueryEscape: bytes that mean something in a query are %XX, a space is a plus. */
-static void add_escaped(struct strbuf *out, struct str text) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
-        if (c == ' ') {
-            strbuf_add_char(out, '+');
-        } else if (memchr(plain, c, sizeof(plain) - 1) != NULL) {
-            strbuf_add_char(out, c);
-        } else {
-            strbuf_printf(out, "%%%02X", (unsigned)(unsigned char)c);
-        }
-    }
-}
-
 void alert_generator_url(struct str external_url, struct str query, struct strbuf *out) {
-    while (external_url.len > 0 && external_url.data[external_url.len - 1] == '/') {
-        external_url.len--;
-    }
-    strbuf_add_str(out, external_url);
+    strbuf_add_str(out, str_drop_end(external_url, '/'));
     strbuf_add_text(out, "/graph?g0.expr=");
-    add_escaped(out, query);
+    strbuf_add_query_value(out, query);
     strbuf_add_text(out, "&g0.tab=1");
 }
 

@@ -220,11 +220,7 @@ struct channel *channel_new(const struct channel_parts *parts, const char *recei
         .options = options,
         .type = types[options->kind],
     };
-    struct str url = parts->external_url;
-    while (url.len > 0 && url.data[url.len - 1] == '/') {
-        url.len--;
-    }
-    strbuf_add_str(&channel->external_url, url);
+    strbuf_add_str(&channel->external_url, str_drop_end(parts->external_url, '/'));
     channel->parts.external_url = strbuf_view(&channel->external_url);
     channel->deferred = loop_deferred_new(parts->loop, end_not_begun, channel);
     return channel;

@@ -4,6 +4,7 @@
  * what only newer ones understand (dark colours, narrow screens) in <style>. */
 #include "actions/email_body.h"
 #include "actions/wording.h"
+#include "base/escape.h"
 #include "base/number.h"
 
 #define FONT                                                                                       \
@@ -35,44 +36,21 @@ static const char head[] =
     ".pad{padding-left:16px!important;padding-right:16px!important}\n"
     ".round{border-radius:0!important}\n}\n</style>\n";
 
-static void escape(struct strbuf *out, struct str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.data[i]) {
-        case '&':
-            strbuf_add_text(out, "&amp;");
-            break;
-        case '<':
-            strbuf_add_text(out, "&lt;");
-            break;
-        case '>':
-            strbuf_add_text(out, "&gt;");
-            break;
-        case '"':
-            strbuf_add_text(out, "&quot;");
-            break;
-        case '\'':
-            strbuf_add_text(out, "&#39;");
-            break;
-        case '\n':
-            strbuf_add_text(out, "<br>\n");
-            break;
-        default:
-            strbuf_add_char(out, text.data[i]);
-        }
-    }
-}
+static const struct escape escapes[] = {{'&', "&amp;"},  {'<', "&lt;"},   {'>', "&gt;"},
+                                        {'"', "&quot;"}, {'\'', "&#39;"}, {'\n', "<br>\n"},
+                                        {0, NULL}};
 
 static void add_line(struct strbuf *out, struct str text, size_t most_bytes) {
     struct strbuf cut = {0};
     wording_add_line(&cut, str_trim(text), most_bytes);
-    escape(out, strbuf_view(&cut));
+    strbuf_add_escaped(out, strbuf_view(&cut), escapes);
     strbuf_deinit(&cut);
 }
 
 static void add_lines(struct strbuf *out, struct str text, size_t most_bytes) {
     struct strbuf cut = {0};
     wording_add(&cut, str_trim(text), most_bytes);
-    escape(out, strbuf_view(&cut));
+    strbuf_add_escaped(out, strbuf_view(&cut), escapes);
     strbuf_deinit(&cut);
 }
 
@@ -83,7 +61,7 @@ static const char *shade_of(enum severity severity, bool over) {
 static void add_link(struct strbuf *out, struct str url, const char *word) {
     if (wording_is_link(url)) {
         strbuf_add_text(out, "<a class=\"link\" href=\"");
-        escape(out, url);
+        strbuf_add_escaped(out, url, escapes);
         strbuf_printf(out,
                       "\" style=\"color:#1f5fbf;text-decoration:underline;white-space:nowrap;"
                       "display:inline-block;padding:4px 16px 4px 0;\">%s</a>",
@@ -196,7 +174,7 @@ static void add_banner(struct strbuf *out, const struct notification *notificati
                   "<div style=\"font-size:21px;line-height:28px;font-weight:600;color:#ffffff;"
                   "word-break:break-word;\">",
                   shade_of(severity_worst(notification), over));
-    escape(out, str_trim(rest));
+    strbuf_add_escaped(out, str_trim(rest), escapes);
     strbuf_add_text(out, "</div>\n<div style=\"font-size:14px;line-height:20px;margin-top:4px;"
                          "color:#ffffff;\">");
     wording_count(notification, out);

@@ -32,16 +32,6 @@ void relabel_step_deinit(struct relabel_step *step) {
     *step = (struct relabel_step){0};
 }
 
-bool relabel_is_name(struct str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c >= 0x80 || (c != '_' && !isalpha(c) && (i == 0 || !isdigit(c)))) {
-            return false;
-        }
-    }
-    return text.len > 0;
-}
-
 /* The labels while steps work on them; one without value is none. */
 struct label_work {
     struct arena *arena;
@@ -113,7 +103,7 @@ static int replace(const struct step_work *work) {
     if (r == REGEX_YES) {
         regex_expand(step->regex, &groups, str_of(step->target_label), &name);
         regex_expand(step->regex, &groups, str_of(step->replacement), &value);
-        if (relabel_is_name(strbuf_view(&name))) {
+        if (str_is_word(strbuf_view(&name))) {
             set(work->labels, strbuf_view(&name), strbuf_view(&value));
         }
     }
@@ -156,7 +146,7 @@ static int labelmap(const struct step_work *work) {
         }
         if (r == REGEX_YES && label.value.len > 0) {
             regex_expand(work->step->regex, &groups, str_of(work->step->replacement), &name);
-            if (relabel_is_name(strbuf_view(&name))) {
+            if (str_is_word(strbuf_view(&name))) {
                 set(work->labels, strbuf_view(&name), label.value);
             }
             strbuf_deinit(&name);

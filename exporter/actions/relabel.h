@@ -47,6 +47,3 @@ void relabel_step_deinit(struct relabel_step *step);
  * is dropped, -E2BIG when a regular expression hit a limit. */
 int relabel(const struct relabel_step *steps, size_t n_steps, const struct label *labels,
             size_t n_labels, struct arena *arena, struct label **ret, size_t *n_ret);
-
-/* [a-zA-Z_][a-zA-Z0-9_]* */
-bool relabel_is_name(struct str text);

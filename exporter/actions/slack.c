@@ -5,6 +5,7 @@
 #include "actions/alert_note.h"
 #include "actions/channel_type.h"
 #include "actions/wording.h"
+#include "base/escape.h"
 #include "base/json.h"
 
 #define MOST_ALERTS        10
@@ -24,35 +25,19 @@ static const char *const colors[] = {[SEVERITY_CRITICAL] = "#c81e1e",
 
 /* Its markup has no escapes but these; without them "<!channel>" in a label would wake everybody.
  */
-static void escape(struct strbuf *out, struct str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.data[i]) {
-        case '&':
-            strbuf_add_text(out, "&amp;");
-            break;
-        case '<':
-            strbuf_add_text(out, "&lt;");
-            break;
-        case '>':
-            strbuf_add_text(out, "&gt;");
-            break;
-        default:
-            strbuf_add_char(out, text.data[i]);
-        }
-    }
-}
+static const struct escape escapes[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {0, NULL}};
 
 static void add(struct strbuf *out, struct str text, size_t most_bytes, bool one_line) {
     struct strbuf cut = {0};
     (one_line ? wording_add_line : wording_add)(&cut, text, most_bytes);
-    escape(out, strbuf_view(&cut));
+    strbuf_add_escaped(out, strbuf_view(&cut), escapes);
     strbuf_deinit(&cut);
 }
 
 static void add_link(struct strbuf *out, struct str url, const char *word) {
     if (wording_is_link(url)) {
         strbuf_add_text(out, " <");
-        escape(out, url);
+        strbuf_add_escaped(out, url, escapes);
         strbuf_printf(out, "|%s>", word);
     }
 }
@@ -131,7 +116,7 @@ static void slack_write(const struct channel *channel, const struct notification
     struct strbuf line = {0}, title = {0}, text = {0};
     bool over = notification_is_resolved(notification);
     wording_title(notification, &line);
-    escape(&title, strbuf_view(&line));
+    strbuf_add_escaped(&title, strbuf_view(&line), escapes);
     add_alerts(&text, channel, notification);
     json_object_begin(&json, NULL);
     if (channel->options->slack_channel != NULL) {

@@ -36,6 +36,24 @@ static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+struct str str_drop_end(struct str text, char character) {
+    while (text.len > 0 && text.data[text.len - 1] == character) {
+        text.len--;
+    }
+    return text;
+}
+
+bool str_is_word(struct str text) {
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
 struct str str_trim(struct str text) {
     while (text.len > 0 && is_space(text.data[0])) {
         text.data++;

@@ -34,6 +34,10 @@ int str_compare(struct str a, struct str b);
 
 bool str_starts_with(struct str text, const char *prefix);
 struct str str_trim(struct str text);
+/* Without any of this character at its end. */
+struct str str_drop_end(struct str text, char character);
+/* [A-Za-z_][A-Za-z0-9_]*: names of labels, environment variables ... */
+bool str_is_word(struct str text);
 
 /* Cuts the part before the first separator off *rest and returns it; without one, all of it. */
 struct str str_cut(struct str *rest, char separator);

@@ -61,12 +61,9 @@ static const struct flag failover_flags[] = {
 static int ask_url(const char *base_url, struct arena *arena, const struct json_value **ret) {
     struct fetch_reply reply = {0};
     struct error err = {0};
-    struct str base = str_of(base_url);
+    struct str base = str_drop_end(str_of(base_url), '/');
     const struct json_value *answer = NULL;
     char text[512] = "";
-    while (base.len > 0 && base.data[base.len - 1] == '/') {
-        base.len--;
-    }
     CLEANUP(mem_freep)
     char *url = mem_printf("%.*s" PATH, (int)base.len, base.data);
     const struct fetch_options options = {

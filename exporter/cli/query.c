@@ -101,10 +101,7 @@ static void make_form(const struct query_flags *flags, struct strbuf *form) {
 
 static int ask(const struct query_flags *flags, struct fetch_reply *ret, struct error *err) {
     struct strbuf url = {0}, form = {0};
-    struct str base = str_of(flags->url);
-    while (base.len > 0 && base.data[base.len - 1] == '/') {
-        base.len--;
-    }
+    struct str base = str_drop_end(str_of(flags->url), '/');
     strbuf_printf(&url, "%.*s/api/v1/query%s", (int)base.len, base.data,
                   flags->start != NULL ? "_range" : "");
     make_form(flags, &form);

@@ -3,7 +3,6 @@
 /* Maps of label names and values. */
 #include "config/private.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -16,20 +15,12 @@ static const char *const reserved_labels[] = {"target", "cluster", "instance",
 
 static const struct key label_value_key = {"label value", KEY_TEXT, .most = 1024};
 
-static bool is_label_name(struct str name) {
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        if (c >= 0x80 || (c != '_' && !isalpha(c) && (i == 0 || !isdigit(c)))) {
-            return false;
-        }
-    }
-    return name.len > 0 && name.len <= 128;
-}
+#define LABEL_NAME_MOST 128
 
 static int check_label_name(struct reader *reader, const struct yaml_node *key) {
     char quoted[QUOTE_SIZE];
     quote(key->scalar, quoted);
-    if (!is_label_name(key->scalar)) {
+    if (!str_is_word(key->scalar) || key->scalar.len > LABEL_NAME_MOST) {
         return error_set(reader->err, -EINVAL, key->at,
                          "%s is no label name (letters, digits and '_', not beginning with a "
                          "digit)",

@@ -127,9 +127,7 @@ int notify_read_auth(struct reader *reader, const struct key_value *basic,
 
 /* The url with the path before the API, and one slash between both. */
 static char *join_prefix(struct str url, struct str prefix) {
-    while (url.len > 0 && url.data[url.len - 1] == '/') {
-        url.len--;
-    }
+    url = str_drop_end(url, '/');
     while (prefix.len > 0 && prefix.data[0] == '/') {
         prefix.data++;
         prefix.len--;

@@ -54,7 +54,7 @@ static int check_name(struct reader *reader, const char *key, const struct key_v
                       bool may_expand) {
     char quoted[QUOTE_SIZE];
     bool expands = may_expand && memchr(value->text.data, '$', value->text.len) != NULL;
-    return expands || relabel_is_name(value->text)
+    return expands || str_is_word(value->text)
                ? 0
                : error_set(reader->err, -EINVAL, value->at, "'%s': %s is no label name", key,
                            quote(value->raw, quoted));

@@ -5,6 +5,7 @@
 #include "config/config.h"
 
 #include "base/duration.h"
+#include "base/escape.h"
 #include "config/print_yaml.h"
 
 static void add_text_line(struct strbuf *out, const char *key, const char *text) {
@@ -86,35 +87,22 @@ static void add_pg_address(struct strbuf *out, const struct pg_options *pg) {
     strbuf_deinit(&dsn);
 }
 
-/* Percent-encodes what has a meaning in a URL. */
-static void add_url_part(struct strbuf *url, const char *text, const char *legal) {
-    for (const char *c = text; *c != '\0'; c++) {
-        bool alnum =
-            (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
-        if (alnum || strchr(legal, *c) != NULL) {
-            strbuf_add_char(url, *c);
-        } else {
-            strbuf_printf(url, "%%%02X", (unsigned)(unsigned char)*c);
-        }
-    }
-}
-
 static void add_redis_address(struct strbuf *out, const struct redis_options *redis) {
     struct strbuf url = {0};
     strbuf_add_text(&url, redis->socket_path != NULL ? "unix://"
                           : redis->tls.enabled       ? "rediss://"
                                                      : "redis://");
     if (redis->user != NULL) {
-        add_url_part(&url, redis->user, "-._~");
+        strbuf_add_percent(&url, str_of(redis->user), URL_UNRESERVED);
         strbuf_add_char(&url, '@');
     }
     if (redis->socket_path != NULL) {
-        add_url_part(&url, redis->socket_path, "-._~/");
+        strbuf_add_percent(&url, str_of(redis->socket_path), URL_UNRESERVED "/");
     } else {
         const char *host = redis->host != NULL ? redis->host : "";
         bool v6 = strchr(host, ':') != NULL;
         strbuf_add_text(&url, v6 ? "[" : "");
-        add_url_part(&url, host, v6 ? "-._~:%" : "-._~");
+        strbuf_add_percent(&url, str_of(host), v6 ? URL_UNRESERVED ":%" : URL_UNRESERVED);
         strbuf_printf(&url, "%s:%u", v6 ? "]" : "", (unsigned)redis->port);
     }
     strbuf_add_text(out, "    url: ");

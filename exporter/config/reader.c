@@ -4,7 +4,6 @@
  * repeated in a message: it may be a secret that was put in the wrong place. */
 #include "config/reader.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +26,7 @@ const char *reader_suggestion(const char *meant, char out[96]) {
 }
 
 static bool is_variable_name(struct str name) {
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        if (c != '_' && !isalpha(c) && (i == 0 || !isdigit(c))) {
-            return false;
-        }
-    }
-    return name.len > 0 && name.len <= VARIABLE_MOST;
+    return str_is_word(name) && name.len <= VARIABLE_MOST;
 }
 
 /* Adds what ${NAME} stands for; rest begins behind the brace and ends up behind the other one. */

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/regex.h"
 #include "promql/parser.h"
 #include "promql/printer.h"
@@ -259,28 +260,12 @@ static int fn_printf(struct template_run *run, const struct template_value *args
     return 0;
 }
 
-/* Replaces each byte that has a row; the table ends with {0}. */
-struct escape {
-    char byte;
-    const char *text;
-};
-
 static int escaped(struct template_run *run, const struct template_value *args, size_t n,
                    const struct escape *table, struct template_value *ret) {
     struct template_value all;
     struct strbuf text = {0};
     fn_print(run, args, n, &all);
-    for (size_t i = 0; i < all.text.len; i++) {
-        const struct escape *row = table;
-        while (row->text != NULL && row->byte != all.text.data[i]) {
-            row++;
-        }
-        if (row->text != NULL) {
-            strbuf_add_text(&text, row->text);
-        } else {
-            strbuf_add_char(&text, all.text.data[i]);
-        }
-    }
+    strbuf_add_escaped(&text, all.text, table);
     *ret = keep(run, &text);
     return 0;
 }
@@ -301,25 +286,12 @@ static int fn_js(struct template_run *run, const struct template_value *args, si
     return escaped(run, args, n, table, ret);
 }
 
-static void add_url(struct str text, bool plus, struct strbuf *out) {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (isalnum(c) || (c != '\0' && strchr("-_.~", c) != NULL)) {
-            strbuf_add_char(out, (char)c);
-        } else if (c == ' ' && plus) {
-            strbuf_add_char(out, '+');
-        } else {
-            strbuf_printf(out, "%%%02X", c);
-        }
-    }
-}
-
 static int fn_urlquery(struct template_run *run, const struct template_value *args, size_t n,
                        struct template_value *ret) {
     struct template_value all;
     struct strbuf text = {0};
     fn_print(run, args, n, &all);
-    add_url(all.text, true, &text);
+    strbuf_add_query_value(&text, all.text);
     *ret = keep(run, &text);
     return 0;
 }
@@ -548,7 +520,7 @@ static int fn_url_query_escape(struct template_run *run, const struct template_v
     if (want_text(run, &args[0], &text) < 0) {
         return -EINVAL;
     }
-    add_url(text, true, &out);
+    strbuf_add_query_value(&out, text);
     *ret = keep(run, &out);
     return 0;
 }
@@ -703,7 +675,7 @@ static int link_to(struct template_run *run, const struct template_value *value,
         return -EINVAL;
     }
     strbuf_add_text(&out, "/graph?g0.expr=");
-    add_url(expr, true, &out);
+    strbuf_add_query_value(&out, expr);
     strbuf_printf(&out, "&g0.tab=%d", tab);
     *ret = keep(run, &out);
     return 0;

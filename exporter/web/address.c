@@ -71,15 +71,11 @@ static uint16_t first_port(const struct web_options *options) {
 }
 
 char *web_own_url(const struct web_options *options, const char *machine) {
-    struct str url = str_of(options->external_url != NULL ? options->external_url : "");
-    struct str prefix = str_of(options->route_prefix != NULL ? options->route_prefix : "");
+    struct str url =
+        str_drop_end(str_of(options->external_url != NULL ? options->external_url : ""), '/');
+    struct str prefix =
+        str_drop_end(str_of(options->route_prefix != NULL ? options->route_prefix : ""), '/');
     uint16_t port = first_port(options);
-    while (url.len > 0 && url.data[url.len - 1] == '/') {
-        url.len--;
-    }
-    while (prefix.len > 0 && prefix.data[prefix.len - 1] == '/') {
-        prefix.len--;
-    }
     const char *scheme =
         options->security != NULL && options->security->tls.enabled ? "https" : "http";
     const char *slash = prefix.len > 0 && prefix.data[0] != '/' ? "/" : "";

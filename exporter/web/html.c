@@ -22,19 +22,6 @@ void html_escape(struct strbuf *out, struct str text) {
     }
 }
 
-void html_url_value(struct strbuf *out, struct str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                     (c != '\0' && strchr("-._~", c) != NULL);
-        if (plain) {
-            strbuf_add_char(out, (char)c);
-        } else {
-            strbuf_printf(out, "%%%02X", c);
-        }
-    }
-}
-
 void html_age(struct strbuf *out, int64_t ms) {
     char text[32];
     uint64_t seconds = ms > 0 ? (uint64_t)ms / 1000 : 0;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "base/utc.h"
 #include "io/loop.h"
@@ -112,7 +113,8 @@ static void add_graph_link(struct strbuf *out, const struct web *web, struct str
     strbuf_add_text(out, "<a href=\"");
     html_escape(out, str_of(web->link_prefix));
     strbuf_add_text(out, "/graph?g0.expr=");
-    html_url_value(out, expr);
+    /* Nothing is left that could mean something in HTML either. */
+    strbuf_add_percent(out, expr, URL_UNRESERVED);
     strbuf_add_text(out, "&#38;g0.tab=0&#38;g0.range_input=1h\">");
     html_escape(out, label);
     strbuf_add_text(out, "</a>");

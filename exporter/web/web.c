@@ -24,10 +24,7 @@
 
 /* "", "/", "db/" and "/db/" become "", "", "/db" and "/db". Owned by the caller. */
 static char *clean_prefix(const char *prefix) {
-    struct str text = str_trim(str_of(prefix != NULL ? prefix : ""));
-    while (text.len > 0 && text.data[text.len - 1] == '/') {
-        text.len--;
-    }
+    struct str text = str_drop_end(str_trim(str_of(prefix != NULL ? prefix : "")), '/');
     const char *slash = text.len > 0 && text.data[0] != '/' ? "/" : "";
     return mem_printf("%s%.*s", slash, (int)text.len, text.len > 0 ? text.data : "");
 }

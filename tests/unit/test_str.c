@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/macros.h"
 #include "base/str.h"
 
 static void no_text_and_empty_text_compare_equal(void **state) {
@@ -271,6 +272,25 @@ static void taking_leaves_an_empty_buffer(void **state) {
     free(text);
 }
 
+static void words_are_names_of_labels(void **state) {
+    static const char *const words[] = {"a", "_", "aZ_09", "__name__"};
+    static const char *const others[] = {"", "9", "9a", "a-b", "a b", "a:b", "\xc3\xa9", "a\xc3"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        assert_true(str_is_word(str_of(words[i])));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        assert_false(str_is_word(str_of(others[i])));
+    }
+    assert_false(str_is_word((struct str){"a\0", 2}));
+}
+
+static void an_end_is_dropped_however_long(void **state) {
+    assert_true(str_is(str_drop_end(str_of("http://a/b///"), '/'), "http://a/b"));
+    assert_true(str_is(str_drop_end(str_of("///"), '/'), ""));
+    assert_true(str_is(str_drop_end(str_of(""), '/'), ""));
+    assert_true(str_is(str_drop_end(str_of("/a"), '/'), "/a"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_text_and_empty_text_compare_equal),
@@ -290,6 +310,8 @@ int main(void) {
         cmocka_unit_test(prints_texts_of_any_length),
         cmocka_unit_test(replaces_bytes_that_are_no_utf8),
         cmocka_unit_test(taking_leaves_an_empty_buffer),
+        cmocka_unit_test(words_are_names_of_labels),
+        cmocka_unit_test(an_end_is_dropped_however_long),
     };
     return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }
