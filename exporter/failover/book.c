@@ -218,17 +218,6 @@ int book_read(struct book *book, struct str record, struct error *err) {
 
 /* ---- questions ---- */
 
-struct plan *book_interrupted(struct book *book, int64_t now_ms, struct strbuf *out) {
-    for (size_t i = 0; i < book->n_plans; i++) {
-        struct plan *plan = book->plans[i];
-        if (!step_is_end(plan->step)) {
-            book_event(plan, STEP_RESTARTED, now_ms, str_of("the monitor was restarted"), out);
-            return plan;
-        }
-    }
-    return NULL;
-}
-
 struct plan *book_blocking(const struct book *book, struct str cluster) {
     for (size_t i = book->n_plans; i > 0; i--) {
         struct plan *plan = book->plans[i - 1];

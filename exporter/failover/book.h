@@ -73,10 +73,6 @@ void book_deinit(struct book *book);
  * plan that is not there, or says what cannot have happened. */
 int book_read(struct book *book, struct str record, struct error *err);
 
-/* After all were read: what was under way when the monitor ended. Adds the record for the next of
- * such plans to out. Return: it, or NULL when there is none. */
-struct plan *book_interrupted(struct book *book, int64_t now_ms, struct strbuf *out);
-
 /* Adds the record of a new plan to out; the book has it when the record was read (book_read()). */
 void book_draft(const struct plan_draft *draft, struct strbuf *out);
 
