@@ -68,8 +68,18 @@ static int open_new(const char *temporary) {
     return open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 }
 
+static char *temporary_of(const char *path) {
+    return mem_printf("%s.new", path);
+}
+
+void durable_clear(const char *path) {
+    char *temporary = temporary_of(path);
+    (void)unlink(temporary);
+    free(temporary);
+}
+
 int durable_write_now(const char *path, struct str contents, struct error *err) {
-    char *temporary = mem_printf("%s.new", path);
+    char *temporary = temporary_of(path);
     int r = 0;
     int fd = open_new(temporary);
     if (fd < 0) {

@@ -38,6 +38,9 @@ bool durable_file_busy(const struct durable_file *file);
  * Return: 0 or negative errno with *err, which names the path. */
 int durable_write_now(const char *path, struct str contents, struct error *err);
 
+/* Removes what a crash in the middle of that has left beside the file. */
+void durable_clear(const char *path);
+
 /* Adds all of a file, at most `most` bytes; blocks. Return: 0; -ENOENT without *err when there is
  * none; else negative errno with *err. */
 int durable_read_now(const char *path, size_t most, struct strbuf *ret, struct error *err);

@@ -20,6 +20,9 @@
 #define RECORD_HEAD   8
 #define TRIAL_BYTES   4096 /* a block of most file systems */
 
+/* How a worker ends that has failed: the file is the old one, or maybe not. */
+enum worker_exit { EXIT_OLD = 1, EXIT_UNSURE = 2 };
+
 static const char head[HEAD_BYTES + 1] = "dbvlog1\n";
 
 struct entry {
@@ -40,8 +43,12 @@ struct record_log {
     size_t n_writing;           /* of them */
     struct strbuf writing;      /* their bytes; with the file's head when it is new */
     struct worker_job *job;     /* NULL: none */
-    bool trial;                 /* what is being written is taken away again */
+    bool trial;                 /* the first is taken away again */
     bool freed;
+    struct strbuf replacement; /* the new file, as long as it is not known to stand */
+    void (*replaced)(void *userdata, const struct error *err); /* NULL: there is none */
+    void *replaced_userdata;
+    bool unsure; /* whether it stands */
 };
 
 /* ---- reading ---- */
@@ -100,21 +107,42 @@ static int write_at(int fd, struct str bytes, uint64_t offset) {
     return 0;
 }
 
-static int write_records(const struct record_log *log) {
-    struct stat info;
-    int fd = open(log->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+static bool is_at(const char *path, const struct stat *info) {
+    struct stat there;
+    return stat(path, &there) == 0 && there.st_dev == info->st_dev && there.st_ino == info->st_ino;
+}
+
+/* A writer that was given up on and hangs in the kernel may still write, or put another file into
+ * the place of this one: until it is gone.
+ * Return: descriptor, closed by the caller, or negative errno. */
+static int open_locked(const struct record_log *log, int flags, struct stat *ret_info) {
+    int r = 0, fd = open(log->path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return -errno;
     }
-    /* A writer that was given up on and hangs in the kernel may still write: until it is gone. */
-    int r = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EWOULDBLOCK : 0;
-    if (r == 0 && fstat(fd, &info) < 0) {
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        r = -EWOULDBLOCK;
+    } else if (fstat(fd, ret_info) < 0) {
         r = -errno;
-    }
-    /* A file that has become shorter, or another one, is not ours to go on with. */
-    if (r == 0 && (!S_ISREG(info.st_mode) || (uint64_t)info.st_size < log->end)) {
+    } else if (!is_at(log->path, ret_info)) {
+        r = -EWOULDBLOCK;
+    } else if (!S_ISREG(ret_info->st_mode)) {
         r = -ESTALE;
     }
+    if (r < 0) {
+        close(fd);
+    }
+    return r < 0 ? r : fd;
+}
+
+static int write_records(const struct record_log *log) {
+    struct stat info;
+    int fd = open_locked(log, O_WRONLY | O_CREAT, &info);
+    if (fd < 0) {
+        return fd;
+    }
+    /* A file that has become shorter is not ours to go on with. */
+    int r = (uint64_t)info.st_size < log->end ? -ESTALE : 0;
     if (r == 0 && (uint64_t)info.st_size > log->end && ftruncate(fd, (off_t)log->end) < 0) {
         r = -errno;
     }
@@ -133,16 +161,33 @@ static int write_records(const struct record_log *log) {
     return r == 0 && log->end == 0 ? durable_sync_folder(log->path) : r;
 }
 
+static int tell(int fd, int r, int status) {
+    const char *why = r == -ESTALE        ? "somebody else has changed it"
+                      : r == -EWOULDBLOCK ? "an earlier write hangs"
+                                          : strerror(-r);
+    worker_write(fd, why, strlen(why));
+    return status;
+}
+
 static int work(const void *input, int fd) {
+    int r = write_records(input);
+    return r < 0 ? tell(fd, r, EXIT_OLD) : 0;
+}
+
+/* Holds the lock of the old file until it ends, so that nobody goes on with that meanwhile. */
+static int work_replace(const void *input, int fd) {
     const struct record_log *log = input;
-    int r = write_records(log);
-    if (r < 0) {
-        const char *why = r == -ESTALE        ? "somebody else has changed it"
-                          : r == -EWOULDBLOCK ? "an earlier write hangs"
-                                              : strerror(-r);
-        worker_write(fd, why, strlen(why));
+    struct str contents = strbuf_view(&log->replacement);
+    struct stat info;
+    struct error err = {0};
+    int old = open_locked(log, O_RDONLY, &info);
+    if (old < 0) {
+        return tell(fd, old, EXIT_OLD);
     }
-    return r < 0 ? 1 : 0;
+    bool ours = (uint64_t)info.st_size >= log->end ||
+                (log->unsure && (uint64_t)info.st_size == contents.len);
+    int r = ours ? durable_write_now(log->path, contents, &err) : -ESTALE;
+    return r == 0 ? 0 : tell(fd, r, is_at(log->path, &info) ? EXIT_OLD : EXIT_UNSURE);
 }
 
 /* ---- the queue ---- */
@@ -164,6 +209,7 @@ static void release(struct record_log *log) {
         free_entry(take_first(log));
     }
     strbuf_deinit(&log->writing);
+    strbuf_deinit(&log->replacement);
     free(log->path);
     free(log);
 }
@@ -180,7 +226,7 @@ static void answer(struct record_log *log, const struct error *err) {
         end = &(*end)->next;
     }
     *end = NULL;
-    if (log->first != NULL) {
+    if (log->first != NULL && log->job == NULL) {
         start(log);
     }
     while (done != NULL) {
@@ -188,6 +234,20 @@ static void answer(struct record_log *log, const struct error *err) {
         done = entry->next;
         entry->written(entry->userdata, err);
         free_entry(entry);
+    }
+}
+
+static void say(const struct record_log *log, const struct worker_result *result,
+                struct error *err) {
+    bool failed = result->status == WORKER_FAILED;
+    if (failed && result->answer.len > 0) {
+        error_say(err, -EIO, "cannot write '%s': %.*s", log->path, (int)result->answer.len,
+                  result->answer.data);
+    } else if (result->status != WORKER_OK) {
+        error_say(err, -EIO, "cannot write '%s': %s", log->path,
+                  failed                             ? "whoever writes it was killed"
+                  : result->status == WORKER_TIMEOUT ? "the disk does not answer"
+                                                     : "no worker for it");
     }
 }
 
@@ -202,43 +262,102 @@ static void done(void *userdata, const struct worker_result *result) {
     if (result->status == WORKER_CANCELED) {
         return;
     }
+    say(log, result, &err);
     if (result->status == WORKER_OK) {
         log->end += log->trial ? 0 : log->writing.len;
-    } else {
-        bool said = result->status == WORKER_FAILED && result->answer.len > 0;
-        error_say(&err, -EIO, "cannot write '%s': %.*s", log->path,
-                  said ? (int)result->answer.len : 64,
-                  said                               ? result->answer.data
-                  : result->status == WORKER_TIMEOUT ? "the disk does not answer"
-                                                     : "no worker for it");
     }
     strbuf_clear(&log->writing);
     log->trial = false;
     answer(log, &err);
 }
 
+/* Whether the worker has left the old file for certain. */
+static bool left_old(const struct worker_result *result) {
+    return result->status == WORKER_BUSY ||
+           (result->status == WORKER_FAILED && result->code == EXIT_OLD);
+}
+
+/* Nothing of what waits was written, and nothing may be. */
+static void refuse_all(struct record_log *log, struct error *err) {
+    err->code = -EIO;
+    log->trial = false;
+    for (const struct entry *entry = log->first; entry != NULL; entry = entry->next) {
+        log->n_writing++;
+    }
+    answer(log, err);
+}
+
+static void replace_done(void *userdata, const struct worker_result *result) {
+    struct record_log *log = userdata;
+    void (*replaced)(void *, const struct error *) = log->replaced;
+    void *its_userdata = log->replaced_userdata;
+    struct error err = {0};
+    log->job = NULL;
+    if (log->freed) {
+        release(log);
+        return;
+    }
+    if (result->status == WORKER_CANCELED) {
+        return;
+    }
+    say(log, result, &err);
+    if (result->status != WORKER_OK && (log->unsure || !left_old(result))) {
+        log->unsure = true;
+        err.code = -EINPROGRESS;
+        replaced(its_userdata, &err);
+        refuse_all(log, &err);
+        return;
+    }
+    log->end = result->status == WORKER_OK ? log->replacement.len : log->end;
+    log->unsure = false;
+    log->replaced = NULL;
+    strbuf_deinit(&log->replacement);
+    if (log->first != NULL) {
+        start(log);
+    }
+    replaced(its_userdata, &err);
+}
+
+static void submit(struct record_log *log, int (*run)(const void *input, int fd),
+                   void (*ended)(void *userdata, const struct worker_result *result)) {
+    log->job =
+        worker_submit(log->pool, &(struct worker_request){
+                                     .work = run,
+                                     .input = log,
+                                     .deadline_usec = loop_now_usec(log->loop) + log->deadline_usec,
+                                     .done = ended,
+                                     .userdata = log,
+                                 });
+}
+
 static void start(struct record_log *log) {
+    if (log->replaced != NULL) {
+        submit(log, work_replace, replace_done);
+        return;
+    }
     if (log->end == 0) {
         strbuf_add(&log->writing, head, HEAD_BYTES);
     }
     for (struct entry *entry = log->first; entry != NULL; entry = entry->next) {
         strbuf_add_str(&log->writing, strbuf_view(&entry->bytes));
         log->n_writing++;
+        if (log->trial) {
+            break; /* what has come behind it stays */
+        }
     }
-    log->job =
-        worker_submit(log->pool, &(struct worker_request){
-                                     .work = work,
-                                     .input = log,
-                                     .deadline_usec = loop_now_usec(log->loop) + log->deadline_usec,
-                                     .done = done,
-                                     .userdata = log,
-                                 });
+    submit(log, work, done);
 }
 
 static void pack_u32(struct strbuf *out, uint32_t value) {
     for (int i = 0; i < 4; i++) {
         strbuf_add_char(out, (char)(value >> (8 * i)));
     }
+}
+
+static void add_record(struct strbuf *out, struct str bytes) {
+    pack_u32(out, (uint32_t)bytes.len);
+    pack_u32(out, crc32c(bytes.data, bytes.len));
+    strbuf_add_str(out, bytes);
 }
 
 int record_log_append(struct record_log *log, struct str bytes,
@@ -251,9 +370,7 @@ int record_log_append(struct record_log *log, struct str bytes,
     struct entry *entry = mem_alloc(sizeof(*entry));
     entry->written = written;
     entry->userdata = userdata;
-    pack_u32(&entry->bytes, (uint32_t)bytes.len);
-    pack_u32(&entry->bytes, crc32c(bytes.data, bytes.len));
-    strbuf_add_str(&entry->bytes, bytes);
+    add_record(&entry->bytes, bytes);
     log->open += whole;
     if (log->last != NULL) {
         log->last->next = entry;
@@ -269,10 +386,10 @@ int record_log_append(struct record_log *log, struct str bytes,
 
 int record_log_try(struct record_log *log, void (*tried)(void *userdata, const struct error *err),
                    void *userdata) {
-    if (log->first != NULL) {
+    if (log->first != NULL || log->job != NULL) {
         return -EBUSY;
     }
-    if (log->end + RECORD_LOG_MOST_RECORD > RECORD_LOG_MOST_BYTES) {
+    if (!log->unsure && log->end + RECORD_LOG_MOST_RECORD > RECORD_LOG_MOST_BYTES) {
         return -EFBIG;
     }
     struct entry *entry = mem_alloc(sizeof(*entry));
@@ -290,12 +407,32 @@ int record_log_try(struct record_log *log, void (*tried)(void *userdata, const s
     return 0;
 }
 
+void record_log_add(struct strbuf *contents, struct str bytes) {
+    if (contents->len == 0) {
+        strbuf_add(contents, head, HEAD_BYTES);
+    }
+    add_record(contents, bytes);
+}
+
+int record_log_replace(struct record_log *log, struct strbuf *contents,
+                       void (*replaced)(void *userdata, const struct error *err), void *userdata) {
+    if (record_log_busy(log)) {
+        return -EBUSY;
+    }
+    log->replacement = *contents;
+    log->replaced = replaced;
+    log->replaced_userdata = userdata;
+    *contents = (struct strbuf){0};
+    start(log);
+    return 0;
+}
+
 uint64_t record_log_bytes(const struct record_log *log) {
     return log->end;
 }
 
 bool record_log_busy(const struct record_log *log) {
-    return log->first != NULL;
+    return log->first != NULL || log->replaced != NULL;
 }
 
 /* ---- life ---- */
@@ -306,6 +443,7 @@ int record_log_open(const struct record_log_options *options,
     struct strbuf text = {0};
     struct error inner = {0};
     int64_t end = 0;
+    durable_clear(options->path);
     int r = durable_read_now(options->path, RECORD_LOG_MOST_BYTES, &text, err);
     if (r == 0) {
         end = read_records(strbuf_view(&text), record, userdata, &inner);

@@ -7,7 +7,11 @@
  * On the disk: an eight byte head with the version, then for each record its length (u32), the
  * CRC-32C of its bytes (u32), its bytes. A record that was cut off by a crash is a torn tail: it
  * was never reported as written, so it is dropped at the next opening. Anything else that does not
- * fit is damage. What a failed write left behind is overwritten by the next one. */
+ * fit is damage. What a failed write left behind is overwritten by the next one.
+ *
+ * The whole file may be replaced by a shorter one: written beside it, brought to the disk, renamed,
+ * and the folder brought to the disk. Either the old or the new one stands at any time; when a
+ * disk that stalls leaves open which, nothing is written but the new one again. */
 #pragma once
 
 #include <stdint.h>
@@ -52,6 +56,17 @@ int record_log_append(struct record_log *log, struct str bytes,
  */
 int record_log_try(struct record_log *log, void (*tried)(void *userdata, const struct error *err),
                    void *userdata);
+
+/* Adds a record to the contents of a new file. */
+void record_log_add(struct strbuf *contents, struct str bytes);
+
+/* Makes the file one of these records (record_log_add()); *contents is empty afterwards. What is
+ * appended meanwhile waits and goes to the new file. replaced() is never called from inside: err is
+ * not set when the new file stands; with -EINPROGRESS it is not known yet which one does: the next
+ * record or trial writes it again, and replaced() is called again; with any other error the old one
+ * stands. Return: 0, or -EBUSY while something is being written. */
+int record_log_replace(struct record_log *log, struct strbuf *contents,
+                       void (*replaced)(void *userdata, const struct error *err), void *userdata);
 
 /* Bytes on the disk, and whether something is being written or waits. */
 uint64_t record_log_bytes(const struct record_log *log);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -265,6 +266,86 @@ static void what_is_too_long_is_refused_at_once(void **state) {
     free(text);
 }
 
+static int replaced_code = 1;
+
+static void note_replaced(void *userdata, const struct error *err) {
+    replaced_code = error_is_set(err) ? err->code : 0;
+    note_written(userdata, err);
+}
+
+static int replace(const char *a, const char *b) {
+    struct strbuf contents = {0};
+    record_log_add(&contents, str_of(a));
+    record_log_add(&contents, str_of(b));
+    int r = record_log_replace(record_log, &contents, note_replaced, NULL);
+    strbuf_deinit(&contents);
+    return r;
+}
+
+static void what_comes_while_it_is_replaced_is_in_the_new_file(void **state) {
+    struct stat info;
+    write_three();
+    assert_int_equal(replace("first", "second"), 0);
+    assert_int_equal(replace("x", "y"), -EBUSY);
+    assert_int_equal(record_log_try(record_log, note_written, NULL), -EBUSY);
+    append("third");
+    assert_true(record_log_busy(record_log));
+    wait_for(5);
+    assert_int_equal(failed, 0);
+    assert_int_equal(record_log_bytes(record_log), size_of_file());
+    append("fourth");
+    wait_for(6);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_int_equal(open_log(NULL), 0);
+    assert_seen("first|second|third|fourth|");
+}
+
+static void a_file_that_somebody_has_changed_is_not_replaced(void **state) {
+    write_three();
+    assert_int_equal(truncate(path, 20), 0);
+    assert_int_equal(replace("first", "second"), 0);
+    wait_for(4);
+    assert_int_equal(replaced_code, -EIO);
+    assert_non_null(strstr(why, "somebody else has changed it"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(replace("first", "second"), 0);
+    wait_for(5);
+    assert_int_equal(replaced_code, -EIO);
+    assert_int_equal(access(path, F_OK), -1);
+    append("four"); /* it made one, which is not the one that it knows */
+    wait_for(6);
+    assert_int_equal(failed, 3);
+}
+
+/* As by a writer that hangs in the kernel: whoever holds the lock may still be at work. */
+static void while_another_one_is_at_it_nothing_is_replaced(void **state) {
+    write_three();
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(replace("first", "second"), 0);
+    append("four");
+    wait_for(5);
+    assert_int_equal(failed, 2);
+    assert_non_null(strstr(why, "an earlier write hangs"));
+    close(fd);
+    append("five");
+    wait_for(6);
+    assert_int_equal(failed, 2);
+    assert_int_equal(open_log(NULL), 0);
+    assert_seen("one|two|three|five|");
+}
+
+static void what_a_crash_left_beside_it_is_removed(void **state) {
+    char *left = mem_printf("%s.new", path);
+    write_three();
+    assert_int_equal(durable_write_now(left, str_of("junk"), NULL), 0);
+    assert_int_equal(open_log(NULL), 0);
+    assert_seen("one|two|three|");
+    assert_int_equal(access(left, F_OK), -1);
+    free(left);
+}
+
 static void may_be_freed_while_it_writes(void **state) {
     assert_int_equal(open_log(NULL), 0);
     append("one");
@@ -288,6 +369,10 @@ int main(void) {
         TEST(a_file_that_somebody_has_cut_is_not_gone_on_with),
         TEST(a_folder_that_is_gone_is_an_error),
         TEST(what_is_too_long_is_refused_at_once),
+        TEST(what_comes_while_it_is_replaced_is_in_the_new_file),
+        TEST(a_file_that_somebody_has_changed_is_not_replaced),
+        TEST(while_another_one_is_at_it_nothing_is_replaced),
+        TEST(what_a_crash_left_beside_it_is_removed),
         TEST(may_be_freed_while_it_writes),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
