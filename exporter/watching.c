@@ -224,8 +224,11 @@ static const struct column rows[] = {
                  .group = BY_CLUSTER},
     [WAITING] = {NULL, GAUGE, "dbvitals_failover_waiting",
                  "1 while a failover waits for an operator's approval.", .group = BY_CLUSTER},
-    [PLANS] = {NULL, GAUGE, "dbvitals_failover_plans",
-               "Failovers in the journal, by where they stand.", .group = BY_STATE},
+    [PLANS] =
+        {NULL, GAUGE, "dbvitals_failover_plans",
+         "Failovers that the journal has told of, by where they stand or stood when they were "
+         "dropped from it.",
+         .group = BY_STATE},
     [LAST] = {NULL, GAUGE, "dbvitals_failover_last_timestamp_seconds",
               "When the newest failover or switchover ended well.", .group = BY_CLUSTER},
     [LAST_FAILURE] = {NULL, GAUGE, "dbvitals_failover_last_failure_timestamp_seconds",
@@ -315,7 +318,8 @@ static void add_plans(const struct watch *watch, const char *cluster, struct bat
     add(batch, WAITING, labels, 1, counts[STEP_WAITING] > 0);
     for (int i = 0; i < STEPS; i++) {
         labels[1] = (struct label){str_of("state"), str_of(step_names[i])};
-        add(batch, PLANS, labels, 2, (double)counts[i]);
+        uint64_t gone = book != NULL ? book_gone(book, labels[0].value, (enum step)i) : 0;
+        add(batch, PLANS, labels, 2, (double)(counts[i] + gone));
     }
     if (good != NULL) {
         add(batch, LAST, labels, 1, (double)good->ended_ms / 1000);

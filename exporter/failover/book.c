@@ -13,7 +13,7 @@
 
 #define VERSION 1
 
-enum record_kind { RECORD_DRAFT = 1, RECORD_EVENT = 2, RECORD_OUTCOME = 3 };
+enum record_kind { RECORD_DRAFT = 1, RECORD_EVENT = 2, RECORD_OUTCOME = 3, RECORD_TOTAL = 4 };
 
 const char *const plan_mode_names[] = {
     [PLAN_OBSERVE] = "observe",
@@ -33,7 +33,11 @@ void book_deinit(struct book *book) {
     for (size_t i = 0; i < book->n_plans; i++) {
         plan_free(book->plans[i]);
     }
+    for (size_t i = 0; i < book->n_totals; i++) {
+        free(book->totals[i].cluster);
+    }
     free(book->plans);
+    free(book->totals);
     *book = (struct book){0};
 }
 
@@ -72,15 +76,19 @@ void book_draft(const struct plan_draft *draft, struct strbuf *out) {
     pack_i64(out, draft->drafted_ms);
 }
 
-enum step book_event(const struct plan *plan, enum step_event event, int64_t now_ms,
-                     struct str text, struct strbuf *out) {
+void book_note(const struct plan *plan, const struct plan_note *note, struct strbuf *out) {
     pack_u64(out, VERSION);
     pack_u64(out, RECORD_EVENT);
     pack_str(out, plan->draft.id);
-    pack_u64(out, plan->step);
-    pack_u64(out, event);
-    pack_i64(out, now_ms);
-    pack_str(out, cut(text));
+    pack_u64(out, note->step);
+    pack_u64(out, note->event);
+    pack_i64(out, note->t_ms);
+    pack_str(out, cut(note->text));
+}
+
+enum step book_event(const struct plan *plan, enum step_event event, int64_t now_ms,
+                     struct str text, struct strbuf *out) {
+    book_note(plan, &(struct plan_note){plan->step, event, now_ms, text}, out);
     return step_next(plan->step, event);
 }
 
@@ -91,6 +99,16 @@ void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, s
     pack_u64(out, outcome->recovery_ms);
     pack_u64(out, outcome->lost_bytes);
     pack_u64(out, outcome->lost_ms);
+}
+
+void book_total(const struct book_total *total, struct strbuf *out) {
+    pack_u64(out, VERSION);
+    pack_u64(out, RECORD_TOTAL);
+    pack_str(out, str_of(total->cluster));
+    pack_u64(out, STEPS);
+    for (int i = 0; i < STEPS; i++) {
+        pack_u64(out, total->gone[i]);
+    }
 }
 
 void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]) {
@@ -110,16 +128,24 @@ struct plan *book_find(const struct book *book, struct str id) {
     return NULL;
 }
 
-static void forget_oldest_closed(struct book *book) {
-    for (size_t i = 0; i < book->n_plans && book->n_plans >= BOOK_MOST_PLANS; i++) {
-        if (step_is_end(book->plans[i]->step) && !step_is_latched(book->plans[i]->step)) {
-            plan_free(book->plans[i]);
-            memmove(&book->plans[i], &book->plans[i + 1],
-                    (book->n_plans - i - 1) * sizeof(book->plans[0]));
-            book->n_plans--;
-            return;
+static struct book_total *find_total(const struct book *book, struct str cluster) {
+    for (size_t i = 0; i < book->n_totals; i++) {
+        if (str_is(cluster, book->totals[i].cluster)) {
+            return &book->totals[i];
         }
     }
+    return NULL;
+}
+
+static void forget_oldest(struct book *book) {
+    size_t left = book->n_plans;
+    bool *keep = mem_array(book->n_plans, sizeof(*keep));
+    for (size_t i = 0; i < book->n_plans; i++) {
+        keep[i] = left <= BOOK_MOST_PLANS - BOOK_MOST_PLANS / 10 || book_needs(book, i);
+        left -= !keep[i];
+    }
+    book_keep(book, keep);
+    free(keep);
 }
 
 static int read_draft(struct book *book, struct unpacker *in, struct error *err) {
@@ -139,7 +165,9 @@ static int read_draft(struct book *book, struct unpacker *in, struct error *err)
         return error_say(err, -EINVAL, "plan '%.*s' is there twice", (int)draft.id.len,
                          draft.id.data);
     }
-    forget_oldest_closed(book);
+    if (book->n_plans >= BOOK_MOST_PLANS) {
+        forget_oldest(book);
+    }
     struct plan *plan = mem_alloc(sizeof(*plan));
     plan->draft = draft;
     plan->draft.mode = (enum plan_mode)mode;
@@ -198,6 +226,23 @@ static int read_outcome(struct book *book, struct unpacker *in, struct error *er
     return 0;
 }
 
+static int read_total(struct book *book, struct unpacker *in, struct error *err) {
+    uint64_t gone[STEPS];
+    struct str cluster = unpack_str(in);
+    bool same = unpack_u64(in) == STEPS;
+    for (int i = 0; i < STEPS; i++) {
+        gone[i] = unpack_u64(in);
+    }
+    if (in->bad || in->rest.len > 0 || !same || book->n_plans > 0 ||
+        find_total(book, cluster) != NULL) {
+        return error_say(err, -EINVAL, "a total that cannot be read, or is not in its place");
+    }
+    for (int i = 0; i < STEPS; i++) {
+        book_add_gone(book, cluster, (enum step)i, gone[i]);
+    }
+    return 0;
+}
+
 int book_read(struct book *book, struct str record, struct error *err) {
     struct unpacker in = {record, false};
     uint64_t version = unpack_u64(&in), kind = unpack_u64(&in);
@@ -211,9 +256,67 @@ int book_read(struct book *book, struct str record, struct error *err) {
         return read_event(book, &in, err);
     case RECORD_OUTCOME:
         return read_outcome(book, &in, err);
+    case RECORD_TOTAL:
+        return read_total(book, &in, err);
     default:
         return error_say(err, -EINVAL, "a record of an unknown kind");
     }
+}
+
+/* ---- what is needed, and what is gone ---- */
+
+bool book_needs(const struct book *book, size_t index) {
+    const struct plan *plan = book->plans[index];
+    if (!step_is_end(plan->step) || step_is_latched(plan->step)) {
+        return true;
+    }
+    bool newest = true, done = plan_has_done(plan), measured = plan->has_outcome;
+    bool promoted = plan_may_have_promoted(plan);
+    for (size_t i = index + 1; i < book->n_plans && (newest || done || measured || promoted); i++) {
+        const struct plan *later = book->plans[i];
+        if (str_equal(later->draft.cluster, plan->draft.cluster)) {
+            newest = false;
+            done = done && !plan_has_done(later);
+            measured = measured && !later->has_outcome;
+            promoted = promoted && !plan_may_have_promoted(later);
+        }
+    }
+    return newest || done || measured || promoted;
+}
+
+void book_add_gone(struct book *book, struct str cluster, enum step step, uint64_t count) {
+    struct book_total *total = find_total(book, cluster);
+    if (total == NULL) {
+        book->totals =
+            mem_grow(book->totals, book->n_totals, &book->totals_capacity, sizeof(book->totals[0]));
+        total = &book->totals[book->n_totals++];
+        *total = (struct book_total){.cluster = mem_strndup(cluster.data, cluster.len)};
+    }
+    total->gone[step] += count;
+}
+
+uint64_t book_gone(const struct book *book, struct str cluster, enum step step) {
+    uint64_t gone = 0;
+    for (size_t i = 0; i < book->n_totals; i++) {
+        const struct book_total *total = &book->totals[i];
+        bool concerns = total->cluster[0] == '\0' || str_is(cluster, total->cluster);
+        gone += concerns ? total->gone[step] : 0;
+    }
+    return gone;
+}
+
+void book_keep(struct book *book, const bool *keep) {
+    size_t n = 0;
+    for (size_t i = 0; i < book->n_plans; i++) {
+        struct plan *plan = book->plans[i];
+        if (keep[i]) {
+            book->plans[n++] = plan;
+        } else {
+            book_add_gone(book, plan->draft.cluster, plan->step, 1);
+            plan_free(plan);
+        }
+    }
+    book->n_plans = n;
 }
 
 /* ---- questions ---- */

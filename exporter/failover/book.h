@@ -6,7 +6,7 @@
  *
  * A plan is written as a whole when it is drafted; after that each record is one event of it. What
  * the book holds is what all records say, in their order: reading them again gives the same book.
- */
+ * Of plans that nothing depends on any more it keeps the newest, and counts the others. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 #include "base/str.h"
 #include "failover/steps.h"
 
-#define BOOK_MOST_PLANS 1000 /* the oldest that are closed go first */
+#define BOOK_MOST_PLANS 1000 /* then the oldest that are not needed go, a tenth of them */
 #define BOOK_MOST_TEXT  ((size_t)64 * 1024)
 
 enum plan_mode { PLAN_OBSERVE, PLAN_MANUAL, PLAN_AUTOMATIC, PLAN_SWITCHOVER, PLAN_MODES };
@@ -62,9 +62,17 @@ struct plan {
     struct arena arena; /* of all texts */
 };
 
+/* The plans of a cluster that the book does not hold any more, by where they stood. */
+struct book_total {
+    char *cluster;
+    uint64_t gone[STEPS];
+};
+
 struct book {
     struct plan **plans; /* oldest first */
     size_t n_plans, capacity;
+    struct book_total *totals;
+    size_t n_totals, totals_capacity;
 };
 
 void book_deinit(struct book *book);
@@ -83,6 +91,12 @@ enum step book_event(const struct plan *plan, enum step_event event, int64_t now
 /* Adds the record of what a plan came to. */
 void book_outcome(const struct plan *plan, const struct plan_outcome *outcome, struct strbuf *out);
 
+/* Adds the record of an event that the book has. */
+void book_note(const struct plan *plan, const struct plan_note *note, struct strbuf *out);
+
+/* Adds the record of plans that are gone; such records come before all plans. */
+void book_total(const struct book_total *total, struct strbuf *out);
+
 /* "CLUSTER-20261121T183000.123": what people type, so it is short and tells the time. */
 #define PLAN_ID_BYTES 128
 void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]);
@@ -92,6 +106,20 @@ struct plan *book_find(const struct book *book, struct str id);
 /* The plan of a cluster that is under way, or must be acknowledged first; or NULL. One of no
  * cluster stands for all. */
 struct plan *book_blocking(const struct book *book, struct str cluster);
+
+/* Whether anything depends on the plan of this index: it is under way or not acknowledged, or of
+ * the plans of its cluster it is the newest, the newest that went well, that has an outcome, or
+ * that may have promoted. */
+bool book_needs(const struct book *book, size_t index);
+
+/* Drops the plans that are not kept, and counts them in the totals. keep has n_plans. */
+void book_keep(struct book *book, const bool *keep);
+
+/* Counts more plans of a cluster as gone. */
+void book_add_gone(struct book *book, struct str cluster, enum step step, uint64_t count);
+
+/* How many plans of a cluster, and of no cluster, are gone that stood there. */
+uint64_t book_gone(const struct book *book, struct str cluster, enum step step);
 
 /* Whether it went through all of its steps. */
 bool plan_has_done(const struct plan *plan);

@@ -146,7 +146,8 @@ void cluster_reason_words(const struct cluster *cluster, enum ready_reason reaso
         [READY_DIRECT] = "a member is a pooler, or a Redis Cluster",
         [READY_RIGHTS] = "receivers of replicas may not be seen: GRANT pg_monitor",
         [READY_SYSTEM] = "members are of different systems",
-        [READY_JOURNAL] = "the journal cannot be written, or there is no storage folder",
+        [READY_JOURNAL] = "the journal cannot be written, is full, or there is no storage "
+                          "folder",
         [READY_HOOKS] = "a hook cannot be run: the log says why",
         [READY_ACKNOWLEDGED] = "an earlier failover waits for its acknowledgement",
         [READY_MAINTENANCE] = "there is maintenance",

@@ -16,10 +16,18 @@
 
 /* A disk that could not be written is tried so often until it can. */
 #define RETRY_USEC (2 * USEC_PER_SEC)
+/* One that could not be shortened, or not by much, is tried again so often. */
+#define SHORTEN_AGAIN_USEC (60 * USEC_PER_SEC)
 /* What would have been done, in a cluster that flaps, leaves the other half to what is done; and a
  * plan is begun only where all that may happen to it has room. */
 #define MOST_OBSERVED_BYTES (RECORD_LOG_MOST_BYTES / 2)
 #define MOST_DRAFTED_BYTES  (RECORD_LOG_MOST_BYTES - (size_t)2 * 1024 * 1024)
+
+static const struct journal_room usual_room = {
+    .shorten_above = JOURNAL_SHORTEN_ABOVE,
+    .least_gain = JOURNAL_LEAST_GAIN,
+    .kept = {JOURNAL_KEPT_PLANS, JOURNAL_KEPT_BYTES},
+};
 
 /* A record on its way to the disk. */
 struct entry {
@@ -42,6 +50,11 @@ struct journal {
     char *lost; /* where a damaged file was put; NULL: there was none */
     bool failing;
     struct loop_timer *retry;
+    struct journal_room room;
+    bool *keep; /* of the book's plans, while a shorter file is written; NULL: it is not */
+    bool shortening_failed;
+    uint64_t shorten_at_usec; /* not before */
+    struct loop_timer *shorten_again;
 };
 
 /* ---- opening ---- */
@@ -90,15 +103,17 @@ static void tried(void *userdata, const struct error *err) {
 }
 
 static void pay(struct journal *journal);
+static void shorten(struct journal *journal);
 
 /* Nothing else may ever have to be written, and as long as it is not known whether it could be,
  * nothing is failed over. */
 static void try_again(void *userdata) {
     struct journal *journal = userdata;
-    if (journal->failing) {
-        (void)record_log_try(journal->log, tried, journal);
-    } else {
+    if (!journal->failing) {
         pay(journal);
+    } else if (record_log_try(journal->log, tried, journal) == -EFBIG) {
+        shorten(journal);
+        loop_timer_set(journal->retry, loop_now_usec(journal->loop) + RETRY_USEC);
     }
 }
 
@@ -162,6 +177,7 @@ static void pay(struct journal *journal) {
         }
     }
     journal->n_owed = n;
+    shorten(journal);
     for (size_t i = 0; i < n; i++) {
         const char *id = journal->owed[i];
         const struct plan *plan = book_find(&journal->book, str_of(id));
@@ -173,6 +189,116 @@ static void pay(struct journal *journal) {
         }
     }
 }
+
+/* ---- when it has grown ---- */
+
+struct shortening {
+    struct strbuf contents;
+    struct book again; /* what whoever reads them has */
+    struct error err;
+};
+
+static void add_record(void *userdata, struct str bytes) {
+    struct shortening *shortening = userdata;
+    record_log_add(&shortening->contents, bytes);
+    (void)book_read(&shortening->again, bytes,
+                    error_is_set(&shortening->err) ? NULL : &shortening->err);
+}
+
+static bool is_quiet(const struct journal *journal) {
+    const struct book *book = &journal->book;
+    bool quiet = journal->entries == NULL && journal->n_owed == 0 && journal->keep == NULL &&
+                 !record_log_busy(journal->log);
+    for (size_t i = 0; i < book->n_plans && quiet; i++) {
+        quiet = step_is_end(book->plans[i]->step);
+    }
+    return quiet;
+}
+
+static bool is_full(const struct journal *journal) {
+    return record_log_bytes(journal->log) > MOST_DRAFTED_BYTES;
+}
+
+static void shorten_later(struct journal *journal) {
+    journal->shorten_at_usec = loop_now_usec(journal->loop) + SHORTEN_AGAIN_USEC;
+    loop_timer_set(journal->shorten_again, journal->shorten_at_usec);
+}
+
+static void tell_shortening(struct journal *journal, const struct error *err) {
+    bool failed = error_is_set(err);
+    if (failed && !journal->shortening_failed) {
+        log_error("failover journal: it could not be shortened, and goes on as it is: %s",
+                  err->text);
+    }
+    journal->shortening_failed = failed;
+}
+
+/* Nothing was appended since the shorter file was made, so the book is the one of then. */
+static void shortened(void *userdata, const struct error *err) {
+    struct journal *journal = userdata;
+    size_t before = journal->book.n_plans;
+    if (err->code == -EINPROGRESS) {
+        tell(journal, err);
+        return;
+    }
+    tell_shortening(journal, err);
+    if (error_is_set(err)) {
+        shorten_later(journal);
+        (void)record_log_try(journal->log, tried, journal); /* does the disk take nothing at all? */
+    } else {
+        book_keep(&journal->book, journal->keep);
+        log_info("failover journal: shortened to %llu bytes, %zu of %zu plans are kept",
+                 (unsigned long long)record_log_bytes(journal->log), journal->book.n_plans, before);
+        tell(journal, err);
+    }
+    free(journal->keep);
+    journal->keep = NULL;
+}
+
+/* Return: bytes that a file with these records would have less, or 0 with *err when it would not
+ * tell the same. */
+static uint64_t make_shorter(const struct journal *journal, bool *keep, struct shortening *out) {
+    uint64_t bytes = record_log_bytes(journal->log);
+    size_t n = 0;
+    shorter_choose(&journal->book, &journal->room.kept, keep);
+    for (size_t i = 0; i < journal->book.n_plans; i++) {
+        n += keep[i];
+    }
+    shorter_write(&journal->book, keep, add_record, out);
+    if (!error_is_set(&out->err) && out->again.n_plans != n) {
+        error_say(&out->err, -EBADMSG, "it would not tell of all that is kept");
+    }
+    return out->contents.len < bytes && !error_is_set(&out->err) ? bytes - out->contents.len : 0;
+}
+
+static void shorten(struct journal *journal) {
+    if (record_log_bytes(journal->log) <= journal->room.shorten_above ||
+        loop_now_usec(journal->loop) < journal->shorten_at_usec || !is_quiet(journal)) {
+        return;
+    }
+    struct shortening shortening = {0};
+    bool *keep = mem_array(journal->book.n_plans, sizeof(*keep));
+    uint64_t gain = make_shorter(journal, keep, &shortening);
+    bool worth = gain > 0 && (gain >= journal->room.least_gain || is_full(journal));
+    if (worth && record_log_replace(journal->log, &shortening.contents, shortened, journal) == 0) {
+        journal->keep = keep;
+        keep = NULL;
+    } else {
+        shorten_later(journal);
+    }
+    if (error_is_set(&shortening.err)) {
+        tell_shortening(journal, &shortening.err);
+    }
+    strbuf_deinit(&shortening.contents);
+    book_deinit(&shortening.again);
+    free(keep);
+}
+
+static void shorten_again(void *userdata) {
+    shorten(userdata);
+}
+
+/* ---- a damaged one ---- */
 
 static int set_aside(struct journal *journal, const struct journal_options *options,
                      struct error *why) {
@@ -217,6 +343,8 @@ struct journal *journal_open(const struct journal_options *options) {
     struct error err = {0};
     journal->loop = options->loop;
     journal->retry = loop_timer_new(options->loop, try_again, journal);
+    journal->shorten_again = loop_timer_new(options->loop, shorten_again, journal);
+    journal->room = options->room != NULL ? *options->room : usual_room;
     int r = read_all(journal, options, &err);
     if (r == -EBADMSG) {
         r = set_aside(journal, options, &err);
@@ -264,6 +392,7 @@ static void written(void *userdata, const struct error *why) {
         plan = book_find(&journal->book, str_of(entry->id));
     }
     entry_free(entry);
+    shorten(journal);
     if (waiter.written != NULL) {
         waiter.written(waiter.userdata, plan, &err);
     }
@@ -284,8 +413,7 @@ int journal_draft(struct journal *journal, const struct plan_draft *draft,
     uint64_t most = draft->mode == PLAN_OBSERVE ? MOST_OBSERVED_BYTES : MOST_DRAFTED_BYTES;
     if (record_log_bytes(journal->log) > most) {
         return error_say(err, -EFBIG,
-                         "the journal is too full for another plan: move it away while dbvitals is "
-                         "stopped");
+                         "the journal is too full for another plan, and could not be shortened");
     }
     if (book_find(&journal->book, draft->id) != NULL || is_on_its_way(journal, draft->id)) {
         return error_say(err, -EEXIST, "there is a plan of this name: the clock was set back");
@@ -330,11 +458,13 @@ struct journal *journal_free(struct journal *journal) {
         return NULL;
     }
     loop_timer_free(journal->retry);
+    loop_timer_free(journal->shorten_again);
     journal->log = record_log_free(journal->log);
     while (journal->entries != NULL) {
         entry_free(journal->entries);
     }
     book_deinit(&journal->book);
+    free(journal->keep);
     free(journal->owed);
     free(journal->lost);
     free(journal);
@@ -348,6 +478,5 @@ const struct book *journal_book(const struct journal *journal) {
 }
 
 bool journal_works(const struct journal *journal) {
-    return !journal->failing && journal->n_owed == 0 &&
-           record_log_bytes(journal->log) <= MOST_DRAFTED_BYTES;
+    return !journal->failing && journal->n_owed == 0 && !is_full(journal);
 }

@@ -6,19 +6,35 @@
  *
  * What was under way when the monitor ended is closed at the opening (STEP_RESTARTED). A file that
  * cannot be trusted is set aside, and a plan of no cluster that has failed stands for it: it
- * forbids every failover until people acknowledge it. */
+ * forbids every failover until people acknowledge it.
+ *
+ * When it has grown it is shortened, at the opening and whenever no plan is open: a new file takes
+ * its place (record_log_replace()) that tells of what is needed, of the newest plans beside that,
+ * and how many are gone; the old one is not kept. What has to be written meanwhile waits for it. */
 #pragma once
 
-#include "failover/book.h"
+#include "failover/shorter.h"
 #include "io/loop.h"
+#include "io/record_log.h"
 #include "io/worker.h"
 
 struct journal;
 
+struct journal_room {
+    uint64_t shorten_above;     /* bytes */
+    uint64_t least_gain;        /* bytes: for less it is not done, unless it is full */
+    struct shorter_limits kept; /* at most, beside what is needed */
+};
+#define JOURNAL_SHORTEN_ABOVE (RECORD_LOG_MOST_BYTES / 4)  /* 4 MiB */
+#define JOURNAL_LEAST_GAIN    (RECORD_LOG_MOST_BYTES / 16) /* 1 MiB */
+#define JOURNAL_KEPT_BYTES    (RECORD_LOG_MOST_BYTES / 8)  /* 2 MiB */
+#define JOURNAL_KEPT_PLANS    500
+
 struct journal_options {
     struct loop *loop;
-    struct worker_pool *pool; /* borrowed; freed after the journal */
-    const char *path;         /* copied; its folder must exist */
+    struct worker_pool *pool;        /* borrowed; freed after the journal */
+    const char *path;                /* copied; its folder must exist */
+    const struct journal_room *room; /* NULL: as below */
 };
 
 /* Reads what is there; blocks. Return: NULL when the file cannot be used, which is in the log. */

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import struct
 import time
 
 from harness import Daemon, Sandbox, eventually, run, run_tests, throughout
@@ -336,6 +337,71 @@ def a_damaged_journal_is_set_aside():
     assert any(name.startswith("failover.journal.bad-") for name in os.listdir(storage))
 
 
+def crc32c(text):
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    crc = 0xFFFFFFFF
+    for byte in text:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def journal_record(kind, *values):
+    """As failover/book.c writes it: version, kind, then numbers and texts."""
+    text = struct.pack("<QQ", 1, kind)
+    for value in values:
+        if isinstance(value, str):
+            text += struct.pack("<Q", len(value)) + value.encode()
+        else:
+            text += struct.pack("<Q", value)
+    return struct.pack("<II", len(text), crc32c(text)) + text
+
+
+def a_full_journal():
+    """An acknowledged failover that lost 4096 bytes, then outages that were observed, 15 MiB of them."""
+    def draft(name, mode, evidence):
+        return journal_record(1, name, "cache", "cache-1", "", "cache-2", "", "dead", evidence, "0",
+                              1, mode, 1000)
+
+    def event(name, step, number):
+        return journal_record(2, name, step, number, 2000, "")
+    whole = b"dbvlog1\n" + draft("old", 2, "") + event("old", 0, 2)
+    for step in range(2, 8):  # pre to post: each succeeds
+        whole += event("old", step, 3) + (journal_record(3, "old", 1500, 4096, 40) if step == 6 else b"")
+    whole += event("old", 9, 8)
+    count = 0
+    while len(whole) < 15 << 20:
+        whole += draft(f"o{count}", 0, "e" * 64000) + event(f"o{count}", 0, 0)
+        count += 1
+    return whole, count
+
+
+def a_journal_near_its_limit_is_shortened_at_the_start():
+    redis.end(0)
+    path = os.path.join(redis.folder, "storage", "failover.journal")
+    whole, count = a_full_journal()
+    with open(path, "wb") as file:
+        file.write(whole)
+    with open(path + ".new", "wb") as file:  # as a crash leaves it
+        file.write(whole[:1000])
+    redis.start()
+    redis.healthy()  # and ready: its journal has room again
+    said = re.search(r"shortened to (\d+) bytes, (\d+) of (\d+) plans are kept", redis.log())
+    size = os.stat(path).st_size
+    print(f"# {len(whole)} bytes, {count + 1} plans: {said and said[0]}; {size} bytes", flush=True)
+    assert said and int(said[1]) == size < 4 << 20 and int(said[3]) == count + 1, redis.log()
+    assert not os.path.exists(path + ".new")
+    eventually(lambda: redis.page().value("dbvitals_failover_plans", cluster="cache",
+                                          state="would_have") == count, what="the count")
+    page = redis.page()
+    assert page.value("dbvitals_failover_plans", cluster="cache", state="closed") == 1
+    assert page.value("dbvitals_failover_last_lost_bytes", cluster="cache") == 4096
+    assert page.value("dbvitals_failover_last_timestamp_seconds", cluster="cache") == 2
+
+
 def row_19_a_second_primary_is_split_brain_and_then_the_only_one():
     global last  # pylint: disable=global-statement
     redis.end(0)
@@ -371,5 +437,6 @@ run_tests([
     row_37_a_redis_that_comes_back_in_time_is_not,
     the_command_lists_what_the_api_says,
     a_damaged_journal_is_set_aside,
+    a_journal_near_its_limit_is_shortened_at_the_start,
     row_19_a_second_primary_is_split_brain_and_then_the_only_one,
 ])
