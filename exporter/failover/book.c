@@ -119,6 +119,11 @@ void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]) {
 
 /* ---- reading ---- */
 
+/* No name of a cluster, which totals hold as text. */
+static bool has_zero(struct str text) {
+    return text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
+}
+
 struct plan *book_find(const struct book *book, struct str id) {
     for (size_t i = book->n_plans; i > 0; i--) {
         if (str_equal(book->plans[i - 1]->draft.id, id)) {
@@ -158,7 +163,8 @@ static int read_draft(struct book *book, struct unpacker *in, struct error *err)
     draft.timeline = (uint32_t)unpack_u64(in);
     uint64_t mode = unpack_u64(in);
     draft.drafted_ms = unpack_i64(in);
-    if (in->bad || in->rest.len > 0 || mode >= PLAN_MODES || draft.id.len == 0) {
+    if (in->bad || in->rest.len > 0 || mode >= PLAN_MODES || draft.id.len == 0 ||
+        has_zero(draft.cluster)) {
         return error_say(err, -EINVAL, "a plan that cannot be read");
     }
     if (book_find(book, draft.id) != NULL) {
@@ -233,7 +239,7 @@ static int read_total(struct book *book, struct unpacker *in, struct error *err)
     for (int i = 0; i < STEPS; i++) {
         gone[i] = unpack_u64(in);
     }
-    if (in->bad || in->rest.len > 0 || !same || book->n_plans > 0 ||
+    if (in->bad || in->rest.len > 0 || !same || book->n_plans > 0 || has_zero(cluster) ||
         find_total(book, cluster) != NULL) {
         return error_say(err, -EINVAL, "a total that cannot be read, or is not in its place");
     }
