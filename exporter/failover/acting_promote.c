@@ -38,11 +38,33 @@ static void promote_hooks_ended(void *userdata, bool good, const char *text) {
     executor_event(acting->executor, good ? STEP_SUCCEEDED : STEP_LOST, str_of(text));
 }
 
+/* The probe's connection to a server that lets nobody else in: it has told us that this is the
+ * member, that it follows the primary, and that our role may promote it. */
+static struct client *spare(void *userdata, struct client_hello *ret_hello) {
+    const struct acting *acting = userdata;
+    const struct cluster *cluster = cluster_of(acting);
+    const struct cluster_member *member = &cluster->members[acting->promotion_of];
+    if (!member->has_facts || member->facts.promote != PROMOTE_GRANTED) {
+        return NULL;
+    }
+    return probe_give(acting->watched->members[acting->promotion_of].probe,
+                      &(struct probe_wanted){
+                          .system = cluster->members[acting->old].answer.system,
+                          .address = member->answer.address,
+                          .port = member->answer.port,
+                      },
+                      ret_hello);
+}
+
 void acting_connect_promotion(struct acting *acting, size_t index) {
     promotion_free(acting->promotion);
     acting->promotion_of = index;
     acting->promotion = promotion_new(&(struct promotion_options){
-        .contact = acting_contact_of(acting, index), .ended = promoted, .userdata = acting});
+        .contact = acting_contact_of(acting, index),
+        .spare = spare,
+        .ended = promoted,
+        .userdata = acting,
+    });
 }
 
 /* A disk that takes the step's record late, or a monitor that was stopped meanwhile, leaves time in

@@ -80,9 +80,13 @@ static void on_ended(void *userdata, const struct client_failure *failure) {
     }
 }
 
-static void open_client(struct contact *contact) {
-    const struct client_events events = {
+static struct client_events events_for(struct contact *contact) {
+    return (struct client_events){
         .ready = on_ready, .drained = on_drained, .ended = on_ended, .userdata = contact};
+}
+
+static void open_client(struct contact *contact) {
+    const struct client_events events = events_for(contact);
     contact->opened_usec = now_of(contact);
     contact->client = make(contact, &events);
     loop_timer_set(contact->timer, contact->opened_usec + CONNECT_USEC);
@@ -121,6 +125,22 @@ const struct client_hello *contact_hello(const struct contact *contact) {
 
 const char *contact_trouble(const struct contact *contact) {
     return contact->trouble[0] != '\0' ? contact->trouble : "no connection was made yet";
+}
+
+bool contact_is_stuck(const struct contact *contact, uint64_t usec) {
+    return contact_client(contact) == NULL &&
+           (contact->trouble[0] != '\0' || now_of(contact) - contact->opened_usec >= usec);
+}
+
+void contact_adopt(struct contact *contact, struct client *client,
+                   const struct client_hello *hello) {
+    client_free(take_ptr(contact->client)); /* nothing was asked there */
+    loop_timer_stop(contact->timer);
+    client->events = events_for(contact);
+    contact->client = client;
+    contact->opened_usec = now_of(contact);
+    contact->hello = *hello;
+    contact->trouble[0] = '\0';
 }
 
 void contact_renew(struct contact *contact, const char *why) {

@@ -57,6 +57,14 @@ const struct client_hello *contact_hello(const struct contact *contact);
 /* Why there is no connection, in words. */
 const char *contact_trouble(const struct contact *contact);
 
+/* Whether there is none because it failed, or because it has been being made for so long. */
+bool contact_is_stuck(const struct contact *contact, uint64_t usec);
+
+/* Takes another owner's connection in place of what is being made: to the same server, ready, and
+ * with nothing open on it. It is ours from now on. There must be none that is ready. */
+void contact_adopt(struct contact *contact, struct client *client,
+                   const struct client_hello *hello);
+
 /* Closes the connection and makes another one when it is time. */
 void contact_renew(struct contact *contact, const char *why);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/duration.h"
 #include "base/mem.h"
@@ -12,6 +13,8 @@
 /* A connection that is being made this long is given up for another one. */
 #define CONNECT_USEC ((uint64_t)3 * USEC_PER_SEC)
 #define MOST_BYTES   ((size_t)256 * 1024)
+/* What was answered longer ago is no sign that the connection serves. */
+#define FRESH_INTERVALS 2
 
 struct probe_slot {
     struct probe *probe;
@@ -20,7 +23,12 @@ struct probe_slot {
     struct arena facts;    /* of the reply that may come later than the next question */
     uint64_t opened_usec;
     uint64_t asked_usec;
-    int version;
+    struct client_hello hello;
+    unsigned n_open; /* questions without an answer, also those that were given up */
+    /* Of the server at its other end, by its newest answer. */
+    uint64_t answered_usec; /* 0: there was none */
+    char system[48], address[64];
+    uint16_t port;
     bool was_ready;  /* it is a kept one now */
     bool asked;      /* an answer is awaited */
     bool identified; /* it was asked what does not change */
@@ -59,6 +67,8 @@ static void slot_close(struct probe_slot *slot) {
     slot->closing = true;
     client_free(client);
     slot->closing = slot->was_ready = slot->asked = slot->identified = false;
+    slot->answered_usec = 0;
+    slot->system[0] = '\0';
 }
 
 static void fail(struct probe *probe, const struct client_failure *failure, bool kept_open) {
@@ -75,6 +85,7 @@ static void took_identity(void *userdata, const struct client_reply *reply,
     struct probe *probe = slot->probe;
     struct error err = {0};
     struct member_identity identity;
+    slot->n_open--;
     if (failure != NULL) {
         return; /* what may not be seen is not known */
     }
@@ -83,6 +94,7 @@ static void took_identity(void *userdata, const struct client_reply *reply,
                 : identity_read_redis(reply->tree, &slot->arena, &identity, &err);
     if (r == 0) {
         probe->identity = identity;
+        memcpy(slot->system, identity.system, sizeof(slot->system));
     }
 }
 
@@ -91,6 +103,7 @@ static void took_facts(void *userdata, const struct client_reply *reply,
     struct probe_slot *slot = userdata;
     struct probe *probe = slot->probe;
     struct member_facts facts;
+    slot->n_open--;
     if (failure != NULL || slot->closing || probe->events.learned == NULL) {
         return; /* what may not be seen is not known */
     }
@@ -98,6 +111,15 @@ static void took_facts(void *userdata, const struct client_reply *reply,
                                                   : facts_read_redis(reply->tree, &facts, NULL);
     if (r == 0) {
         probe->events.learned(probe->events.userdata, &facts);
+    }
+}
+
+static void note_server(struct probe_slot *slot, const struct member_answer *answer) {
+    slot->answered_usec = now_of(slot->probe);
+    memcpy(slot->address, answer->address, sizeof(slot->address));
+    slot->port = answer->port;
+    if (slot->probe->options.kind == PROBE_REDIS) { /* what it is asked once does not tell */
+        memcpy(slot->system, answer->system, sizeof(slot->system));
     }
 }
 
@@ -109,6 +131,7 @@ static void took_answer(void *userdata, const struct client_reply *reply,
     struct client_failure unread = {.end = CLIENT_ALIVE, .reason = REASON_PROTOCOL};
     bool counts = slot->asked && !slot->closing;
     slot->asked = false;
+    slot->n_open--;
     if (!counts || (failure != NULL && failure->connection)) {
         return; /* it was given up before, or its end is told */
     }
@@ -123,6 +146,7 @@ static void took_answer(void *userdata, const struct client_reply *reply,
         return;
     }
     probe->attempt = false;
+    note_server(slot, &answer);
     probe->events.answered(probe->events.userdata, &answer, &probe->identity,
                            now_of(probe) - slot->asked_usec);
 }
@@ -139,6 +163,7 @@ struct probe_question {
 
 static void submit(struct probe_slot *slot, const struct probe_question *question) {
     bool postgres = slot->probe->options.kind == PROBE_POSTGRES;
+    slot->n_open++;
     client_submit(slot->client, &(struct client_request){
                                     .text = postgres ? question->text : NULL,
                                     .constant = true,
@@ -164,7 +189,7 @@ static void ask(struct probe_slot *slot) {
                                               &slot->arena,
                                               took_identity});
     }
-    submit(slot, &(struct probe_question){answer_postgres_text(slot->version),
+    submit(slot, &(struct probe_question){answer_postgres_text(slot->hello.version),
                                           {str_of("INFO"), str_of("replication")},
                                           2,
                                           &slot->arena,
@@ -205,7 +230,7 @@ static void slot_ready(void *userdata, const struct client_hello *hello) {
         return;
     }
     probe->pooled = false;
-    slot->version = hello->version;
+    slot->hello = *hello;
     slot->was_ready = true;
     serve(slot);
 }
@@ -363,6 +388,28 @@ void probe_now(struct probe *probe) {
 
 void probe_forget(struct probe *probe) {
     abandon(probe);
+}
+
+static bool is_wanted(const struct probe_slot *slot, const struct probe_wanted *wanted) {
+    uint64_t least = FRESH_INTERVALS * slot->probe->options.interval_usec;
+    return is_ready(slot) && slot->n_open == 0 && slot->answered_usec != 0 &&
+           now_of(slot->probe) - slot->answered_usec <= least && slot->system[0] != '\0' &&
+           strcmp(slot->system, wanted->system) == 0 &&
+           strcmp(slot->address, wanted->address) == 0 && slot->port == wanted->port;
+}
+
+struct client *probe_give(struct probe *probe, const struct probe_wanted *wanted,
+                          struct client_hello *ret_hello) {
+    for (size_t i = 0; i < ARRAY_LEN(probe->slots); i++) {
+        struct probe_slot *slot = &probe->slots[i];
+        if (is_wanted(slot, wanted)) {
+            struct client *client = take_ptr(slot->client);
+            *ret_hello = slot->hello;
+            slot_close(slot);
+            return client;
+        }
+    }
+    return NULL;
 }
 
 bool probe_is_pooled(const struct probe *probe) {

@@ -63,5 +63,18 @@ void probe_now(struct probe *probe);
 /* We were late ourselves: what is open says nothing, and begins anew at the next tick. */
 void probe_forget(struct probe *probe);
 
+/* Whose connection is wanted: as its answers and ours say. */
+struct probe_wanted {
+    const char *system;  /* member_answer.system; an empty one is nobody's */
+    const char *address; /* member_answer.address and port */
+    uint16_t port;
+};
+
+/* Gives away its connection to this server for good, where no other is to be had: one that has
+ * answered within two intervals, and on which nothing is open. The next attempt makes a new one,
+ * and if there is none left for it, fails. Return: NULL when there is no such connection now. */
+struct client *probe_give(struct probe *probe, const struct probe_wanted *wanted,
+                          struct client_hello *ret_hello);
+
 /* It speaks to a pooler, which is no member of anything. */
 bool probe_is_pooled(const struct probe *probe);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/duration.h"
 #include "base/mem.h"
@@ -11,6 +12,9 @@
 #define DEADLINE_USEC ((uint64_t)10 * USEC_PER_SEC)
 #define MOST_BYTES    ((size_t)64 * 1024)
 #define FIRST_VERSION 120000 /* with pg_promote() */
+/* A connection that is being made as long may never come. */
+#define STUCK_USEC ((uint64_t)250 * USEC_PER_MSEC)
+#define SPARE_USEC ((uint64_t)10 * USEC_PER_MSEC)
 
 const char *const promotion_end_names[] = {"succeeded", "failed", "unknown"};
 
@@ -27,12 +31,15 @@ struct promotion {
     enum promotion_state state;
     bool sent;
     struct contact *contact;
-    struct arena arena; /* of the answer */
+    struct arena arena, settings_arena; /* of the answers */
     struct loop_timer *deadline;
+    struct loop_timer *spare; /* when somebody else's connection is looked for */
+    bool is_spare;            /* ours is one */
+    char trouble[256];        /* then: why no other was made */
     struct loop_deferred *tell;
     uint64_t started_usec;
     enum promotion_end end;
-    char text[512];
+    char text[800];
 };
 
 static bool is_redis(const struct promotion *promotion) {
@@ -53,7 +60,14 @@ static void conclude(struct promotion *promotion, enum promotion_end end, const 
     promotion->state = PROMOTION_OVER;
     promotion->end = end;
     snprintf(promotion->text, sizeof(promotion->text), "%s%s", before, text);
+    if (promotion->is_spare) {
+        size_t len = strlen(promotion->text);
+        snprintf(promotion->text + len, sizeof(promotion->text) - len,
+                 "; over the connection of the probe, for no other was made: %s",
+                 promotion->trouble);
+    }
     loop_timer_stop(promotion->deadline);
+    loop_timer_stop(promotion->spare);
     loop_deferred_arm(promotion->tell);
     if (end != PROMOTION_SUCCEEDED) {
         contact_close(promotion->contact); /* not made anew, and nobody waits for it */
@@ -197,6 +211,54 @@ static void contact_ready(void *userdata) {
     send_if_ready(userdata);
 }
 
+/* ---- somebody else's connection ---- */
+
+static void settings_answered(void *userdata, const struct client_reply *reply,
+                              const struct client_failure *failure) {
+    (void)userdata, (void)reply, (void)failure; /* without them it is sent all the same */
+}
+
+/* A probe's session has a probe's time limit; and what a contact would have had: no text of ours
+ * needs a conversion, and none may fail in place of an answer. */
+static void settle(struct promotion *promotion, struct client *client) {
+    char text[160];
+    snprintf(text, sizeof(text),
+             "SELECT pg_catalog.set_config('statement_timeout', '%llu', false),"
+             " pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)",
+             (unsigned long long)(2 * promotion->options.deadline_usec / USEC_PER_MSEC));
+    client_submit(client, &(struct client_request){
+                              .text = text,
+                              .limits = {.max_bytes = MOST_BYTES},
+                              .arena = &promotion->settings_arena,
+                              .done = settings_answered,
+                          });
+}
+
+static void look_for_spare(void *userdata) {
+    struct promotion *promotion = userdata;
+    struct client_hello hello = {0};
+    struct client *client = NULL;
+    if (promotion->state != PROMOTION_STARTED) {
+        return;
+    }
+    if (contact_is_stuck(promotion->contact, STUCK_USEC)) {
+        client = promotion->options.spare(promotion->options.userdata, &hello);
+    }
+    if (client == NULL) {
+        loop_timer_set(promotion->spare,
+                       loop_now_usec(promotion->options.contact.loop) + SPARE_USEC);
+        return;
+    }
+    promotion->is_spare = true;
+    snprintf(promotion->trouble, sizeof(promotion->trouble), "%s",
+             contact_trouble(promotion->contact));
+    contact_adopt(promotion->contact, client, &hello);
+    if (!is_redis(promotion)) {
+        settle(promotion, client);
+    }
+    send_if_ready(promotion);
+}
+
 /* ---- what the owner calls ---- */
 
 void promotion_start(struct promotion *promotion) {
@@ -207,6 +269,9 @@ void promotion_start(struct promotion *promotion) {
     loop_timer_set(promotion->deadline, loop_now_usec(promotion->options.contact.loop) +
                                             promotion->options.deadline_usec);
     send_if_ready(promotion);
+    if (promotion->options.spare != NULL) {
+        look_for_spare(promotion);
+    }
 }
 
 bool promotion_is_ready(const struct promotion *promotion) {
@@ -231,6 +296,7 @@ struct promotion *promotion_new(const struct promotion_options *options) {
         promotion->options.deadline_usec = DEADLINE_USEC;
     }
     promotion->deadline = loop_timer_new(contact.loop, time_is_over, promotion);
+    promotion->spare = loop_timer_new(contact.loop, look_for_spare, promotion);
     promotion->tell = loop_deferred_new(contact.loop, tell, promotion);
     /* Our own deadline comes first: a statement that times out would leave the end unknown. */
     contact.statement_usec = promotion->options.deadline_usec * 2;
@@ -246,8 +312,10 @@ struct promotion *promotion_free(struct promotion *promotion) {
     promotion->state = PROMOTION_OVER; /* what is open is answered now, and no longer told */
     contact_free(promotion->contact);
     loop_timer_free(promotion->deadline);
+    loop_timer_free(promotion->spare);
     loop_deferred_free(promotion->tell);
     arena_deinit(&promotion->arena);
+    arena_deinit(&promotion->settings_arena);
     free(promotion);
     return NULL;
 }

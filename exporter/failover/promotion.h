@@ -12,6 +12,11 @@
  *              that it raises before it does anything, or with false.
  *   UNKNOWN    it may have been done: it was handed to a connection that was ready, and no answer
  *              tells what became of it.
+ * Where no connection is to be had, because the server lets nobody in any more or does not answer
+ * new ones, one that somebody else has kept serves (spare()): it becomes ours, and all that is said
+ * here holds for it as well. It is asked for a quarter of a second after ours was begun, at once
+ * when that has failed, and again every 10 ms until either is there.
+ *
  * "Sent" begins when the request is submitted to a client in the state CLIENT_READY, whether or not
  * a byte has left this host: what lies in the buffer of a connection may still arrive. Before that
  * nothing can have been sent, because no request exists. There is one submit in this module, behind
@@ -36,6 +41,9 @@ extern const char *const promotion_end_names[]; /* "succeeded", ... */
 struct promotion_options {
     struct contact_options contact; /* of the replica: postgres or redis. pg and redis are copied */
     uint64_t deadline_usec;         /* from promotion_start() to the end; 0: 10 s */
+    /* Gives a connection away that is certainly to the same server, in the same role: ready, with
+     * nothing open on it. Return: NULL when there is none now. NULL: nobody has one. */
+    struct client *(*spare)(void *userdata, struct client_hello *ret_hello);
     /* Once after promotion_start(), never inside it, never after promotion_free(); the promotion
      * may be freed in it. text is a sentence, borrowed. */
     void (*ended)(void *userdata, enum promotion_end end, struct str text);

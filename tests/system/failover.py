@@ -73,35 +73,39 @@ def row_11_a_pause_of_a_second_is_no_death():
 class Crowd:
     """Sessions that take all connections of a server; a superuser may have the last ones too."""
 
-    def __init__(self):
-        self.sessions = []
+    def __init__(self, server="primary"):
+        self.server, self.sessions = server, []
 
     def join(self):
         one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         one.settimeout(20)
-        one.connect(f"{fleet.sandbox.run}/.s.PGSQL.{fleet.port('primary')}")
+        one.connect(f"{fleet.sandbox.run}/.s.PGSQL.{fleet.port(self.server)}")
         words = b"user\0postgres\0database\0postgres\0\0"
         one.sendall(struct.pack("!II", len(words) + 8, 196608) + words)
-        if not self.until(one, b"Z"):
+        if not self.is_good(one):
             one.close()
             return False
         self.sessions.append(one)
         return True
 
     @staticmethod
-    def until(one, kind):
-        """Reads messages up to one of this kind; False when it is an error."""
+    def is_good(one):
+        """Reads messages until the server is ready for another, or hangs up: whether none of them is
+        an error."""
+        good = True
         with one.makefile("rb") as stream:
-            while True:
-                got, length = struct.unpack("!cI", stream.read(5))
+            while head := stream.read(5):
+                got, length = struct.unpack("!cI", head)
                 stream.read(length - 4)
-                if got in (kind, b"E"):
-                    return got == kind
+                good &= got != b"E"
+                if got == b"Z":
+                    return good
+        return False
 
     def ask(self, statement):
         words = statement.encode() + b"\0"
         self.sessions[0].sendall(b"Q" + struct.pack("!I", len(words) + 4) + words)
-        return self.until(self.sessions[0], b"Z")
+        return self.is_good(self.sessions[0])
 
     def end(self):
         for one in self.sessions:
@@ -128,6 +132,29 @@ def row_12_no_connection_left_is_no_death():
         crowd.end()
     watcher().wait("healthy")
     assert "dead" not in fleet.verdicts()
+
+
+def row_1_a_replica_that_lets_nobody_in_is_promoted():
+    """Readers rush to it: only the connections that we have kept are left."""
+    fleet.fresh()
+    crowd = Crowd("replica")
+    try:
+        while crowd.join():
+            pass
+        began = time.monotonic()
+        fleet.kill("primary")
+        eventually(lambda: crowd.ask("CREATE TABLE IF NOT EXISTS taken (x int)"), LONG, "writes")
+        took = time.monotonic() - began
+        plan = fleet.wait_plan("done", "failed", "unknown", "withdrawn")
+    finally:
+        crowd.end()
+    fleet.one("1, the replica is full", 1,
+              how=lambda _: f"; {len(crowd.sessions)} sessions of others on the replica, writes "
+              f"{took:.2f} s after the kill")
+    promote = [note["text"] for note in plan["notes"] if note["step"] == "promote"]
+    assert len(promote) == 1, fleet.text(plan)
+    assert re.search("returned true; over the connection of the probe, .*too many clients",
+                     promote[0]), promote
 
 
 def row_13_another_password_is_no_death():
@@ -274,6 +301,7 @@ try:
         row_15_a_long_recovery_is_no_death,
         row_11_a_pause_of_a_second_is_no_death,
         row_12_no_connection_left_is_no_death,
+        row_1_a_replica_that_lets_nobody_in_is_promoted,
         row_13_another_password_is_no_death,
         row_26_a_monitor_that_slept_judges_anew,
         row_16_a_killed_replica_is_no_death,

@@ -107,6 +107,38 @@ static void may_be_freed_when_it_is_lost(void **state) {
     assert_int_equal(fakes.n_alive, 0);
 }
 
+static void another_owners_takes_the_place_of_what_is_being_made(void **state) {
+    const struct client_events theirs = {0};
+    struct fake_client *other = (struct fake_client *)(void *)make(NULL, &theirs);
+    other->client.state = CLIENT_READY;
+    assert_false(contact_is_stuck(contact, PACE));
+    assert_true(contact_is_stuck(contact, 0));
+    contact_adopt(contact, &other->client, &(struct client_hello){.version = 150000});
+    assert_null(fakes.list[0]);
+    assert_int_equal(readies, 0); /* its taker knows */
+    assert_ptr_equal(contact_client(contact), &other->client);
+    assert_int_equal(contact_hello(contact)->version, 150000);
+    assert_false(contact_is_stuck(contact, 0));
+    turn_for(loop, 2 * PACE);
+    assert_int_equal(fakes.n_made, 2);
+    fake_end(other, CLIENT_GONE, REASON_CLOSED); /* as any other */
+    assert_int_equal(losses, 1);
+    assert_true(contact_is_stuck(contact, PACE));
+    turn_for(loop, PACE);
+    assert_int_equal(fakes.n_made, 3);
+}
+
+static void may_be_adopted_between_two_attempts(void **state) {
+    const struct client_events theirs = {0};
+    fake_end(fakes.list[0], CLIENT_ALIVE, REASON_CONNECTIONS);
+    struct client *other = make(NULL, &theirs);
+    other->state = CLIENT_READY;
+    contact_adopt(contact, other, &(struct client_hello){0});
+    turn_for(loop, 2 * PACE);
+    assert_int_equal(fakes.n_made, 2);
+    assert_ptr_equal(contact_client(contact), other);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -115,6 +147,8 @@ int main(void) {
         CASE(one_that_lasted_is_made_anew_at_once),
         CASE(one_that_is_closed_stays_closed),
         CASE(may_be_freed_when_it_is_lost),
+        CASE(another_owners_takes_the_place_of_what_is_being_made),
+        CASE(may_be_adopted_between_two_attempts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,8 @@ static void answer_all(struct fake_client *fake) {
     static const struct tree counted[] = {{.type = TREE_TEXT, .text = {"__sentinel__:hello", 18}},
                                           {.type = TREE_INTEGER}};
     static const struct tree channels = {.type = TREE_LIST, .items = counted, .n_items = 2};
-    static const struct tree info = {.type = TREE_TEXT, .text = {"role:master\r\n", 13}};
+    const struct tree info = {.type = TREE_TEXT,
+                              .text = str_of("role:master\r\nmaster_replid:id\r\n")};
     struct fake_request *request;
     while ((request = fake_next(fake)) != NULL) {
         const struct tree *tree = strcmp(request->text, "INFO server") == 0  ? &server
@@ -251,6 +252,75 @@ static void a_pooler_is_no_member(void **state) {
     assert_int_equal(fakes.n_alive, 0);
 }
 
+/* ---- giving it away ---- */
+
+static struct client *give(const char *system, uint16_t port) {
+    struct client_hello hello = {0};
+    const struct probe_wanted wanted = {.system = system, .address = "", .port = port};
+    struct client *client = probe_give(probe, &wanted, &hello);
+    assert_true(client == NULL || hello.connect_usec == 1000); /* what it said of itself */
+    return client;
+}
+
+static void one_that_serves_is_given_away_once(void **state) {
+    struct fake_client *fake = connected();
+    struct client *given = give("id", 0);
+    assert_ptr_equal(given, &fake->client);
+    assert_null(give("id", 0));
+    tick(); /* it goes on with another one */
+    assert_int_equal(fakes.n_made, 2);
+    fake_ready(fakes.list[1]);
+    answer_all(fakes.list[1]);
+    assert_int_equal(answers, 2);
+    assert_int_equal(failures, 0);
+    assert_true(fake_is_alive(&fakes, fake));
+    client_free(given);
+}
+
+static void another_server_is_not_given_away(void **state) {
+    connected();
+    assert_null(give("another", 0));
+    assert_null(give("", 0));
+    assert_null(give("id", 6379));
+}
+
+static void nothing_is_given_away_before_its_answers(void **state) {
+    probe_tick(probe);
+    assert_null(give("id", 0));
+    fake_ready(fakes.list[0]);
+    assert_null(give("id", 0)); /* it is being asked */
+    fake_answer(fake_next(fakes.list[0]), &(struct tree){.type = TREE_TEXT});
+    fake_answer(fake_next(fakes.list[0]), &(struct tree){.type = TREE_TEXT,
+                                                         .text = str_of("role:slave\r\n"
+                                                                        "master_replid:id\r\n")});
+    assert_int_equal(answers, 1);
+    assert_null(give("id", 0)); /* what changes seldom has not come */
+    answer_all(fakes.list[0]);
+    client_free(give("id", 0));
+    assert_int_equal(fakes.n_alive, 0);
+}
+
+static void what_was_given_up_must_be_drained_first(void **state) {
+    struct fake_client *fake = connected();
+    tick();
+    assert_null(give("id", 0));
+    tick(); /* its time is over */
+    turn_until_quiet(loop);
+    assert_null(give("id", 0));
+    fake_drained(fake); /* and it is asked anew at once */
+    assert_null(give("id", 0));
+    answer_all(fake);
+    struct client *given = give("id", 0);
+    assert_ptr_equal(given, &fake->client);
+    client_free(given);
+}
+
+static void one_that_answered_long_ago_is_not_given_away(void **state) {
+    connected();
+    turn_for(loop, 3 * INTERVAL);
+    assert_null(give("id", 0));
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -266,6 +336,11 @@ int main(void) {
         CASE(an_error_of_the_server_is_an_answer),
         CASE(what_was_open_while_we_were_late_is_forgotten),
         CASE(a_pooler_is_no_member),
+        CASE(one_that_serves_is_given_away_once),
+        CASE(another_server_is_not_given_away),
+        CASE(nothing_is_given_away_before_its_answers),
+        CASE(what_was_given_up_must_be_drained_first),
+        CASE(one_that_answered_long_ago_is_not_given_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,11 +27,13 @@ static int sent, ends;
 static enum promotion_end last_end;
 static char last_text[512];
 static bool frees_when_told;
+static struct fake_client *spare; /* somebody else's; NULL: none */
+static int spares_wanted;
 
 /* Counts what is submitted, also to clients that are gone since. */
 static const struct client_ops *fake_ops;
 static void counting_submit(struct client *client, const struct client_request *request) {
-    sent++;
+    sent += request->text == NULL || strstr(request->text, "set_config") == NULL;
     fake_ops->submit(client, request);
     assert_false(request->constant); /* it would be prepared, and might be run again */
 }
@@ -55,10 +57,19 @@ static void ended(void *userdata, enum promotion_end end, struct str text) {
     }
 }
 
+static struct client *give(void *userdata, struct client_hello *ret_hello) {
+    struct fake_client *given = spare;
+    spares_wanted++;
+    spare = NULL;
+    *ret_hello = (struct client_hello){.version = 150000};
+    return given != NULL ? &given->client : NULL;
+}
+
 static void begin(enum contact_kind kind) {
     promotion = promotion_new(&(struct promotion_options){
         .contact = {.kind = kind, .loop = loop, .pace_usec = PACE, .make_client = make},
         .deadline_usec = DEADLINE,
+        .spare = give,
         .ended = ended,
     });
 }
@@ -69,6 +80,8 @@ static int set_up(void **state) {
     sent = ends = 0;
     last_text[0] = '\0';
     frees_when_told = false;
+    spare = NULL;
+    spares_wanted = 0;
     begin(CONTACT_POSTGRES);
     return 0;
 }
@@ -275,9 +288,106 @@ static void one_that_is_freed_tells_nothing(void **state) {
     assert_int_equal(ends, 0);
 }
 
+/* ---- when nobody is let in ---- */
+
+static struct fake_client *kept_by_somebody(void) {
+    const struct client_events theirs = {0};
+    spare = (struct fake_client *)(void *)make(NULL, &theirs);
+    spare->client.state = CLIENT_READY;
+    return spare;
+}
+
+static void one_that_is_kept_serves_where_ours_is_refused(void **state) {
+    struct fake_client *kept = kept_by_somebody();
+    fake_end(fakes.list[0], CLIENT_ALIVE, REASON_CONNECTIONS);
+    assert_int_equal(spares_wanted, 0); /* nothing is to be sent yet */
+    promotion_start(promotion);
+    assert_int_equal(sent, 1);
+    struct fake_request *settings = fake_next(kept);
+    assert_non_null(strstr(settings->text, "set_config('statement_timeout', '120'"));
+    answer_cell(settings, "120");
+    answer_cell(fake_next(kept), "t");
+    check_end(1, PROMOTION_SUCCEEDED,
+              "pg_promote() returned true; over the connection of the probe, for no other was "
+              "made: connections");
+    struct contact *contact = promotion_take_contact(promotion);
+    assert_ptr_equal(contact_client(contact), &kept->client);
+    contact_free(contact);
+}
+
+static void nobody_elses_is_wanted_where_ours_is_there(void **state) {
+    become_ready(newest(), 150000, false);
+    (void)kept_by_somebody();
+    promotion_start(promotion);
+    answer_cell(fake_next(fakes.list[0]), "t");
+    check_end(1, PROMOTION_SUCCEEDED, "returned true");
+    assert_int_equal(spares_wanted, 0);
+    client_free(&spare->client);
+}
+
+static void one_that_is_busy_is_waited_for(void **state) {
+    fake_end(fakes.list[0], CLIENT_ALIVE, REASON_CONNECTIONS);
+    promotion_start(promotion);
+    assert_int_equal(spares_wanted, 1);
+    struct fake_client *kept = kept_by_somebody();
+    assert_true(turn_until(loop, &sent, 1));
+    answer_cell(fake_next(kept), "");
+    answer_cell(fake_next(kept), "t");
+    check_end(1, PROMOTION_SUCCEEDED, "of the probe");
+}
+
+static void one_that_is_kept_serves_where_ours_hangs(void **state) {
+    promotion = promotion_free(promotion);
+    promotion = promotion_new(&(struct promotion_options){
+        .contact = {.kind = CONTACT_POSTGRES, .loop = loop, .make_client = make},
+        .spare = give,
+        .ended = ended,
+    });
+    struct fake_client *kept = kept_by_somebody();
+    uint64_t begun = loop_clock_usec();
+    promotion_start(promotion);
+    assert_int_equal(sent, 0); /* ours may come yet */
+    assert_true(turn_until(loop, &sent, 1));
+    assert_true(loop_clock_usec() - begun >= (uint64_t)240 * USEC_PER_MSEC);
+    assert_int_equal(fakes.n_alive, 1);
+    answer_cell(fake_next(kept), "");
+    answer_cell(fake_next(kept), "t");
+    check_end(1, PROMOTION_SUCCEEDED, "no connection was made yet");
+}
+
+static void an_answer_that_is_lost_there_is_unknown_as_well(void **state) {
+    struct fake_client *kept = kept_by_somebody();
+    fake_end(fakes.list[0], CLIENT_ALIVE, REASON_CONNECTIONS);
+    promotion_start(promotion);
+    assert_int_equal(sent, 1);
+    fake_end(kept, CLIENT_GONE, REASON_CLOSED);
+    (void)kept_by_somebody(); /* and no other one is taken for another try */
+    check_end(1, PROMOTION_UNKNOWN, "its end is unknown: closed; over the connection of the probe");
+    assert_int_equal(spares_wanted, 1);
+    client_free(&spare->client);
+}
+
+static void none_at_all_is_a_failure(void **state) {
+    promotion_start(promotion);
+    fake_end(newest(), CLIENT_ALIVE, REASON_CONNECTIONS);
+    check_end(0, PROMOTION_FAILED, "nothing was sent, there was no connection within 60ms");
+    assert_true(spares_wanted > 1);
+}
+
 static void begin_redis(void) {
     promotion = promotion_free(promotion);
     begin(CONTACT_REDIS);
+}
+
+static void redis_is_promoted_over_one_that_is_kept(void **state) {
+    begin_redis();
+    fake_end(newest(), CLIENT_ALIVE, REASON_CONNECTIONS);
+    struct fake_client *kept = kept_by_somebody();
+    promotion_start(promotion);
+    assert_int_equal(sent, 1);
+    assert_string_equal(fake_next(kept)->text, "REPLICAOF NO ONE");
+    fake_answer(fake_next(kept), &(struct tree){.type = TREE_TEXT, .text = str_of("OK")});
+    check_end(1, PROMOTION_SUCCEEDED, "OK; over the connection of the probe");
 }
 
 static void redis_is_promoted_with_ok(void **state) {
@@ -322,6 +432,13 @@ int main(void) {
         CASE(a_pooler_is_refused_unsent),
         CASE(may_be_freed_when_it_is_told),
         CASE(one_that_is_freed_tells_nothing),
+        CASE(one_that_is_kept_serves_where_ours_is_refused),
+        CASE(nobody_elses_is_wanted_where_ours_is_there),
+        CASE(one_that_is_busy_is_waited_for),
+        CASE(one_that_is_kept_serves_where_ours_hangs),
+        CASE(an_answer_that_is_lost_there_is_unknown_as_well),
+        CASE(none_at_all_is_a_failure),
+        CASE(redis_is_promoted_over_one_that_is_kept),
         CASE(redis_is_promoted_with_ok),
         CASE(any_error_of_redis_is_a_failure),
         CASE(a_redis_that_hangs_up_is_unknown),
