@@ -83,8 +83,15 @@ static const char *late_objection(const struct acting *acting) {
     return NULL;
 }
 
+static void note_reached(struct acting *acting) {
+    for (size_t i = 0; i < acting->watched->n_members; i++) {
+        acting->reached[i] = member_reached(&cluster_of(acting)->members[i].answer);
+    }
+}
+
 void acting_begin_promote(struct acting *acting, const struct plan *plan) {
     const char *why_not = late_objection(acting);
+    note_reached(acting);
     if (why_not != NULL) {
         executor_event(acting->executor, STEP_FAILURE, str_of(why_not));
     } else if (acting->watched->options.hooks.commands[HOOK_PROMOTE].count > 0) {
@@ -101,8 +108,7 @@ void acting_begin_promote(struct acting *acting, const struct plan *plan) {
 
 static void tell_outcome(struct acting *acting, const struct confirm_result *result,
                          struct strbuf *text) {
-    const struct member_answer *answer = &cluster_of(acting)->members[acting->next].answer;
-    uint64_t reached = member_reached(answer);
+    uint64_t reached = acting->reached[acting->next];
     uint64_t now = acting_now(acting);
     uint64_t blind_from = acting->failed_usec != 0 ? acting->failed_usec : acting->seen_usec;
     const struct plan_outcome outcome = {

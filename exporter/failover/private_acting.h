@@ -45,6 +45,8 @@ struct acting {
     uint64_t seen_usec;     /* the old primary's last answer before the plan */
     uint64_t seen_position; /* and its position */
     uint64_t failed_usec;   /* its first failure */
+    /* How far each member was before the promotion began: after it there is more than was saved. */
+    uint64_t reached[FAILOVER_MOST_MEMBERS];
 
     bool outage_told;         /* what would have been done, of this outage */
     size_t returned;          /* the replaced primary that takes writes again; or none */

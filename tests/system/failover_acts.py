@@ -161,6 +161,17 @@ def row_29_a_fence_that_fails_stops_the_plan():
     assert len(fleet.hooks("fence")) == 1 and len(fleet.hooks("failed")) == 1, fleet.hooks()
 
 
+def a_promotion_whose_hook_takes_its_time_loses_nothing_by_that():
+    """Probes see that the new primary takes writes before the step has ended."""
+    fleet.fresh(hooks={"promote": [[fleet.hook, "sh", "-c",
+                                    f"psql -XAtqd '{fleet.super_dsn('replica')}' -c "
+                                    f"'SELECT pg_promote()'; sleep 2"]]})
+    fleet.kill("primary")
+    plan = fleet.one("1 by a slow hook", 1)
+    print(f"#   {plan['lost_bytes']} bytes are lost at least", flush=True)
+    assert plan["lost_bytes"] < 1 << 20, plan
+
+
 # ---- fences ----
 
 
@@ -262,6 +273,7 @@ try:
         row_28_a_pre_hook_that_hangs_stops_the_plan,
         row_28_a_post_hook_that_hangs_does_not_undo_the_promotion,
         row_29_a_fence_that_fails_stops_the_plan,
+        a_promotion_whose_hook_takes_its_time_loses_nothing_by_that,
         row_10_a_stopped_primary_is_replaced_behind_its_fence,
         row_44_a_postmaster_without_its_backend,
         row_19_a_promotion_by_hand_while_the_primary_lives,
