@@ -56,12 +56,32 @@ static struct client *spare(void *userdata, struct client_hello *ret_hello) {
                       ret_hello);
 }
 
+/* While a connection was waited for the primary may have come back; and what was judged long ago,
+ * by a monitor that was stopped since, is no judgement. */
+static const char *objection(void *userdata) {
+    const struct acting *acting = userdata;
+    const struct cluster_member *old = &cluster_of(acting)->members[acting->old];
+    uint64_t now = acting_now(acting);
+    if (now - acting->looked_usec <= LOOK_AGE_USEC) {
+        return NULL; /* the step has just begun */
+    }
+    if (!acting_holds_lock(acting)) {
+        return "the lock was lost while a connection was waited for; nothing was promoted";
+    }
+    if (!acting_is_lost(acting) || now - old->heard_usec > LOOK_AGE_USEC) {
+        return "whether the primary is still lost was not certain any more when there was a "
+               "connection; nothing was promoted";
+    }
+    return NULL;
+}
+
 void acting_connect_promotion(struct acting *acting, size_t index) {
     promotion_free(acting->promotion);
     acting->promotion_of = index;
     acting->promotion = promotion_new(&(struct promotion_options){
         .contact = acting_contact_of(acting, index),
         .spare = spare,
+        .objection = objection,
         .ended = promoted,
         .userdata = acting,
     });

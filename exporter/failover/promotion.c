@@ -159,8 +159,8 @@ static void answered(void *userdata, const struct client_reply *reply,
 
 /* ---- sending ---- */
 
-/* Return: why it must not be sent there, or NULL. */
-static const char *objection(const struct promotion *promotion) {
+/* Return: why it cannot be sent there, or NULL. */
+static const char *unfitness(const struct promotion *promotion) {
     const struct client_hello *hello = contact_hello(promotion->contact);
     if (is_redis(promotion)) {
         return NULL;
@@ -199,7 +199,10 @@ static void send_if_ready(struct promotion *promotion) {
     if (client == NULL || promotion->state != PROMOTION_STARTED) {
         return;
     }
-    why_not = objection(promotion);
+    why_not = unfitness(promotion);
+    if (why_not == NULL && promotion->options.objection != NULL) {
+        why_not = promotion->options.objection(promotion->options.userdata);
+    }
     if (why_not != NULL) {
         conclude(promotion, PROMOTION_FAILED, "", why_not);
         return;
@@ -276,7 +279,7 @@ void promotion_start(struct promotion *promotion) {
 
 bool promotion_is_ready(const struct promotion *promotion) {
     return promotion->contact != NULL && contact_client(promotion->contact) != NULL &&
-           objection(promotion) == NULL;
+           unfitness(promotion) == NULL;
 }
 
 bool promotion_was_sent(const struct promotion *promotion) {

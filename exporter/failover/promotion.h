@@ -44,6 +44,9 @@ struct promotion_options {
     /* Gives a connection away that is certainly to the same server, in the same role: ready, with
      * nothing open on it. Return: NULL when there is none now. NULL: nobody has one. */
     struct client *(*spare)(void *userdata, struct client_hello *ret_hello);
+    /* Asked when there is a connection, right before it is sent: much may have happened while that
+     * was waited for. Return: why it must not be sent any more; or NULL. NULL: nobody objects. */
+    const char *(*objection)(void *userdata);
     /* Once after promotion_start(), never inside it, never after promotion_free(); the promotion
      * may be freed in it. text is a sentence, borrowed. */
     void (*ended)(void *userdata, enum promotion_end end, struct str text);

@@ -29,6 +29,7 @@ static char last_text[512];
 static bool frees_when_told;
 static struct fake_client *spare; /* somebody else's; NULL: none */
 static int spares_wanted;
+static const char *objection; /* of its owner */
 
 /* Counts what is submitted, also to clients that are gone since. */
 static const struct client_ops *fake_ops;
@@ -65,11 +66,16 @@ static struct client *give(void *userdata, struct client_hello *ret_hello) {
     return given != NULL ? &given->client : NULL;
 }
 
+static const char *object(void *userdata) {
+    return objection;
+}
+
 static void begin(enum contact_kind kind) {
     promotion = promotion_new(&(struct promotion_options){
         .contact = {.kind = kind, .loop = loop, .pace_usec = PACE, .make_client = make},
         .deadline_usec = DEADLINE,
         .spare = give,
+        .objection = object,
         .ended = ended,
     });
 }
@@ -82,6 +88,7 @@ static int set_up(void **state) {
     frees_when_told = false;
     spare = NULL;
     spares_wanted = 0;
+    objection = NULL;
     begin(CONTACT_POSTGRES);
     return 0;
 }
@@ -267,6 +274,14 @@ static void versions_without_it_are_refused_unsent(void **state) {
     check_end(0, PROMOTION_FAILED, "hook");
 }
 
+static void what_is_objected_to_in_the_end_is_not_sent(void **state) {
+    promotion_start(promotion);
+    objection = "the primary is back";
+    become_ready(newest(), 150000, false);
+    check_end(0, PROMOTION_FAILED, "the primary is back");
+    assert_false(promotion_was_sent(promotion));
+}
+
 static void a_pooler_is_refused_unsent(void **state) {
     promotion_start(promotion);
     become_ready(newest(), 150000, true);
@@ -429,6 +444,7 @@ int main(void) {
         CASE(a_connection_in_time_is_used),
         CASE(one_that_was_lost_before_is_made_anew),
         CASE(versions_without_it_are_refused_unsent),
+        CASE(what_is_objected_to_in_the_end_is_not_sent),
         CASE(a_pooler_is_refused_unsent),
         CASE(may_be_freed_when_it_is_told),
         CASE(one_that_is_freed_tells_nothing),
