@@ -170,6 +170,7 @@ enum {
     OBSTACLE,
     SUSPICION,
     OVERDUE,
+    WAL,
     PROBES,
     FAILURES,
     SECONDS,
@@ -206,6 +207,10 @@ static const struct column rows[] = {
     [OVERDUE] = {NULL, GAUGE, "dbvitals_failover_startup_overdue",
                  "1 if the primary has been starting for longer than startup_grace.",
                  .group = BY_CLUSTER},
+    [WAL] =
+        {NULL, GAUGE, "dbvitals_failover_wal_bytes_per_second",
+         "How much the primary wrote in the last minute before its last answer, by its positions.",
+         .group = BY_CLUSTER},
     [PROBES] = {NULL, COUNTER, "dbvitals_failover_probes_total", "Probes of the member that ended.",
                 .group = BY_MEMBER},
     [FAILURES] = {NULL, COUNTER, "dbvitals_failover_probe_failures_total",
@@ -349,6 +354,10 @@ static void add_cluster(const struct watch *watch, size_t index, struct batch *b
     add(batch, SUSPICION, labels, 1,
         has_primary ? cluster->members[cluster->primary].suspicion.count : 0);
     add(batch, OVERDUE, labels, 1, cluster->startup_overdue);
+    const struct wal_loss loss = cluster_loss(cluster, watch_now_usec(watch));
+    if (loss.has_rate) {
+        add(batch, WAL, labels, 1, (double)loss.bytes_per_second);
+    }
     for (int i = 0; i < FAILOVER_MODES; i++) {
         labels[1] = (struct label){str_of("mode"), str_of(failover_mode_names[i])};
         add(batch, MODE, labels, 2, cluster->options.mode == (enum failover_mode)i);

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/macros.h"
+#include "failover/wal_rate.h"
 
 const char *const failover_format_names[] = {"table", "json", NULL};
 
@@ -142,6 +143,22 @@ void failover_print_list(const struct json_value *data, enum failover_format for
     }
 }
 
+static void add_loss(const struct json_value *plan, struct strbuf *out) {
+    const struct json_value *rate = json_member(plan, "wal_bytes_per_second");
+    const struct json_value *age = json_member(plan, "position_age_seconds");
+    struct wal_loss loss = {
+        .has_rate = rate != NULL && rate->kind == JSON_IS_NUMBER,
+        .has_age = age != NULL && age->kind == JSON_IS_NUMBER,
+    };
+    loss.bytes_per_second = loss.has_rate ? (uint64_t)rate->number : 0;
+    loss.age_ms = loss.has_age ? (uint64_t)(age->number * 1000) : 0;
+    if (loss.has_rate || loss.has_age) {
+        strbuf_printf(out, "%-12s ", "loss");
+        wal_loss_words(&loss, out);
+        strbuf_add_char(out, '\n');
+    }
+}
+
 void failover_print_plan(const struct json_value *plan, enum failover_format format,
                          struct strbuf *out) {
     static const char *const keys[] = {"id",          "cluster",     "state",   "mode",
@@ -158,6 +175,7 @@ void failover_print_plan(const struct json_value *plan, enum failover_format for
         strbuf_printf(out, "%-12s %.*s\n", keys[i], text.len > 0 ? (int)text.len : 1,
                       text.len > 0 ? text.data : "-");
     }
+    add_loss(plan, out);
     if (recovery != NULL && recovery->kind == JSON_IS_NUMBER) {
         const struct json_value *bytes = json_member(plan, "lost_bytes");
         strbuf_printf(out, "%-12s %.3f s; at least %.0f bytes lost\n", "recovery", recovery->number,

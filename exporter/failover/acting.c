@@ -116,8 +116,7 @@ void acting_start_plan(struct acting *acting, enum plan_mode mode, enum step_eve
     acting->old = cluster->primary;
     acting->planned = mode == PLAN_SWITCHOVER;
     acting->fenced = false;
-    /* A monitor that was restarted knows it from the last good view. */
-    acting->seen_usec = old->known_usec != 0 ? old->known_usec : old->suspicion.answered_usec;
+    acting->seen_usec = cluster_seen_usec(cluster);
     acting->seen_position = old->answer.position;
     acting->failed_usec = old->suspicion.count > 0 ? old->suspicion.first_usec : 0;
     executor_start(
@@ -133,11 +132,21 @@ void acting_start_plan(struct acting *acting, enum plan_mode mode, enum step_eve
             .evidence = strbuf_view(&evidence),
             .position = str_of(cluster_position(cluster, old->answer.position, position)),
             .timeline = old->timeline,
+            .loss = cluster_loss(cluster, acting_now(acting)),
             .mode = mode,
             .drafted_ms = now_ms,
         },
         first, text);
     strbuf_deinit(&evidence);
+}
+
+/* Behind what is said already: for who decides. */
+static void add_loss(const struct acting *acting, struct strbuf *text) {
+    const struct wal_loss loss = cluster_loss(cluster_of(acting), acting_now(acting));
+    if (loss.has_age || loss.has_rate) {
+        strbuf_add_text(text, "; ");
+        wal_loss_words(&loss, text);
+    }
 }
 
 /* An entry in the journal, and nothing else. */
@@ -158,6 +167,7 @@ static void tell_what_would_have_been(struct acting *acting, enum verdict_conseq
     } else {
         strbuf_printf(&text, "%s '%s'", verb, name_of(acting, acting->next));
     }
+    add_loss(acting, &text);
     log_warn("cluster '%s': the primary '%s' is %s; %s: %s", options_of(acting)->cluster,
              name_of(acting, cluster->primary), verdict_names[cluster->verdict],
              observes ? "observing" : "nothing is done", text.data);
@@ -177,9 +187,14 @@ static void fail_over(struct acting *acting) {
              name_of(acting, cluster->primary), verdict_names[cluster->verdict],
              manual ? "waiting for the approval to promote" : "failing over to",
              name_of(acting, acting->next));
+    struct strbuf text = {0};
+    strbuf_add_text(&text, manual ? "an operator decides" : "automatic");
+    if (manual) {
+        add_loss(acting, &text);
+    }
     acting_start_plan(acting, manual ? PLAN_MANUAL : PLAN_AUTOMATIC, manual ? STEP_ASK : STEP_GO,
-                      verdict_names[cluster->verdict],
-                      manual ? "an operator decides" : "automatic");
+                      verdict_names[cluster->verdict], text.data);
+    strbuf_deinit(&text);
 }
 
 /* A verdict that allows something, and nothing under way. */

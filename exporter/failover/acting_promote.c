@@ -142,6 +142,11 @@ static void tell_outcome(struct acting *acting, const struct confirm_result *res
                   "the %.3f s until it failed may be lost too",
                   (int)result->text.len, result->text.data, (double)outcome.recovery_ms / 1000,
                   (unsigned long long)outcome.lost_bytes, (double)outcome.lost_ms / 1000);
+    const struct plan *plan = executor_plan(acting->executor);
+    if (plan != NULL && plan->draft.loss.has_rate) {
+        strbuf_printf(text, " (it wrote %llu bytes a second)",
+                      (unsigned long long)plan->draft.loss.bytes_per_second);
+    }
     executor_outcome(acting->executor, &outcome);
 }
 

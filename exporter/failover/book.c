@@ -57,6 +57,8 @@ static struct str *const *texts_of(struct plan_draft *draft, struct str *out[9])
     return out;
 }
 
+enum { HAS_RATE = 1, HAS_AGE = 2 };
+
 static struct str cut(struct str text) {
     text.len = text.len > BOOK_MOST_TEXT ? BOOK_MOST_TEXT : text.len;
     return text;
@@ -74,6 +76,9 @@ void book_draft(const struct plan_draft *draft, struct strbuf *out) {
     pack_u64(out, draft->timeline);
     pack_u64(out, draft->mode);
     pack_i64(out, draft->drafted_ms);
+    pack_u64(out, (draft->loss.has_rate ? HAS_RATE : 0) | (draft->loss.has_age ? HAS_AGE : 0));
+    pack_u64(out, draft->loss.bytes_per_second);
+    pack_u64(out, draft->loss.age_ms);
 }
 
 void book_note(const struct plan *plan, const struct plan_note *note, struct strbuf *out) {
@@ -153,6 +158,17 @@ static void forget_oldest(struct book *book) {
     free(keep);
 }
 
+/* Records of before end without it. */
+static void read_loss(struct unpacker *in, struct wal_loss *ret) {
+    if (in->rest.len > 0) {
+        uint64_t flags = unpack_u64(in);
+        ret->has_rate = (flags & HAS_RATE) != 0;
+        ret->has_age = (flags & HAS_AGE) != 0;
+        ret->bytes_per_second = unpack_u64(in);
+        ret->age_ms = unpack_u64(in);
+    }
+}
+
 static int read_draft(struct book *book, struct unpacker *in, struct error *err) {
     struct plan_draft draft = {0};
     struct str *texts[9];
@@ -163,6 +179,7 @@ static int read_draft(struct book *book, struct unpacker *in, struct error *err)
     draft.timeline = (uint32_t)unpack_u64(in);
     uint64_t mode = unpack_u64(in);
     draft.drafted_ms = unpack_i64(in);
+    read_loss(in, &draft.loss);
     if (in->bad || in->rest.len > 0 || mode >= PLAN_MODES || draft.id.len == 0 ||
         has_zero(draft.cluster)) {
         return error_say(err, -EINVAL, "a plan that cannot be read");

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "failover/steps.h"
+#include "failover/wal_rate.h"
 
 #define BOOK_MOST_PLANS 1000 /* then the oldest that are not needed go, a tenth of them */
 #define BOOK_MOST_TEXT  ((size_t)64 * 1024)
@@ -32,6 +33,7 @@ struct plan_draft {
     struct str evidence; /* who said what */
     struct str position; /* as the server writes it: 0/3000148 */
     uint32_t timeline;
+    struct wal_loss loss; /* nothing is known: of a journal of before */
     enum plan_mode mode;
     int64_t drafted_ms;
 };

@@ -181,6 +181,9 @@ void cluster_answered(struct cluster *cluster, size_t index, const struct member
     note_streaming(cluster, index);
     if (index == cluster->primary) {
         cluster_take_standbys(cluster);
+        if (!answer->in_recovery) {
+            wal_rate_add(&cluster->wal, answer->position, now_usec);
+        }
     }
 }
 
@@ -247,6 +250,7 @@ static void set_primary(struct cluster *cluster, size_t index) {
         note_streaming(cluster, i);
     }
     cluster->sync = (struct sync_state){0};
+    cluster->wal = (struct wal_rate){0};
     cluster_take_standbys(cluster);
 }
 
@@ -478,6 +482,24 @@ enum verdict_consequence cluster_consequence(const struct cluster *cluster, uint
         }
     }
     return verdict_consequences[cluster->verdict];
+}
+
+/* A monitor that was restarted knows when the primary answered from the last good view. */
+uint64_t cluster_seen_usec(const struct cluster *cluster) {
+    if (cluster->primary == CLUSTER_NO_MEMBER) {
+        return 0;
+    }
+    const struct cluster_member *primary = &cluster->members[cluster->primary];
+    return primary->known_usec != 0 ? primary->known_usec : primary->suspicion.answered_usec;
+}
+
+struct wal_loss cluster_loss(const struct cluster *cluster, uint64_t now_usec) {
+    struct wal_loss loss = {0};
+    uint64_t seen_usec = cluster_seen_usec(cluster);
+    loss.has_rate = wal_rate_get(&cluster->wal, &loss.bytes_per_second);
+    loss.has_age = seen_usec != 0 && seen_usec <= now_usec;
+    loss.age_ms = loss.has_age ? (now_usec - seen_usec) / USEC_PER_MSEC : 0;
+    return loss;
 }
 
 void cluster_adopt(struct cluster *cluster, size_t member) {

@@ -20,6 +20,7 @@
 #include "failover/suspicion.h"
 #include "failover/sync_state.h"
 #include "failover/verdict.h"
+#include "failover/wal_rate.h"
 #include "io/client.h"
 
 #define CLUSTER_NO_MEMBER      SIZE_MAX
@@ -112,6 +113,7 @@ struct cluster {
     bool armed;
     bool has_sentinel;      /* one is configured */
     struct sync_state sync; /* of the primary */
+    struct wal_rate wal;    /* likewise: it stays as it was when it is lost */
     struct cluster_witness witnesses[CLUSTER_MOST_WITNESSES];
     size_t n_witnesses;
 
@@ -176,6 +178,12 @@ void cluster_words(const struct cluster *cluster, uint64_t now_usec, struct strb
 void cluster_reason_words(const struct cluster *cluster, enum ready_reason reason,
                           struct strbuf *out);
 void cluster_ready_words(const struct cluster *cluster, struct strbuf *out);
+
+/* When the primary's last position was seen; 0: never. */
+uint64_t cluster_seen_usec(const struct cluster *cluster);
+
+/* How old the primary's last position is, and how fast it wrote until then. */
+struct wal_loss cluster_loss(const struct cluster *cluster, uint64_t now_usec);
 
 /* "0/3000148", or the offset of Redis. Return: out. */
 const char *cluster_position(const struct cluster *cluster, uint64_t position, char out[32]);

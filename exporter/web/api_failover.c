@@ -81,9 +81,24 @@ static void write_rehearsal(struct json_writer *json, const struct watch *watch,
     json_object_end(json);
 }
 
+/* What a loss is judged by: NULL where it is not known. */
+static void write_loss(struct json_writer *json, const struct wal_loss *loss) {
+    if (loss->has_age) {
+        json_double(json, "position_age_seconds", (double)loss->age_ms / 1000);
+    } else {
+        json_text(json, "position_age_seconds", NULL);
+    }
+    if (loss->has_rate) {
+        json_uint(json, "wal_bytes_per_second", loss->bytes_per_second);
+    } else {
+        json_text(json, "wal_bytes_per_second", NULL);
+    }
+}
+
 static void write_cluster(struct json_writer *json, const struct watch *watch, size_t index) {
     const struct cluster *cluster = watch_cluster(watch, index);
     uint64_t since = watch_now_usec(watch) - cluster->verdict_since_usec;
+    const struct wal_loss loss = cluster_loss(cluster, watch_now_usec(watch));
     struct strbuf words = {0};
     json_object_begin(json, NULL);
     json_text(json, "cluster", cluster->options.cluster);
@@ -93,6 +108,7 @@ static void write_cluster(struct json_writer *json, const struct watch *watch, s
                 cluster->verdict_since_usec != 0 ? (double)since / (double)USEC_PER_SEC : 0);
     write_name(json, "primary", cluster, cluster->primary);
     write_name(json, "candidate", cluster, cluster->candidate);
+    write_loss(json, &loss);
     json_text(json, "primary_view", primary_view_names[cluster->primary_view]);
     json_text(json, "replica_view", replica_view_names[cluster->replica_view]);
     json_text(json, "other_view", other_view_names[cluster->other_view]);
@@ -148,6 +164,7 @@ static void write_plan(struct json_writer *json, const struct plan *plan) {
     json_str(json, "reason", draft->reason);
     json_str(json, "evidence", draft->evidence);
     json_str(json, "position", draft->position);
+    write_loss(json, &draft->loss);
     json_uint(json, "timeline", draft->timeline);
     write_notes(json, plan);
     json_object_end(json);

@@ -183,6 +183,11 @@ static void add_recovery(struct strbuf *out, const struct plan *plan) {
         strbuf_printf(out, "%.1f s<div class=\"why\">lost %llu B, %.1f s</div>",
                       (double)outcome->recovery_ms / 1000, (unsigned long long)outcome->lost_bytes,
                       (double)outcome->lost_ms / 1000);
+    } else {
+        struct strbuf words = {0};
+        wal_loss_words(&plan->draft.loss, &words);
+        landing_add_text(out, "why", strbuf_view(&words));
+        strbuf_deinit(&words);
     }
     strbuf_add_text(out, "</td>");
 }

@@ -116,6 +116,9 @@ def a_plan_that_waits_goes_on_when_it_is_approved():
     plan = manual.wait_plan("waiting")
     stays(lambda: promotions(sandbox), 0, 2, "promotions")
     assert len(hooks.runs()) == before
+    shown = command(manual, "show", plan["id"]).stdout
+    assert re.search(r"^loss +the last position is [0-9.]+ s old; [0-9.]+ k?M?B/s were written, so "
+                     r"about [0-9.]+ k?M?B more may be lost$", shown, re.M), shown
     start = time.monotonic()
     done = command(manual, "approve", plan["id"])
     assert done.returncode == 0, done.stdout + done.stderr

@@ -85,12 +85,20 @@ def a_reload_of_the_same_configuration_starts_nothing_anew():
 def a_failover_that_waits_shows_the_command():
     for _ in range(5):
         daemon.get("/api/v1/breakers/writes/report", "POST", body='{"success": false}')
+    SANDBOX.sql("CREATE TABLE written AS SELECT generate_series(1, 20000)")
+    eventually(lambda: (cluster()["wal_bytes_per_second"] or 0) > 10000, what="it writes")
     SANDBOX.control("stop", "primary", "kill")
     plan = eventually(lambda: (found := seen()["plans"]) and found[0]["state"] == "waiting"
                       and found[0], 60, what="a failover waits")
     row = words(section("plans")[0])
     assert f"dbvitals failover approve {plan['id']}" in row, row
     assert "waiting" in row and "orders-1 to orders-2" in row, row
+    # What the loss is judged by: the primary was written to until it died.
+    assert plan["wal_bytes_per_second"] > 0 and 1 < plan["position_age_seconds"] < 60, plan
+    assert f"the last position is {plan['position_age_seconds']:.1f} s old" in row, row
+    assert re.search(r"/s were written, so about [0-9.]+ k?M?B more may be lost", row), row
+    assert daemon.page("dbvitals").value("dbvitals_failover_wal_bytes_per_second",
+                                         cluster="orders") > 0
     assert "dead" in words(section("failover")[0])
     rows = section("breakers")
     assert "writes" in words(rows[0]) and "open" in words(rows[0]), rows

@@ -57,6 +57,7 @@ static struct plan *draft(const char *id, const char *cluster) {
         .evidence = str_of("orders-2: lost"),
         .position = str_of("0/3000148"),
         .timeline = 4,
+        .loss = {.has_rate = true, .bytes_per_second = 1200},
         .mode = PLAN_AUTOMATIC,
         .drafted_ms = 1000,
     };
@@ -103,7 +104,23 @@ static void a_plan_is_read_as_it_was_written(void **state) {
     assert_true(str_is(plan->draft.new_address, "10.0.0.2:5432"));
     assert_true(str_is(plan->draft.position, "0/3000148"));
     assert_int_equal(plan->draft.timeline, 4);
+    assert_true(plan->draft.loss.has_rate);
+    assert_int_equal(plan->draft.loss.bytes_per_second, 1200);
+    assert_false(plan->draft.loss.has_age);
     assert_int_equal(plan->draft.mode, PLAN_AUTOMATIC);
+}
+
+static void a_plan_of_before_says_nothing_of_the_rate_of_wal(void **state) {
+    const struct plan_draft plan = {
+        .id = str_of("f1"), .timeline = 4, .loss = {.has_rate = true}, .drafted_ms = 1000};
+    struct strbuf record = {0};
+    book_draft(&plan, &record);
+    record.len -= 3 * 8;
+    assert_int_equal(book_read(&book, strbuf_view(&record), NULL), 0);
+    const struct plan *read = book_find(&book, str_of("f1"));
+    assert_int_equal(read->draft.drafted_ms, 1000);
+    assert_false(read->draft.loss.has_rate);
+    strbuf_deinit(&record);
 }
 
 static void what_is_not_acknowledged_blocks_its_cluster_alone(void **state) {
@@ -220,6 +237,7 @@ static void totals_are_read_as_they_were_written_and_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_plan_is_read_as_it_was_written),
+        TEST(a_plan_of_before_says_nothing_of_the_rate_of_wal),
         TEST(what_is_not_acknowledged_blocks_its_cluster_alone),
         TEST(a_restart_at_any_record_repeats_nothing),
         TEST(what_cannot_have_happened_is_refused),

@@ -156,6 +156,22 @@ static void a_lost_primary_is_dead_after_the_window(void **state) {
     assert_true(cluster.ready[READY_VOTES]);
 }
 
+static void how_much_may_be_lost_is_the_rate_before_its_end(void **state) {
+    assert_false(cluster_loss(&cluster, now).has_age);
+    for (int i = 0; i < 20; i++, says[0].position += 500) {
+        live(1);
+    }
+    struct wal_loss loss = cluster_loss(&cluster, now);
+    assert_true(loss.has_rate);
+    assert_int_equal(loss.bytes_per_second, 500 * USEC_PER_SEC / INTERVAL);
+    lose_receiver(1);
+    suffer(4, CLIENT_GONE);
+    assert_int_equal(cluster_loss(&cluster, now).bytes_per_second, loss.bytes_per_second);
+    assert_int_equal(cluster_loss(&cluster, now).age_ms, 5 * INTERVAL / USEC_PER_MSEC);
+    cluster_adopt(&cluster, 1);
+    assert_false(cluster_loss(&cluster, now).has_rate); /* of another one */
+}
+
 static void a_death_right_after_the_first_answers_is_one(void **state) {
     answer(1); /* before anybody is known to be the primary */
     now += USEC_PER_MSEC;
@@ -733,6 +749,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DRAMA(a_whole_cluster_is_healthy_armed_and_ready),
         DRAMA(a_lost_primary_is_dead_after_the_window),
+        DRAMA(how_much_may_be_lost_is_the_rate_before_its_end),
         DRAMA(a_death_right_after_the_first_answers_is_one),
         DRAMA(a_replica_that_streams_forbids_it),
         DRAMA(idle_replicas_of_a_cut_off_primary_forbid_it),

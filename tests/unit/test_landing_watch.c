@@ -188,6 +188,7 @@ static const char *row_of(struct strbuf *out, enum step step) {
                   .old_primary = str_of("orders-1"),
                   .new_primary = str_of("orders-2"),
                   .reason = str_of(HOSTILE),
+                  .loss = {true, true, 1200, 2000},
                   .mode = PLAN_MANUAL,
                   .drafted_ms = 1000000},
         .step = step,
@@ -211,6 +212,8 @@ static void a_failover_says_what_people_have_to_do(void **state) {
     assert_has(row, "<code>dbvitals failover approve orders-20261121T183000.123</code>");
     assert_has(row, ">1m5s <div");
     assert_has(row, "orders-1 to orders-2");
+    assert_has(row, "<div class=\"why\">the last position is 2.0 s old; 1.2 kB/s were written, so "
+                    "about 2.4 kB more may be lost</div>");
     row = row_of(&out, STEP_DONE);
     assert_has(row, "<span class=\"state up\">done</span>");
     assert_has(row, "<code>dbvitals failover ack orders-20261121T183000.123</code>");
