@@ -20,6 +20,7 @@ struct member_list {
     struct watch_member members[FAILOVER_MOST_MEMBERS];
     char instances[FAILOVER_MOST_MEMBERS][288];
     struct watch_pool pools[FAILOVER_MOST_POOLS];
+    struct watch_sentinel sentinels[FAILOVER_MOST_SENTINELS];
 };
 
 static bool is_member(const struct target_options *target, const char *cluster) {
@@ -63,15 +64,17 @@ static size_t list_pools(const struct config *config, const struct failover_opti
     return n;
 }
 
-static bool has_sentinel(const struct config *config, const char *cluster) {
-    for (size_t i = 0; i < config->n_targets; i++) {
+static size_t list_sentinels(const struct config *config, const char *cluster,
+                             struct member_list *ret) {
+    size_t n = 0;
+    for (size_t i = 0; i < config->n_targets && n < FAILOVER_MOST_SENTINELS; i++) {
         const struct target_options *target = &config->targets[i];
         if (target->kind == KIND_SENTINEL && target->cluster != NULL &&
             strcmp(target->cluster, cluster) == 0) {
-            return true;
+            ret->sentinels[n++] = (struct watch_sentinel){target->name, &target->redis};
         }
     }
-    return false;
+    return n;
 }
 
 void watching_apply(struct watching *watching) {
@@ -89,7 +92,8 @@ void watching_apply(struct watching *watching) {
             .n_members = list_members(config, config->failover[i].cluster, &lists[i]),
             .pools = lists[i].pools,
             .n_pools = list_pools(config, &config->failover[i], &lists[i]),
-            .has_sentinel = has_sentinel(config, config->failover[i].cluster),
+            .sentinels = lists[i].sentinels,
+            .n_sentinels = list_sentinels(config, config->failover[i].cluster, &lists[i]),
         };
     }
     watch_apply(watching->watch, clusters, n);

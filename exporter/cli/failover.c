@@ -37,7 +37,8 @@ static const struct flag failover_flags[] = {
      .help = "list; show, approve or ack with the ID of a failover; switchover, test or "
              "maintenance with a CLUSTER."},
     {"--to", FLAG_TEXT, offsetof(struct failover_flags, to), .argument = "TARGET",
-     .no_environment = true, .help = "switchover: the member to promote."},
+     .no_environment = true,
+     .help = "switchover: the member to promote; not where a Sentinel chooses."},
     {"--for", FLAG_TEXT, offsetof(struct failover_flags, duration), .argument = "DURATION",
      .no_environment = true,
      .help = "maintenance: how long nothing is failed over, such as 1h; 0s ends it."},
@@ -310,16 +311,15 @@ static int switch_over(const struct failover_flags *flags, const char *cluster) 
     struct arena arena = {0};
     struct strbuf body = {0};
     const struct json_value *data = NULL;
-    if (flags->to == NULL) {
-        return cli_fail("switchover needs --to TARGET: the member to promote");
-    }
     int status = ask_socket(flags, &arena, &data);
     if (status == 0) {
         struct str id = json_text_of(json_member(newest_plan(data, cluster), "id"));
         snprintf(waiting.newest, sizeof(waiting.newest), "%.*s", (int)id.len,
                  id.data != NULL ? id.data : "");
         struct json_writer json = begin_order(&body, "switchover", "cluster", cluster);
-        json_text(&json, "to", flags->to);
+        if (flags->to != NULL) {
+            json_text(&json, "to", flags->to);
+        }
         json_object_end(&json);
         status = give(flags, &body);
     }

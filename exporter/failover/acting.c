@@ -74,11 +74,17 @@ static void note_readiness(struct acting *acting, uint64_t now) {
     ready[READY_PROMOTE] |= options_of(acting)->hooks.commands[HOOK_PROMOTE].count > 0;
 }
 
-/* Commits that would wait for a standby are told and no reason to leave a cluster without primary;
- * and with another manager in charge people may still decide. */
+/* With another manager in charge people may still decide; but a Sentinel must be there to be asked.
+ */
+static bool manager_forbids(const struct cluster *cluster) {
+    return cluster->options.mode == FAILOVER_AUTOMATIC ||
+           (cluster_has_sentinel_in_charge(cluster) && !cluster->has_sentinel);
+}
+
+/* Commits that would wait for a standby are told and no reason to leave a cluster without primary.
+ */
 static bool forbids(const struct cluster *cluster, enum ready_reason reason) {
-    return reason != READY_COMMITS &&
-           (reason != READY_MANAGER || cluster->options.mode == FAILOVER_AUTOMATIC);
+    return reason != READY_COMMITS && (reason != READY_MANAGER || manager_forbids(cluster));
 }
 
 void acting_add_obstacles(const struct cluster *cluster, struct strbuf *out) {
@@ -115,6 +121,7 @@ void acting_start_plan(struct acting *acting, enum plan_mode mode, enum step_eve
     cluster_words(cluster, acting_now(acting), &evidence);
     acting->old = cluster->primary;
     acting->planned = mode == PLAN_SWITCHOVER;
+    acting->by_sentinel = acting_has_sentinel(acting);
     acting->fenced = false;
     acting->seen_usec = cluster_seen_usec(cluster);
     acting->seen_position = old->answer.position;
@@ -325,7 +332,7 @@ static void keep_promotion(struct acting *acting) {
     if (executor_is_busy(acting->executor)) {
         return;
     }
-    if (!failing || options_of(acting)->mode == FAILOVER_OBSERVE ||
+    if (!failing || options_of(acting)->mode == FAILOVER_OBSERVE || acting_has_sentinel(acting) ||
         options_of(acting)->hooks.commands[HOOK_PROMOTE].count > 0) {
         acting->promotion = promotion_free(acting->promotion);
     } else if (cluster->candidate != NO_CANDIDATE &&
@@ -385,6 +392,7 @@ struct acting *acting_free(struct acting *acting) {
     }
     acting_drop_step(acting);
     promotion_free(acting->promotion);
+    sentinel_failover_free(acting->sentinel);
     hook_run_free(acting->refence);
     hook_run_free(acting->rehearse);
     hook_run_free(acting->pool_run);

@@ -35,7 +35,8 @@ bool acting_is_walking(const struct acting *acting);
 /* Lets a plan go on that waits for it. Return: whether it is one of this cluster. */
 bool acting_approve(struct acting *acting, struct str id, const char *who);
 
-/* Orders of an operator. Return: 0, or negative errno with *err, which says what is wrong. */
+/* Orders of an operator. to: empty where a Sentinel chooses. Return: 0, or negative errno with
+ * *err, which says what is wrong. */
 int acting_switch_over(struct acting *acting, struct str to, const char *who, struct error *err);
 int acting_rehearse(struct acting *acting, struct error *err);
 

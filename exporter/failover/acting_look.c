@@ -19,6 +19,12 @@ void acting_begin_look(struct acting *acting, const struct plan *plan) {
     (void)plan;
     acting->look_usec = acting_now(acting);
     acting->look_again = false;
+    if (acting->planned && acting->by_sentinel) {
+        acting->looked_usec = acting->look_usec;
+        executor_event(acting->executor, STEP_SUCCEEDED,
+                       str_of("the primary lives, and it is for the Sentinel to replace it"));
+        return;
+    }
     loop_timer_set(acting->look_deadline,
                    acting->look_usec + LOOK_USEC + acting->watched->options.restart_grace_usec);
     look_anew(acting);

@@ -44,6 +44,19 @@ static int check_switchover(const struct acting *acting, size_t next, struct str
         return error_say(err, -EBUSY, "something is under way in cluster '%s' already",
                          options_of(acting)->cluster);
     }
+    if (to.len > 0 && acting_has_sentinel(acting)) {
+        return error_say(err, -EPERM,
+                         "a Sentinel looks after cluster '%s' and chooses who follows: give no "
+                         "member",
+                         options_of(acting)->cluster);
+    }
+    if (to.len == 0 && !acting_has_sentinel(acting)) {
+        return error_say(err, -EINVAL, "'to' is missing: the member to promote");
+    }
+    if (to.len == 0 && next == NO_CANDIDATE) {
+        return error_say(err, -EPERM, "nobody could follow the primary of cluster '%s'",
+                         options_of(acting)->cluster);
+    }
     if (next == CLUSTER_NO_MEMBER) {
         return error_say(err, -ENOENT, "cluster '%s' has no member '%.*s'",
                          options_of(acting)->cluster, (int)to.len, to.data);
@@ -55,7 +68,7 @@ static int check_switchover(const struct acting *acting, size_t next, struct str
         return error_say(err, -EPERM, "a switchover needs a healthy cluster, and this is '%s'",
                          verdict_names[cluster->verdict]);
     }
-    if (!acting_has_fence(acting)) {
+    if (!acting_has_fence(acting) && !acting_has_sentinel(acting)) {
         return error_say(err, -EPERM,
                          "a switchover needs 'hooks: {fence: ...}', which stops the old primary");
     }
@@ -67,7 +80,7 @@ static int check_switchover(const struct acting *acting, size_t next, struct str
 }
 
 int acting_switch_over(struct acting *acting, struct str to, const char *who, struct error *err) {
-    size_t next = find_member(acting, to);
+    size_t next = to.len > 0 ? find_member(acting, to) : acting->watched->cluster.candidate;
     struct strbuf obstacles = {0};
     int r = check_switchover(acting, next, to, err);
     if (r == 0) {

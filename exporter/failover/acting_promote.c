@@ -94,8 +94,12 @@ static const char *late_objection(const struct acting *acting) {
     if (!acting_holds_lock(acting)) {
         return "the lock is not held any more; nothing was promoted";
     }
-    if (!blind && !acting_is_lost(acting)) {
+    bool lives = acting->planned && acting->by_sentinel;
+    if (!blind && !lives && !acting_is_lost(acting)) {
         return "the primary is not lost any more; nothing was promoted";
+    }
+    if (acting_has_sentinel(acting) != acting->by_sentinel) {
+        return "whether a Sentinel is in charge has changed meanwhile; nothing was promoted";
     }
     if (acting_now(acting) - acting->looked_usec > LOOK_AGE_USEC) {
         return "the last look is too old, for its record took so long; nothing was promoted";
@@ -114,6 +118,8 @@ void acting_begin_promote(struct acting *acting, const struct plan *plan) {
     note_reached(acting);
     if (why_not != NULL) {
         executor_event(acting->executor, STEP_FAILURE, str_of(why_not));
+    } else if (acting->by_sentinel) {
+        acting_ask_sentinel(acting);
     } else if (acting->watched->options.hooks.commands[HOOK_PROMOTE].count > 0) {
         acting_run_hooks(acting, plan, HOOK_PROMOTE, promote_hooks_ended);
     } else {
@@ -150,9 +156,12 @@ static void tell_outcome(struct acting *acting, const struct confirm_result *res
     executor_outcome(acting->executor, &outcome);
 }
 
+/* notes: what a Sentinel has said before. */
 static void confirmed(void *userdata, const struct confirm_result *result) {
     struct acting *acting = userdata;
     struct strbuf text = {0};
+    strbuf_add_str(&text, strbuf_view(&acting->notes));
+    strbuf_add_text(&text, text.len > 0 ? "; " : "");
     if (result->confirmed) {
         tell_outcome(acting, result, &text);
         executor_event(acting->executor, STEP_SUCCEEDED, strbuf_view(&text));
@@ -164,14 +173,21 @@ static void confirmed(void *userdata, const struct confirm_result *result) {
     strbuf_deinit(&text);
 }
 
-void acting_begin_confirm(struct acting *acting, const struct plan *plan) {
-    (void)plan;
-    struct contact *taken =
-        acting->promotion != NULL ? promotion_take_contact(acting->promotion) : NULL;
+void acting_confirm_member(struct acting *acting, struct contact *taken) {
     acting->confirm = confirm_new(&(struct confirm_options){
         .contact = acting_contact_of(acting, acting->next),
         .taken = taken,
         .ended = confirmed,
         .userdata = acting,
     });
+}
+
+void acting_begin_confirm(struct acting *acting, const struct plan *plan) {
+    (void)plan;
+    if (acting->by_sentinel) {
+        acting_follow_sentinel(acting);
+    } else {
+        acting_confirm_member(
+            acting, acting->promotion != NULL ? promotion_take_contact(acting->promotion) : NULL);
+    }
 }

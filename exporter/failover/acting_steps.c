@@ -48,6 +48,10 @@ void acting_hook_event(const struct acting *acting, const struct plan *plan,
         .reason = draft->reason.data,
         .evidence = draft->evidence.data,
     };
+    if (acting->by_sentinel && plan == executor_plan(acting->executor)) { /* its choice */
+        ret->new_primary = acting->watched->members[acting->next].name;
+        ret->new_primary_addr = acting->watched->members[acting->next].instance;
+    }
 }
 
 void acting_run_hooks(struct acting *acting, const struct plan *plan, enum hook_event_kind kind,
@@ -162,6 +166,8 @@ static void fence(struct acting *acting) {
         failed(acting, "the primary is not lost any more: nothing was fenced");
     } else if (watched_in_maintenance(acting->watched)) {
         failed(acting, "there is maintenance now: nothing was fenced");
+    } else if (acting->planned && acting->by_sentinel) {
+        succeeded(acting, "nothing is fenced: the Sentinel makes the old primary a replica");
     } else if (acting_has_fence(acting)) {
         acting_run_hooks(acting, executor_plan(acting->executor), HOOK_FENCE, fence_ended);
     } else {
@@ -273,7 +279,7 @@ static void repoint(struct acting *acting) {
 
 static void begin_post(struct acting *acting, const struct plan *plan) {
     (void)plan;
-    if (acting->watched->members[acting->next].is_redis &&
+    if (acting->watched->members[acting->next].is_redis && !acting->by_sentinel &&
         acting->watched->options.hooks.commands[HOOK_PROMOTE].count == 0) {
         repoint(acting);
     } else {
@@ -320,6 +326,7 @@ static void plan_ends(struct acting *acting, const struct plan *plan) {
         last--; /* the newest that says something */
     }
     acting->promotion = promotion_free(acting->promotion);
+    acting->sentinel = sentinel_failover_free(acting->sentinel);
     log_line(plan->step == STEP_DONE || !latched ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
              "cluster '%s': failover '%.*s' is %s: %.*s%s", watched->options.cluster,
              (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step],

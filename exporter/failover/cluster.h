@@ -182,6 +182,9 @@ void cluster_ready_words(const struct cluster *cluster, struct strbuf *out);
 /* When the primary's last position was seen; 0: never. */
 uint64_t cluster_seen_usec(const struct cluster *cluster);
 
+/* Whether a Sentinel looks after it. */
+bool cluster_has_sentinel_in_charge(const struct cluster *cluster);
+
 /* How old the primary's last position is, and how fast it wrote until then. */
 struct wal_loss cluster_loss(const struct cluster *cluster, uint64_t now_usec);
 

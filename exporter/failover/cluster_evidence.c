@@ -154,6 +154,11 @@ const char *cluster_find_manager(const struct cluster *cluster) {
     return NULL;
 }
 
+bool cluster_has_sentinel_in_charge(const struct cluster *cluster) {
+    return cluster->manager == manager_sentinel && cluster->n_members > 0 &&
+           cluster->members[0].is_redis;
+}
+
 /* ---- witnesses ---- */
 
 void cluster_witnessed(struct cluster *cluster, size_t witness, const struct witness_report *report,

@@ -19,6 +19,7 @@ extern const char *const failover_mode_names[];
 #define FAILOVER_MOST_WINDOWS   16 /* of maintenance */
 #define FAILOVER_MOST_POOLS     16 /* PgBouncers of a cluster, and databases of each */
 #define FAILOVER_MOST_WITNESSES 8
+#define FAILOVER_MOST_SENTINELS 16
 
 /* Owned; NULL behind the last. */
 struct failover_names {

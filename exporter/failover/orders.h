@@ -22,7 +22,7 @@ extern const char *const order_names[]; /* "approve", ...; NULL-terminated */
 struct order {
     enum order_kind kind;
     struct str subject; /* a plan's id or a cluster's name */
-    struct str to;      /* of a switchover */
+    struct str to;      /* of a switchover; empty where a Sentinel chooses */
     uint64_t seconds;   /* of maintenance */
     const char *who;    /* for the journal and the log */
 };
@@ -30,5 +30,5 @@ struct order {
 /* What is accepted is written to the journal and happens after that, which the plan tells.
  * Return: 0, or with *err, which says what to do instead: -ENOENT (there is no such plan, cluster
  * or member), -EBUSY (another plan or order is under way), -EPERM (it is forbidden now), -EROFS
- * (there is no storage folder). */
+ * (there is no storage folder), -EINVAL (something is missing). */
 int watch_order(struct watch *watch, const struct order *order, struct error *err);

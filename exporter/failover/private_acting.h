@@ -10,6 +10,7 @@
 #include "failover/pool_switch.h"
 #include "failover/promotion.h"
 #include "failover/repoint_redis.h"
+#include "failover/sentinel_failover.h"
 
 /* How long the last look may take to come to a judgement, besides the grace of a restart. */
 #define LOOK_USEC ((uint64_t)10 * 1000 * 1000)
@@ -22,12 +23,14 @@ struct acting {
 
     /* Of the plan that is under way. */
     size_t old, next;            /* members */
+    bool by_sentinel;            /* a Sentinel is asked, and we promote nobody */
     bool planned;                /* a switchover: the old primary lives, until its hook stops it */
     bool fenced;                 /* a fence has succeeded */
     bool claiming;               /* the lock is asked for the plan */
     struct hook_run *run;        /* also when it has ended, until the next step */
     struct promotion *promotion; /* connected since the first failure */
     size_t promotion_of;         /* the member */
+    struct sentinel_failover *sentinel; /* from its promotion to its end */
     struct confirm *confirm;
     struct repoint_redis *repoint;
     struct pool_switch *pools;
@@ -92,6 +95,15 @@ void acting_begin_confirm(struct acting *acting, const struct plan *plan);
 void acting_connect_promotion(struct acting *acting, size_t member);
 /* How a member is connected to, to act on it. */
 struct contact_options acting_contact_of(const struct acting *acting, size_t member);
+
+/* Until a member takes writes. taken: the connection for that, or NULL. */
+void acting_confirm_member(struct acting *acting, struct contact *taken);
+
+/* acting_sentinel.c */
+/* Whether a Sentinel is in charge, so that we may promote nobody. */
+bool acting_has_sentinel(const struct acting *acting);
+void acting_ask_sentinel(struct acting *acting);
+void acting_follow_sentinel(struct acting *acting);
 
 /* acting.c */
 /* What the verdict allows now, behind this cluster's own settings. */

@@ -41,6 +41,12 @@ struct watched_pool {
     struct pg_options pg;
 };
 
+/* A Sentinel that looks after it. */
+struct watched_sentinel {
+    char *name;
+    struct redis_options redis;
+};
+
 struct watched_witness {
     struct watched *watched;
     size_t index;
@@ -57,6 +63,8 @@ struct watched {
     size_t n_members;
     struct watched_pool *pools;
     size_t n_pools;
+    struct watched_sentinel *sentinels;
+    size_t n_sentinels;
     struct failover_lock *lock; /* NULL: one monitor */
     bool gives_up, gave_up;     /* the lock, at the end of the daemon: asked for; answered */
     struct acting *acting;

@@ -293,7 +293,13 @@ static struct watched *watched_new(struct watch *watch,
         watched->pools[i].name = mem_strdup(options->pools[i].name);
         pg_options_copy(options->pools[i].pg, &watched->pools[i].pg);
     }
-    watched->cluster.has_sentinel = options->has_sentinel;
+    watched->n_sentinels = options->n_sentinels;
+    watched->sentinels = mem_array(options->n_sentinels + 1, sizeof(*watched->sentinels));
+    for (size_t i = 0; i < options->n_sentinels; i++) {
+        watched->sentinels[i].name = mem_strdup(options->sentinels[i].name);
+        redis_options_copy(options->sentinels[i].redis, &watched->sentinels[i].redis);
+    }
+    watched->cluster.has_sentinel = options->n_sentinels > 0;
     cluster_start(&watched->cluster);
     watched_witnesses_open(watched);
     watched_view_open(watched);
@@ -331,6 +337,12 @@ static void pool_deinit(struct watched_pool *pool) {
     free(pool->name);
 }
 
+static void sentinel_deinit(struct watched_sentinel *sentinel) {
+    wipe(sentinel->redis.password);
+    redis_options_deinit(&sentinel->redis);
+    free(sentinel->name);
+}
+
 static struct watched *watched_free(struct watched *watched) {
     loop_timer_free(watched->tick);
     acting_free(watched->acting);
@@ -342,12 +354,16 @@ static struct watched *watched_free(struct watched *watched) {
     for (size_t i = 0; i < watched->n_pools; i++) {
         pool_deinit(&watched->pools[i]);
     }
+    for (size_t i = 0; i < watched->n_sentinels; i++) {
+        sentinel_deinit(&watched->sentinels[i]);
+    }
     durable_file_free(watched->maintenance);
     watched_view_close(watched);
     cluster_deinit(&watched->cluster);
     failover_options_deinit(&watched->options);
     free(watched->members);
     free(watched->pools);
+    free(watched->sentinels);
     free(watched);
     return NULL;
 }
@@ -368,7 +384,7 @@ static bool same_member(const struct watched_member *a, const struct watch_membe
 
 static bool is_same(const struct watched *watched, const struct watch_cluster_options *options) {
     bool same = failover_options_equal(&watched->options, options->failover) &&
-                watched->cluster.has_sentinel == options->has_sentinel &&
+                watched->n_sentinels == options->n_sentinels &&
                 watched->n_members == options->n_members && watched->n_pools == options->n_pools;
     for (size_t i = 0; same && i < watched->n_members; i++) {
         same = same_member(&watched->members[i], &options->members[i]);
@@ -376,6 +392,10 @@ static bool is_same(const struct watched *watched, const struct watch_cluster_op
     for (size_t i = 0; same && i < watched->n_pools; i++) {
         same = strcmp(watched->pools[i].name, options->pools[i].name) == 0 &&
                pg_options_equal(&watched->pools[i].pg, options->pools[i].pg);
+    }
+    for (size_t i = 0; same && i < watched->n_sentinels; i++) {
+        same = strcmp(watched->sentinels[i].name, options->sentinels[i].name) == 0 &&
+               redis_options_equal(&watched->sentinels[i].redis, options->sentinels[i].redis);
     }
     return same;
 }

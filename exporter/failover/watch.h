@@ -32,13 +32,20 @@ struct watch_pool {
     const struct pg_options *pg; /* its console */
 };
 
+/* A Sentinel that looks after it. */
+struct watch_sentinel {
+    const char *name;
+    const struct redis_options *redis;
+};
+
 struct watch_cluster_options {
     const struct failover_options *failover;
     const struct watch_member *members;
     size_t n_members;
     const struct watch_pool *pools;
     size_t n_pools;
-    bool has_sentinel; /* one is configured that looks after them */
+    const struct watch_sentinel *sentinels;
+    size_t n_sentinels;
 };
 
 struct watch_options {

@@ -251,9 +251,6 @@ static int read_order(const struct web_request *request, struct order *ret,
     if (ret->subject.len == 0) {
         return api_fail(failure, API_BAD_DATA, "'%s' is missing", of_plan ? "id" : "cluster");
     }
-    if (ret->kind == ORDER_SWITCHOVER && ret->to.len == 0) {
-        return api_fail(failure, API_BAD_DATA, "'to' is missing: the member to promote");
-    }
     return ret->kind == ORDER_MAINTENANCE
                ? read_seconds(json_member(body, "seconds"), &ret->seconds, failure)
                : 0;
@@ -278,8 +275,14 @@ static int carry_out(struct web *web, const struct web_request *request,
         return api_fail(failure, API_NOT_FOUND, "no cluster is watched");
     }
     r = watch_order(web->sources.watch, &order, &err);
-    return r < 0 ? api_fail(failure, r == -ENOENT ? API_NOT_FOUND : API_EXECUTION, "%s", err.text)
-                 : 0;
+    if (r < 0) {
+        return api_fail(failure,
+                        r == -ENOENT   ? API_NOT_FOUND
+                        : r == -EINVAL ? API_BAD_DATA
+                                       : API_EXECUTION,
+                        "%s", err.text);
+    }
+    return 0;
 }
 
 static void order(struct web *web, const struct web_request *request, struct web_answer *ret) {

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from failover_fixture import Actor, Hooks, run_rows, show, stays
-from harness import SANDBOX, Sandbox, eventually
+from harness import SANDBOX, Sandbox, eventually, run
 
 sandbox = Sandbox(only="redis,redis-replica,sentinel")
 hooks = Hooks()
@@ -68,6 +68,122 @@ def none_was_promoted(actor, row, expected="0 promotions"):
     assert promotions() == 0 and hooks.runs() == [] and "dead" not in actor.seen()
     assert actor.plans("done") == []
     actor.end(0)
+
+
+MANUAL = f"mode: manual, restart_grace: 2s, {HOOKS}"
+NAMES = {"cache-1": "redis", "cache-2": "redis-replica"}
+
+
+def told(plan, step):
+    return "\n".join(note["text"] for note in plan["notes"] if note["step"] == step)
+
+
+def follows(replica, primary):
+    return info(replica, "master_port") == str(sandbox.servers[primary]["port"]) and \
+        info(replica, "master_link_status") == "up"
+
+
+def sentinel_sees(priority, of):
+    """What it knows of a replica comes with its INFO, every ten seconds."""
+    lines = sandbox.redis("SENTINEL", "REPLICAS", "cache", server="sentinel").split("\n")
+    found = dict(zip(lines[::2], lines[1::2]))
+    return found.get("port") == str(sandbox.servers[of]["port"]) and \
+        found.get("slave-priority") == str(priority) and "down" not in found["flags"] and \
+        found.get("master-link-status") == "ok"
+
+
+def moved(actor, before, plan, what, start):
+    """A Sentinel has done it, and nobody else: the journal tells each of its steps."""
+    new, old = NAMES[plan["new_primary"]], NAMES[plan["old_primary"]]
+    assert role(new) == "master"
+    eventually(lambda: follows(old, new), 60, f"{old} follows")
+    show(what, "1 by Sentinel, 0 of ours", f"'{plan['new_primary']}' is the primary; "
+         f"{told(plan, 'promote')}; {told(plan, 'confirm')}", start)
+    assert told(plan, "promote") == "SENTINEL FAILOVER cache: OK, says 'cache-sentinel'", plan
+    assert f"names 127.0.0.1:{sandbox.servers[new]['port']} after" in told(plan, "confirm"), plan
+    assert hooks.events()[before:] == ["pre", "post"], hooks.runs()[before:]
+    assert {run[3] for run in hooks.runs()[before:]} == {plan["new_primary"]}
+    actor.acknowledge()
+    eventually(lambda: actor.state()["primary"] == plan["new_primary"], what="the new primary")
+
+
+def a_switchover_is_asked_of_sentinel():
+    alone = Actor(sandbox, MANUAL, cluster="cache", edit=without_sentinel)
+    alone.whole(but=("manager",))
+    answer = alone.order(422, order="switchover", cluster="cache")
+    assert "not ready: manager" in answer["error"], answer
+    alone.end(0)
+    actor = Actor(sandbox, MANUAL, cluster="cache")
+    actor.whole(but=("manager",))
+    answer = actor.order(422, order="switchover", cluster="cache", to="cache-2")
+    assert "chooses who follows" in answer["error"], answer
+    assert actor.plans() == [] and hooks.runs() == []
+    start = time.monotonic()
+    done = run("failover", "switchover", "cache", "--storage.path",
+               os.path.join(actor.folder, "storage"), timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = actor.wait_plan("done", 60)
+    assert plan["mode"] == "switchover" and plan["new_primary"] == "cache-2", plan
+    assert plan["lost_bytes"] < 4096, plan
+    moved(actor, 0, plan, "Sentinel, switchover", start)
+    actor.end(0)
+
+
+def what_sentinel_refuses_is_told_in_its_words():
+    """The primary is cache-2 now, and Sentinel believes for a while that cache-1 may not follow."""
+    actor = Actor(sandbox, MANUAL, cluster="cache")
+    eventually(lambda: sentinel_sees(100, "redis"), 60, "Sentinel knows the replica")
+    sandbox.redis("CONFIG", "SET", "replica-priority", "0")
+    eventually(lambda: sentinel_sees(0, "redis"), 60, "Sentinel knows the priority")
+    sandbox.redis("CONFIG", "SET", "replica-priority", "100")
+    actor.whole(but=("manager",))
+    before = len(hooks.runs())
+    actor.order(order="switchover", cluster="cache")
+    plan = actor.wait_plan("failed", 60)
+    show("Sentinel, no good replica", "failed, 0 promotions", told(plan, "promote"))
+    assert re.match("SENTINEL FAILOVER cache: 'cache-sentinel' says: NOGOODSLAVE",
+                    told(plan, "promote")), plan
+    assert hooks.events()[before:] == ["pre", "failed"], hooks.runs()[before:]
+    assert promotions() == 1 and role("redis") == "slave"
+    actor.acknowledge()
+    actor.end(0)
+
+
+def a_dead_primary_is_left_to_sentinel_when_that_is_approved():
+    eventually(lambda: sentinel_sees(100, "redis"), 60, "Sentinel knows the replica")
+    sandbox.redis("SENTINEL", "SET", "cache", "down-after-milliseconds", "120000",
+                  server="sentinel")
+    actor = Actor(sandbox, MANUAL, cluster="cache")
+    actor.whole(but=("manager",))
+    before = len(hooks.runs())
+    sandbox.control("stop", "redis-replica", "kill")
+    plan = actor.wait_plan("waiting", 60)
+    stays(lambda: role("redis"), "slave", 2, "nobody acts before it is approved")
+    start = time.monotonic()
+    actor.order(order="approve", id=plan["id"])
+    plan = actor.wait_plan("done", 120)
+    assert plan["old_primary"] == "cache-2" and plan["new_primary"] == "cache-1", plan
+    sandbox.control("start", "redis-replica")
+    moved(actor, before, plan, "Sentinel, approved", start)
+    actor.end(0)
+    sandbox.redis("SENTINEL", "SET", "cache", "down-after-milliseconds", "30000", server="sentinel")
+    os.unlink(hooks.lines)
+
+
+def without_any_sentinel_nothing_is_done():
+    """It is configured, and not there."""
+    actor = Actor(sandbox, MANUAL, cluster="cache")
+    actor.whole(but=("manager",))
+    start = time.monotonic()
+    actor.order(order="switchover", cluster="cache")
+    plan = actor.wait_plan("failed", 60)
+    show("Sentinel, not there", "failed, 0 promotions", f"{promotions()}: {told(plan, 'promote')}",
+         start)
+    assert re.match("nothing was asked: no Sentinel has answered within 10s: .*refused",
+                    told(plan, "promote")), plan
+    assert promotions() == 0 and hooks.events() == ["pre", "failed"], hooks.runs()
+    actor.end(0)
+    os.unlink(hooks.lines)
 
 
 def row_36_what_sentinel_does_is_adopted():
@@ -231,7 +347,11 @@ def row_35_a_killed_primary_is_replaced_after_its_grace():
 
 
 run_rows([
+    a_switchover_is_asked_of_sentinel,
+    what_sentinel_refuses_is_told_in_its_words,
+    a_dead_primary_is_left_to_sentinel_when_that_is_approved,
     row_36_what_sentinel_does_is_adopted,
+    without_any_sentinel_nothing_is_done,
     row_37_a_restart_within_its_grace_is_no_death,
     row_37_a_server_that_loads_is_no_death,
     row_48_a_primary_that_is_back_empty_is_not_replaced,
