@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "failover/lock_json.h"
+#include "failover/maintenance.h"
 #include "failover/private_etcd.h"
 
 #define PARTS         3 /* of the time to live: one is the pace, and as long a request may take */
@@ -80,11 +81,18 @@ static void see_plan(struct etcd_lock *lock, const struct etcd_value *value) {
     }
 }
 
+void etcd_lock_date(const struct etcd_lock *lock, struct failover_lock_maintenance *maintenance) {
+    maintenance->until_usec = maintenance_deadline(maintenance->until_ms, loop_now_ms(lock->loop),
+                                                   loop_now_usec(lock->loop));
+}
+
 static void see_maintenance(struct etcd_lock *lock, const struct etcd_value *value) {
+    bool known = lock->has_maintenance && lock->maintenance_revision == value->mod_revision;
     lock->has_maintenance = value->found;
     lock->maintenance_revision = value->mod_revision;
-    if (value->found) {
+    if (value->found && !known) {
         lock_maintenance_read(value->value, &lock->maintenance);
+        etcd_lock_date(lock, &lock->maintenance);
     }
 }
 

@@ -126,7 +126,7 @@ static void copy_name(char ret[FAILOVER_LOCK_NAME_SIZE], const char *name) {
 }
 
 static bool is_in_maintenance(const struct etcd_lock *lock) {
-    return lock->has_maintenance && lock->maintenance.until_ms > loop_now_ms(lock->loop);
+    return lock->has_maintenance && lock->maintenance.until_usec > loop_now_usec(lock->loop);
 }
 
 int etcd_lock_claim(struct failover_lock *base, const struct failover_lock_claim *claim) {
@@ -325,6 +325,7 @@ static void on_maintained(struct etcd_lock *lock, struct str body, const struct 
     } else {
         lock->written_usec = loop_clock_usec();
         lock->maintenance = lock->maintain.value;
+        etcd_lock_date(lock, &lock->maintenance);
         lock->has_maintenance = lock->maintenance.until_ms != 0;
         lock->maintenance_revision = lock->has_maintenance ? answer.revision : 0;
         answer_maintain(lock, NULL);

@@ -43,6 +43,9 @@ struct failover_lock_plan {
 
 struct failover_lock_maintenance {
     int64_t until_ms; /* INT64_MAX also for what cannot be read */
+    /* The same by loop_now_usec(), as it was when this was first seen: a wall clock that jumps
+     * changes nothing of it. 0: it was over. */
+    uint64_t until_usec;
     char who[FAILOVER_LOCK_NAME_SIZE];
 };
 

@@ -7,6 +7,7 @@
 
 #define MINUTES_A_DAY (24u * 60)
 #define MS_A_MINUTE   60000
+#define USEC_A_MS     1000u
 #define ALL_DAYS      0x7fu
 /* The first of January 1970 was one. */
 #define THURSDAY 4
@@ -87,4 +88,13 @@ bool maintenance_window_covers(const struct maintenance_window *window, int64_t 
         return today && minute >= window->from_minute && minute < window->until_minute;
     }
     return (today && minute >= window->from_minute) || (yesterday && minute < window->until_minute);
+}
+
+uint64_t maintenance_deadline(int64_t until_ms, int64_t now_ms, uint64_t now_usec) {
+    if (until_ms <= now_ms) {
+        return 0;
+    }
+    uint64_t left_ms = (uint64_t)until_ms - (uint64_t)now_ms;
+    bool endless = until_ms == INT64_MAX || left_ms > (UINT64_MAX - now_usec) / USEC_A_MS;
+    return endless ? UINT64_MAX : now_usec + left_ms * USEC_A_MS;
 }

@@ -103,6 +103,9 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
 /* Asks another endpoint from now on than the one that the call went to. */
 void etcd_lock_leave(struct etcd_lock *lock, enum etcd_purpose purpose);
 
+/* Says when it ends by the clock that never jumps, as of now. */
+void etcd_lock_date(const struct etcd_lock *lock, struct failover_lock_maintenance *maintenance);
+
 /* Takes over how plan and maintenance stood when `purpose` asked. */
 void etcd_lock_see(struct etcd_lock *lock, enum etcd_purpose purpose,
                    const struct etcd_value values[ETCD_GETS]);

@@ -68,7 +68,7 @@ struct watched {
     struct failover_lock *lock; /* NULL: one monitor */
     bool gives_up, gave_up;     /* the lock, at the end of the daemon: asked for; answered */
     struct acting *acting;
-    int64_t maintenance_until_ms;     /* as an operator has said; 0: there is none */
+    uint64_t maintenance_until_usec;  /* as an operator has said; 0: there is none */
     struct durable_file *maintenance; /* where that is kept; NULL: it is not */
     struct loop_timer *tick;
     uint64_t due_usec; /* of the tick */

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Maintenance that an operator has announced, kept over restarts: for all monitors in their lock,
- * or without one in a file of a line, "until in milliseconds, by whom". */
+ * or without one in a file of a line, "until in milliseconds, by whom".
+ *
+ * How long it lasts was said in hours, so it is counted by the clock that never jumps for as long
+ * as we live: a wall clock that is set ahead does not end it, one that is set back does not prolong
+ * it. Its end by the wall clock is only for who reads it after us. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "failover/maintenance.h"
 #include "failover/orders.h"
 #include "failover/private_watch.h"
 
@@ -22,6 +28,10 @@ static int64_t read_until(struct str bytes) {
                                                                                 : until_ms;
 }
 
+static uint64_t now_of(const struct watched *watched) {
+    return loop_now_usec(watched->watch->options.loop);
+}
+
 void watched_maintenance_open(struct watched *watched) {
     struct watch *watch = watched->watch;
     struct strbuf bytes = {0};
@@ -33,10 +43,10 @@ void watched_maintenance_open(struct watched *watched) {
     char *path = mem_printf("%s/failover-%s.maintenance", watch->options.storage_path,
                             watched->options.cluster);
     int r = durable_read_now(path, MOST_BYTES, &bytes, &err);
-    if (r != -ENOENT) {
-        watched->maintenance_until_ms = r == 0 ? read_until(strbuf_view(&bytes)) : INT64_MAX;
-    }
-    if (watched->maintenance_until_ms == INT64_MAX) {
+    int64_t until_ms = r == -ENOENT ? 0 : r == 0 ? read_until(strbuf_view(&bytes)) : INT64_MAX;
+    watched->maintenance_until_usec =
+        maintenance_deadline(until_ms, loop_now_ms(watch->options.loop), now_of(watched));
+    if (until_ms == INT64_MAX) {
         log_error("cluster '%s': whether there is maintenance is not known, so there is: '%s'%s%s; "
                   "'dbvitals failover maintenance %s --for 0s' ends it",
                   watched->options.cluster, path, r < 0 ? ": " : " cannot be understood",
@@ -71,7 +81,8 @@ int watched_set_maintenance(struct watched *watched, uint64_t seconds, const cha
         struct strbuf line = {0};
         strbuf_printf(&line, "%" PRId64 " %s\n", until_ms, who);
         durable_file_write(watched->maintenance, &line);
-        watched->maintenance_until_ms = until_ms;
+        watched->maintenance_until_usec =
+            seconds > 0 ? now_of(watched) + seconds * USEC_PER_SEC : 0;
     }
     if (seconds > 0) {
         log_warn("cluster '%s': maintenance for %" PRIu64 " s, says %s", watched->options.cluster,
@@ -87,8 +98,9 @@ bool watched_in_maintenance(const struct watched *watched) {
     int64_t now_ms = loop_now_ms(watched->watch->options.loop);
     const struct failover_lock_maintenance *announced =
         watched->lock != NULL ? failover_lock_maintenance(watched->lock) : NULL;
-    bool covered = now_ms < watched->maintenance_until_ms ||
-                   (announced != NULL && now_ms < announced->until_ms);
+    uint64_t now = now_of(watched);
+    bool covered =
+        now < watched->maintenance_until_usec || (announced != NULL && now < announced->until_usec);
     for (size_t i = 0; !covered && i < options->n_windows; i++) {
         covered = maintenance_window_covers(&options->windows[i], now_ms);
     }

@@ -105,6 +105,27 @@ def row_27_jumps_of_the_clock_promote_nobody():
     actor.end(0)
 
 
+def announced_maintenance_lasts_as_long_as_was_said_whatever_the_clock_says():
+    clock = Preloaded("clock_shim", "CLOCK_SHIM_FILE")
+    actor = Actor(sandbox, f"{AUTOMATIC}, {HOOKS}", environment=clock.environment)
+    actor.whole()
+
+    def maintenance():
+        return not actor.state()["ready"]["maintenance"]
+    actor.order(order="maintenance", cluster="orders", seconds=600)
+    clock.set(3600)
+    stays(maintenance, True, 1, "maintenance")
+    actor.order(order="maintenance", cluster="orders", seconds=4)
+    start = time.monotonic()
+    clock.set(-3600)
+    eventually(lambda: not maintenance(), 60, "its end")
+    took = time.monotonic() - start
+    show("27 (maintenance)", "it goes on an hour ahead; an hour back it ends after 4 s",
+         f"it went on; it ended after {took:.1f} s")
+    assert took > 3, took
+    actor.end(0)
+
+
 def row_52_without_names_nobody_is_promoted():
     try:
         names = NameServer("orders.test")
@@ -363,6 +384,7 @@ def row_14_a_full_disk_of_its_log_is_a_death():
 run_rows([
     an_unchanged_configuration_keeps_what_is_known,
     row_27_jumps_of_the_clock_promote_nobody,
+    announced_maintenance_lasts_as_long_as_was_said_whatever_the_clock_says,
     row_52_without_names_nobody_is_promoted,
     row_52_without_descriptors_nobody_is_promoted,
     row_51_a_witness_that_hears_it_forbids_it,

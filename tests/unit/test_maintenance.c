@@ -82,12 +82,30 @@ static void what_is_no_window_is_refused(void **state) {
     }
 }
 
+static void what_is_announced_ends_by_the_clock_that_never_jumps(void **state) {
+    (void)state;
+    assert_int_equal(maintenance_deadline(5000, 2000, 70), 3000070);
+    assert_int_equal(maintenance_deadline(5000, 5000, 70), 0);
+    assert_int_equal(maintenance_deadline(0, 5000, 70), 0);
+    assert_int_equal(maintenance_deadline(-5, 5000, 70), 0);
+    assert_int_equal(maintenance_deadline(2, -3, 0), 5000); /* a clock before 1970 */
+}
+
+static void what_has_no_end_has_none(void **state) {
+    (void)state;
+    assert_true(maintenance_deadline(INT64_MAX, 5000, 70) == UINT64_MAX);
+    assert_true(maintenance_deadline(INT64_MAX - 1, 5000, 70) == UINT64_MAX);
+    assert_true(maintenance_deadline(INT64_MAX - 1, INT64_MIN, 70) == UINT64_MAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_window_of_every_day_has_its_edges),
         cmocka_unit_test(one_over_midnight_belongs_to_the_day_on_which_it_begins),
         cmocka_unit_test(a_day_may_end_at_24),
         cmocka_unit_test(what_is_no_window_is_refused),
+        cmocka_unit_test(what_is_announced_ends_by_the_clock_that_never_jumps),
+        cmocka_unit_test(what_has_no_end_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
