@@ -68,8 +68,7 @@ struct watched {
     struct failover_lock *lock; /* NULL: one monitor */
     bool gives_up, gave_up;     /* the lock, at the end of the daemon: asked for; answered */
     struct acting *acting;
-    uint64_t maintenance_until_usec;  /* as an operator has said; 0: there is none */
-    struct durable_file *maintenance; /* where that is kept; NULL: it is not */
+    struct announcement *announced; /* the watch's, by our name; NULL: nothing can be kept */
     struct loop_timer *tick;
     uint64_t due_usec; /* of the tick */
     uint64_t looked_up_usec;
@@ -95,6 +94,7 @@ struct watch {
     bool leaving;            /* nothing new is begun */
     struct watched **clusters;
     size_t n_clusters;
+    struct announcement *announcements; /* of all clusters that there were */
 };
 
 /* watch.c */
@@ -108,6 +108,8 @@ void watched_adopt(struct watched *watched, size_t member);
 void watched_plan_ended(struct watched *watched);
 /* watch_maintenance.c */
 void watched_maintenance_open(struct watched *watched);
+bool watched_maintenance_busy(const struct watched *watched); /* it is being written */
+struct announcement *announcements_free(struct announcement *announcements);
 /* For so long from now on; 0 ends it. Return: as watch_order(). */
 int watched_set_maintenance(struct watched *watched, uint64_t seconds, const char *who,
                             struct error *err);

@@ -357,7 +357,6 @@ static struct watched *watched_free(struct watched *watched) {
     for (size_t i = 0; i < watched->n_sentinels; i++) {
         sentinel_deinit(&watched->sentinels[i]);
     }
-    durable_file_free(watched->maintenance);
     watched_view_close(watched);
     cluster_deinit(&watched->cluster);
     failover_options_deinit(&watched->options);
@@ -519,6 +518,7 @@ struct watch *watch_free(struct watch *watch) {
         watched_free(watch->clusters[i]);
     }
     free(watch->clusters);
+    announcements_free(watch->announcements);
     processes_free(watch->processes);
     journal_free(watch->journal);
     worker_pool_free(watch->disk);
@@ -548,8 +548,7 @@ static void gave_up_lock(void *userdata, const struct error *err) {
 
 /* Return: whether it is still busy. The lock goes last, so that another monitor need not wait. */
 static bool leave_cluster(struct watched *watched) {
-    if (acting_is_walking(watched->acting) ||
-        (watched->maintenance != NULL && durable_file_busy(watched->maintenance))) {
+    if (acting_is_walking(watched->acting) || watched_maintenance_busy(watched)) {
         return true;
     }
     if (watched->lock != NULL && !watched->gives_up) {

@@ -72,6 +72,35 @@ def announced_maintenance_forbids_it_also_after_a_restart():
     manual.whole()
 
 
+def a_reload_neither_ends_nor_invents_maintenance():
+    """Whatever has become of the file meanwhile."""
+    path = os.path.join(manual.folder, "storage", "failover-orders.maintenance")
+    with open(manual.config_file, encoding="utf-8") as file:
+        text = file.read()
+
+    def reload(failures):
+        manual.write_config(text.replace("mode: manual,", f"mode: manual, failures: {failures},"))
+        manual.reload()
+
+    def written(line):
+        with open(path, encoding="ascii") as file:
+            return file.read().startswith(line)
+    manual.order(order="maintenance", cluster="orders", seconds=600)
+    eventually(lambda: not written("0 "), what="it is on the disk")
+    os.unlink(path)
+    reload(4)
+    manual.whole(but=("maintenance",))
+    manual.order(order="maintenance", cluster="orders", seconds=0)
+    eventually(lambda: os.path.exists(path) and written("0 "), what="its end is on the disk")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("nobody can read this")
+    reload(5)
+    manual.whole()
+    manual.write_config(text)
+    manual.reload()
+    manual.whole()
+
+
 def a_rehearsal_runs_all_hooks_and_touches_nothing():
     done = command(manual, "test", "orders")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -262,6 +291,7 @@ def a_replaced_primary_that_comes_back_is_fenced_again():
 run_rows([
     a_window_of_maintenance_forbids_it,
     announced_maintenance_forbids_it_also_after_a_restart,
+    a_reload_neither_ends_nor_invents_maintenance,
     a_rehearsal_runs_all_hooks_and_touches_nothing,
     mistaken_orders_are_refused,
     a_plan_that_waits_is_withdrawn_when_the_primary_is_back,
