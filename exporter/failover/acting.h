@@ -32,8 +32,11 @@ bool acting_is_busy(const struct acting *acting);
 /* A plan is under way that is not only waiting for its approval. */
 bool acting_is_walking(const struct acting *acting);
 
-/* Lets a plan go on that waits for it. Return: whether it is one of this cluster. */
-bool acting_approve(struct acting *acting, struct str id, const char *who);
+/* Lets a plan go on that waits for it, when that is on the disk. Return: as executor_ask(); -ENOENT
+ * when no plan of this cluster waits under this id. */
+struct executor_waiter;
+int acting_approve(struct acting *acting, struct str id, const char *who,
+                   const struct executor_waiter *waiter, struct error *err);
 
 /* Orders of an operator. to: empty where a Sentinel chooses. Return: 0, or negative errno with
  * *err, which says what is wrong. */

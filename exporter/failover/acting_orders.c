@@ -12,15 +12,15 @@ static const struct failover_options *options_of(const struct acting *acting) {
     return &acting->watched->options;
 }
 
-bool acting_approve(struct acting *acting, struct str id, const char *who) {
+int acting_approve(struct acting *acting, struct str id, const char *who,
+                   const struct executor_waiter *waiter, struct error *err) {
     const struct plan *plan = executor_plan(acting->executor);
     char text[128];
     if (plan == NULL || !str_equal(plan->draft.id, id) || plan->step != STEP_WAITING) {
-        return false;
+        return -ENOENT;
     }
     snprintf(text, sizeof(text), "approved by %s", who);
-    executor_event(acting->executor, STEP_GO, str_of(text));
-    return true;
+    return executor_ask(acting->executor, STEP_GO, str_of(text), waiter, err);
 }
 
 static size_t find_member(const struct acting *acting, struct str name) {

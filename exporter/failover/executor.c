@@ -2,6 +2,7 @@
 
 #include "failover/executor.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct happening {
     bool set;
     enum step_event event;
     char *text;
+    struct executor_waiter waiter; /* of what people ask for */
 };
 
 struct executor {
@@ -31,7 +33,8 @@ struct executor {
 };
 
 static void take(struct happening *happening, enum step_event event, struct str text) {
-    *happening = (struct happening){true, event, mem_strndup(text.data, text.len)};
+    *happening =
+        (struct happening){.set = true, .event = event, .text = mem_strndup(text.data, text.len)};
 }
 
 static void drop(struct happening *happening) {
@@ -41,13 +44,17 @@ static void drop(struct happening *happening) {
 
 static void event_written(void *userdata, struct plan *plan, const struct error *err);
 
-static void write_event(struct executor *executor) {
+static int try_to_write(struct executor *executor, struct error *err) {
     const struct journal_waiter waiter = {event_written, executor};
+    int r = journal_event(executor->journal, executor->plan, executor->written.event,
+                          str_of(executor->written.text), &waiter, err);
+    executor->writing = r == 0;
+    return r;
+}
+
+static void write_event(struct executor *executor) {
     struct error err = {0};
-    executor->writing = true;
-    if (journal_event(executor->journal, executor->plan, executor->written.event,
-                      str_of(executor->written.text), &waiter, &err) < 0) {
-        executor->writing = false;
+    if (try_to_write(executor, &err) < 0) {
         loop_timer_set(executor->retry, loop_now_usec(executor->loop) + RETRY_USEC);
     }
 }
@@ -76,6 +83,12 @@ static void end(struct executor *executor) {
     executor->busy = false;
 }
 
+static void write_next(struct executor *executor) {
+    executor->written = executor->next;
+    executor->next = (struct happening){0};
+    write_event(executor);
+}
+
 /* The step that was entered, or what had happened to it meanwhile: then it is not begun. */
 static void go_on(struct executor *executor) {
     const struct plan *plan = executor->plan;
@@ -86,23 +99,39 @@ static void go_on(struct executor *executor) {
         return;
     }
     if (executor->next.set && step_next(plan->step, executor->next.event) != plan->step) {
-        executor->written = executor->next;
-        executor->next = (struct happening){0};
-        write_event(executor);
+        write_next(executor);
         return;
     }
     drop(&executor->next);
     executor->sink.entered(executor->sink.userdata, plan);
 }
 
+/* Nothing comes of it, and the step goes on. */
+static void asked_in_vain(struct executor *executor, const struct error *err) {
+    struct executor_waiter waiter = executor->written.waiter;
+    drop(&executor->written);
+    if (executor->next.set) {
+        write_next(executor);
+    }
+    waiter.written(waiter.userdata, err);
+}
+
 static void event_written(void *userdata, struct plan *plan, const struct error *err) {
     struct executor *executor = userdata;
+    struct executor_waiter waiter = executor->written.waiter;
     executor->writing = false;
+    if (plan == NULL && waiter.written != NULL) {
+        asked_in_vain(executor, err);
+        return;
+    }
     if (plan == NULL) {
         log_error("failover '%.*s' waits: %s", (int)executor->plan->draft.id.len,
                   executor->plan->draft.id.data, err->text);
         loop_timer_set(executor->retry, loop_now_usec(executor->loop) + RETRY_USEC);
         return;
+    }
+    if (waiter.written != NULL) {
+        waiter.written(waiter.userdata, NULL);
     }
     go_on(executor);
 }
@@ -145,6 +174,23 @@ void executor_event(struct executor *executor, enum step_event event, struct str
     }
     take(&executor->written, event, text);
     write_event(executor);
+}
+
+int executor_ask(struct executor *executor, enum step_event event, struct str text,
+                 const struct executor_waiter *waiter, struct error *err) {
+    if (executor->writing || executor->written.set) {
+        return error_say(err, -EBUSY, "something else that happened to it is being written");
+    }
+    if (executor->plan == NULL || step_next(executor->plan->step, event) == executor->plan->step) {
+        return error_say(err, -EPERM, "it is nothing for the step that it is at");
+    }
+    take(&executor->written, event, text);
+    executor->written.waiter = *waiter;
+    int r = try_to_write(executor, err);
+    if (r < 0) {
+        drop(&executor->written);
+    }
+    return r;
 }
 
 void executor_outcome(struct executor *executor, const struct plan_outcome *outcome) {

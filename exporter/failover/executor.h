@@ -24,7 +24,8 @@ struct executor_sink {
 
 struct executor *executor_new(struct loop *loop, struct journal *journal,
                               const struct executor_sink *sink);
-/* What is under way stays in the journal as it is. NULL is fine. Return: NULL. */
+/* What is under way stays in the journal as it is; who waits is not called. NULL is fine. Return:
+ * NULL. */
 struct executor *executor_free(struct executor *executor);
 DEFINE_CLEANUP(struct executor, executor_free);
 
@@ -36,6 +37,17 @@ void executor_start(struct executor *executor, const struct plan_draft *draft,
  * while its end is written is dropped. But that the old primary is back (STEP_RETURNED) waits, and
  * counts in the next step before that begins. */
 void executor_event(struct executor *executor, enum step_event event, struct str text);
+
+/* The same for what people ask for, who wait to hear that it is on the disk: written() is called
+ * once, never from inside, with err when it could not be written. Then it has not happened, and is
+ * not written later: they ask again. Return: 0; or -EPERM (it is nothing for this step) or another
+ * negative errno with *err, and nobody is called. */
+struct executor_waiter {
+    void (*written)(void *userdata, const struct error *err);
+    void *userdata;
+};
+int executor_ask(struct executor *executor, enum step_event event, struct str text,
+                 const struct executor_waiter *waiter, struct error *err);
 
 /* What the plan came to, for the book. */
 void executor_outcome(struct executor *executor, const struct plan_outcome *outcome);

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "failover/acting.h"
+#include "failover/executor.h"
 
 const char *const order_names[] = {
     [ORDER_APPROVE] = "approve",         [ORDER_ACKNOWLEDGE] = "ack",
@@ -31,6 +34,54 @@ static int no_plan(const struct order *order, struct error *err) {
                      (int)order->subject.len, order->subject.data);
 }
 
+/* ---- those who wait ---- */
+
+/* Whose order is on its way to the disk, or to the lock. */
+struct pending_order {
+    struct pending_order *next;
+    struct watch *watch;
+    char *id, *who;
+    void (*done)(void *userdata, const struct error *err);
+    void *userdata;
+};
+
+static struct pending_order *pending_new(struct watch *watch, const struct order *order,
+                                         void (*done)(void *userdata, const struct error *err),
+                                         void *userdata) {
+    struct pending_order *pending = mem_alloc(sizeof(*pending));
+    *pending = (struct pending_order){
+        .next = watch->orders,
+        .watch = watch,
+        .id = mem_strndup(order->subject.data, order->subject.len),
+        .who = mem_strdup(order->who),
+        .done = done,
+        .userdata = userdata,
+    };
+    watch->orders = pending;
+    return pending;
+}
+
+static void pending_end(struct pending_order *pending, const struct error *err) {
+    struct pending_order **link = &pending->watch->orders;
+    while (*link != pending) {
+        link = &(*link)->next;
+    }
+    *link = pending->next;
+    pending->done(pending->userdata, err);
+    free(pending->id);
+    free(pending->who);
+    free(pending);
+}
+
+void watch_end_orders(struct watch *watch) {
+    while (watch->orders != NULL) {
+        struct error err = {0};
+        (void)error_say(&err, -ECANCELED,
+                        "dbvitals has ended before it was known whether this is on the disk");
+        pending_end(watch->orders, &err);
+    }
+}
+
 /* ---- acknowledgements ---- */
 
 /* Whose monitor is gone stands only where all look. */
@@ -45,17 +96,57 @@ static struct watched *find_shared(const struct watch *watch, struct str id) {
     return NULL;
 }
 
+static void acknowledged(struct pending_order *pending) {
+    log_warn("failover '%s' is acknowledged by %s", pending->id, pending->who);
+    pending_end(pending, NULL);
+}
+
+static void shared_failed(struct pending_order *pending, const struct error *why) {
+    struct error err = {0};
+    (void)error_say(&err, why->code,
+                    "the lock's plan could not be taken away: %s; acknowledge it again", why->text);
+    log_error("failover '%s': %s", pending->id, err.text);
+    pending_end(pending, &err);
+}
+
 static void shared_acknowledged(void *userdata, const struct error *err) {
-    (void)userdata;
     if (err != NULL && err->code != -ENOENT) {
-        log_error("the lock's plan could not be taken away: %s; acknowledge it again", err->text);
+        shared_failed(userdata, err);
+    } else {
+        acknowledged(userdata);
     }
 }
 
-static void acknowledge_shared(struct watched *watched) {
+static void acknowledge_shared(struct pending_order *pending) {
+    struct watched *watched = find_shared(pending->watch, str_of(pending->id));
+    if (watched == NULL) {
+        acknowledged(pending);
+        return;
+    }
     const struct failover_lock_plan *plan = failover_lock_plan(watched->lock);
-    const struct failover_lock_answer answer = {shared_acknowledged, NULL};
-    (void)failover_lock_acknowledge(watched->lock, plan->readable ? plan->id : "", &answer);
+    const struct failover_lock_answer answer = {shared_acknowledged, pending};
+    int r = failover_lock_acknowledge(watched->lock, plan->readable ? plan->id : "", &answer);
+    if (r < 0) {
+        struct error err = {0};
+        (void)error_say(&err, r, "another acknowledgement is under way");
+        shared_failed(pending, &err);
+    }
+}
+
+static void not_written(struct pending_order *pending, const char *what, const struct error *why,
+                        const char *then) {
+    struct error err = {0};
+    (void)error_say(&err, why->code, "%s could not be written: %s; %s", what, why->text, then);
+    log_error("failover '%s': %s", pending->id, err.text);
+    pending_end(pending, &err);
+}
+
+static void acknowledgement_written(void *userdata, struct plan *plan, const struct error *err) {
+    if (plan != NULL) {
+        acknowledge_shared(userdata);
+    } else {
+        not_written(userdata, "the acknowledgement", err, "acknowledge it again");
+    }
 }
 
 /* A plan without an outcome whose monitor holds the lock: to take it away would let another one be
@@ -68,11 +159,8 @@ static bool is_of_a_living_monitor(const struct watched *watched) {
            strcmp(holder, plan->holder) == 0;
 }
 
-static int acknowledge(struct watch *watch, const struct order *order, struct error *err) {
-    struct plan *plan =
-        watch->journal != NULL ? book_find(journal_book(watch->journal), order->subject) : NULL;
-    struct watched *shared = find_shared(watch, order->subject);
-    char text[128];
+static int check_acknowledgement(const struct order *order, const struct plan *plan,
+                                 const struct watched *shared, struct error *err) {
     if (plan == NULL && shared == NULL) {
         return no_plan(order, err);
     }
@@ -85,30 +173,52 @@ static int acknowledge(struct watch *watch, const struct order *order, struct er
             err, -EBUSY, "failover '%.*s' is not over: monitor '%s' is at it, and alive",
             (int)order->subject.len, order->subject.data, failover_lock_plan(shared->lock)->holder);
     }
-    if (plan != NULL && plan->step == STEP_CLOSED && shared == NULL) {
-        return 0;
-    }
-    if (plan != NULL && plan->step != STEP_CLOSED) {
-        snprintf(text, sizeof(text), "acknowledged by %s", order->who);
-        int r = journal_event(watch->journal, plan, STEP_ACKNOWLEDGED, str_of(text), NULL, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    if (shared != NULL) {
-        acknowledge_shared(shared);
-    }
-    log_warn("failover '%.*s' is acknowledged by %s", (int)order->subject.len, order->subject.data,
-             order->who);
     return 0;
 }
 
-/* ---- all ---- */
+/* First on our disk, then where all look. Return: 0 when it is under way or over. */
+static int acknowledge(struct pending_order *pending, const struct order *order,
+                       struct error *err) {
+    struct watch *watch = pending->watch;
+    struct plan *plan =
+        watch->journal != NULL ? book_find(journal_book(watch->journal), order->subject) : NULL;
+    const struct watched *shared = find_shared(watch, order->subject);
+    const struct journal_waiter waiter = {acknowledgement_written, pending};
+    char text[128];
+    int r = check_acknowledgement(order, plan, shared, err);
+    if (r < 0) {
+        return r;
+    }
+    if (plan != NULL && plan->step != STEP_CLOSED) {
+        snprintf(text, sizeof(text), "acknowledged by %s", order->who);
+        return journal_event(watch->journal, plan, STEP_ACKNOWLEDGED, str_of(text), &waiter, err);
+    }
+    if (shared != NULL) {
+        acknowledge_shared(pending);
+    } else {
+        pending_end(pending, NULL); /* it was before */
+    }
+    return 0;
+}
 
-static int approve(struct watch *watch, const struct order *order, struct error *err) {
+/* ---- approvals ---- */
+
+static void approval_written(void *userdata, const struct error *err) {
+    if (err == NULL) {
+        pending_end(userdata, NULL);
+    } else {
+        not_written(userdata, "the approval", err, "nothing is begun, and it waits still");
+    }
+}
+
+static int approve(struct pending_order *pending, const struct order *order, struct error *err) {
+    struct watch *watch = pending->watch;
+    const struct executor_waiter waiter = {approval_written, pending};
     for (size_t i = 0; i < watch->n_clusters; i++) {
-        if (acting_approve(watch->clusters[i]->acting, order->subject, order->who)) {
-            return 0;
+        int r =
+            acting_approve(watch->clusters[i]->acting, order->subject, order->who, &waiter, err);
+        if (r != -ENOENT) {
+            return r;
         }
     }
     struct plan *plan =
@@ -119,18 +229,10 @@ static int approve(struct watch *watch, const struct order *order, struct error 
                            (int)order->subject.len, order->subject.data, step_names[plan->step]);
 }
 
-int watch_order(struct watch *watch, const struct order *order, struct error *err) {
-    bool begins = order->kind == ORDER_APPROVE || order->kind == ORDER_SWITCHOVER ||
-                  order->kind == ORDER_TEST;
-    if (watch->leaving && begins) {
-        return error_say(err, -EBUSY, "dbvitals is stopping, and begins nothing any more");
-    }
-    if (order->kind == ORDER_APPROVE) {
-        return approve(watch, order, err);
-    }
-    if (order->kind == ORDER_ACKNOWLEDGE) {
-        return acknowledge(watch, order, err);
-    }
+/* ---- all ---- */
+
+/* Of a cluster. */
+static int begin(struct watch *watch, const struct order *order, struct error *err) {
     struct watched *watched = find_cluster(watch, order->subject);
     if (watched == NULL) {
         return error_say(err, -ENOENT, "no cluster '%.*s' is watched ('failover:' lists them)",
@@ -143,5 +245,26 @@ int watch_order(struct watch *watch, const struct order *order, struct error *er
         return acting_rehearse(watched->acting, err);
     default:
         return watched_set_maintenance(watched, order->seconds, order->who, err);
+    }
+}
+
+void watch_order(struct watch *watch, const struct order *order,
+                 void (*done)(void *userdata, const struct error *err), void *userdata) {
+    bool begins = order->kind == ORDER_APPROVE || order->kind == ORDER_SWITCHOVER ||
+                  order->kind == ORDER_TEST;
+    bool is_of_plan = order->kind == ORDER_APPROVE || order->kind == ORDER_ACKNOWLEDGE;
+    struct error err = {0};
+    if (watch->leaving && begins) {
+        (void)error_say(&err, -EBUSY, "dbvitals is stopping, and begins nothing any more");
+        done(userdata, &err);
+    } else if (is_of_plan) {
+        struct pending_order *pending = pending_new(watch, order, done, userdata);
+        int r = order->kind == ORDER_APPROVE ? approve(pending, order, &err)
+                                             : acknowledge(pending, order, &err);
+        if (r < 0) {
+            pending_end(pending, &err);
+        }
+    } else {
+        done(userdata, begin(watch, order, &err) < 0 ? &err : NULL);
     }
 }

@@ -95,6 +95,7 @@ struct watch {
     struct watched **clusters;
     size_t n_clusters;
     struct announcement *announcements; /* of all clusters that there were */
+    struct pending_order *orders;       /* people wait to hear that they are on the disk */
 };
 
 /* watch.c */
@@ -106,6 +107,9 @@ void watched_ask_all(struct watched *watched);
 void watched_adopt(struct watched *watched, size_t member);
 /* A plan has ended: what was reloaded meanwhile is taken over, people are told. */
 void watched_plan_ended(struct watched *watched);
+/* orders.c */
+/* At the end: who still waits is told. */
+void watch_end_orders(struct watch *watch);
 /* watch_maintenance.c */
 void watched_maintenance_open(struct watched *watched);
 bool watched_maintenance_busy(const struct watched *watched); /* it is being written */

@@ -521,6 +521,7 @@ struct watch *watch_free(struct watch *watch) {
     announcements_free(watch->announcements);
     processes_free(watch->processes);
     journal_free(watch->journal);
+    watch_end_orders(watch);
     worker_pool_free(watch->disk);
     transfers_free(watch->transfers);
     tls_contexts_free(watch->tls_contexts);
@@ -565,7 +566,7 @@ bool watch_leave(struct watch *watch) {
         watch->leaving = true;
         busy |= leave_cluster(watch->clusters[i]);
     }
-    return busy;
+    return busy || (watch != NULL && watch->orders != NULL);
 }
 
 bool watch_acts(const struct watch *watch) {

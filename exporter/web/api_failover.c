@@ -13,6 +13,7 @@
 #include "web/api_json.h"
 #include "web/api_question.h"
 #include "web/routes.h"
+#include "web/server.h"
 
 #define MOST_PLANS   100 /* the newest */
 #define MOST_IN_LOOP 20  /* clusters, and plans */
@@ -256,9 +257,43 @@ static int read_order(const struct web_request *request, struct order *ret,
                : 0;
 }
 
-static int carry_out(struct web *web, const struct web_request *request,
-                     struct api_failure *failure) {
-    struct error err = {0};
+static enum api_error_type kind_of(const struct error *err) {
+    switch (err->code) {
+    case -ENOENT:
+        return API_NOT_FOUND;
+    case -EINVAL:
+        return API_BAD_DATA;
+    case -EIO: /* it would be heard of later, or never */
+    case -EFBIG:
+    case -EHOSTUNREACH:
+    case -ECANCELED:
+        return API_UNAVAILABLE;
+    default:
+        return API_EXECUTION;
+    }
+}
+
+static void ordered(void *userdata, const struct error *err) {
+    struct web_answer answer = {0};
+    struct json_writer json = {.out = &answer.text};
+    if (err != NULL) {
+        struct api_failure failure = {0};
+        api_fail(&failure, kind_of(err), "%s", err->text);
+        api_answer_failure(&failure, &answer);
+    } else {
+        answer.status = 200;
+        answer.content_type = "application/json";
+        api_write_head(&answer.text);
+        json_object_begin(&json, NULL);
+        json_bool(&json, "accepted", true);
+        json_object_end(&json);
+        api_write_tail(&answer.text, NULL, NULL);
+    }
+    web_later_end(userdata, &answer);
+}
+
+static void order(struct web *web, const struct web_request *request, struct web_answer *ret) {
+    struct api_failure failure = {0};
     struct order order = {0};
     char who[128];
     if (request->user != NULL) {
@@ -267,38 +302,16 @@ static int carry_out(struct web *web, const struct web_request *request,
         snprintf(who, sizeof(who), "uid %u, pid %d", request->caller.uid, request->caller.pid);
     }
     order.who = who;
-    int r = read_order(request, &order, failure);
+    int r = read_order(request, &order, &failure);
+    if (r == 0 && web->sources.watch == NULL) {
+        r = api_fail(&failure, API_NOT_FOUND, "no cluster is watched");
+    }
     if (r < 0) {
-        return r;
-    }
-    if (web->sources.watch == NULL) {
-        return api_fail(failure, API_NOT_FOUND, "no cluster is watched");
-    }
-    r = watch_order(web->sources.watch, &order, &err);
-    if (r < 0) {
-        return api_fail(failure,
-                        r == -ENOENT   ? API_NOT_FOUND
-                        : r == -EINVAL ? API_BAD_DATA
-                                       : API_EXECUTION,
-                        "%s", err.text);
-    }
-    return 0;
-}
-
-static void order(struct web *web, const struct web_request *request, struct web_answer *ret) {
-    struct api_failure failure = {0};
-    struct json_writer json = {.out = &ret->text};
-    if (carry_out(web, request, &failure) < 0) {
         api_answer_failure(&failure, ret);
         return;
     }
-    ret->status = 200;
-    ret->content_type = "application/json";
-    api_write_head(&ret->text);
-    json_object_begin(&json, NULL);
-    json_bool(&json, "accepted", true);
-    json_object_end(&json);
-    api_write_tail(&ret->text, NULL, NULL);
+    ret->later = true;
+    watch_order(web->sources.watch, &order, ordered, web_later_new(request));
 }
 
 void api_failover(struct web *web, const struct web_request *request, struct web_answer *ret) {

@@ -4,12 +4,14 @@ write down each run of theirs, and how often a server was promoted."""
 import functools
 import http.client
 import json
+import mmap
 import os
 import re
 import socket
+import struct
 import time
 
-from harness import Daemon, Skip, eventually, folder, run_tests, throughout
+from harness import DBVITALS, Daemon, Skip, eventually, folder, run_tests, throughout
 
 ACTORS = []
 
@@ -44,6 +46,24 @@ printf '%s %s %s %s %s\\n' "$DBVITALS_EVENT" "$DBVITALS_FAILOVER_ID" "$DBVITALS_
 
     def events(self):
         return [run[0] for run in self.runs()]
+
+
+class Preloaded:
+    """A shim, and the number that it reads."""
+
+    def __init__(self, name, variable):
+        self.library = os.path.join(os.path.dirname(DBVITALS), "tests", "system", f"lib{name}.so")
+        assert os.path.exists(self.library), self.library
+        path = os.path.join(folder(), "value")
+        with open(path, "wb") as file:
+            file.write(bytes(8))
+        with open(path, "r+b") as file:
+            self.value = mmap.mmap(file.fileno(), 8)
+        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+        self.environment = {"LD_PRELOAD": self.library, variable: path, "ASAN_OPTIONS": asan}
+
+    def set(self, value):
+        self.value[:8] = struct.pack("q", value)
 
 
 class ControlConnection(http.client.HTTPConnection):

@@ -5,17 +5,16 @@ names, its descriptors), and while the primary's disk is full.  Rows of the faul
 number, what is expected and what was seen."""
 import contextlib
 import ctypes
-import mmap
 import os
 import re
 import resource
-import struct
 import subprocess
 import sys
 import time
 
-from failover_fixture import (Actor, Hooks, end_connections, promotions, run_rows, show, stays)
-from harness import DBVITALS, ROOT, Sandbox, Skip, eventually, folder
+from failover_fixture import (Actor, Hooks, Preloaded, end_connections, promotions, run_rows, show,
+                              stays)
+from harness import ROOT, Sandbox, Skip, eventually, folder
 from proxy import Proxy
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
@@ -51,24 +50,6 @@ def fill(path):
         while file.write(bytes(4096)) == 4096:
             pass
     return filler
-
-
-class Preloaded:
-    """A shim, and the number that it reads."""
-
-    def __init__(self, name, variable):
-        self.library = os.path.join(os.path.dirname(DBVITALS), "tests", "system", f"lib{name}.so")
-        assert os.path.exists(self.library), self.library
-        path = os.path.join(folder(), "value")
-        with open(path, "wb") as file:
-            file.write(bytes(8))
-        with open(path, "r+b") as file:
-            self.value = mmap.mmap(file.fileno(), 8)
-        asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        self.environment = {"LD_PRELOAD": self.library, variable: path, "ASAN_OPTIONS": asan}
-
-    def set(self, value):
-        self.value[:8] = struct.pack("q", value)
 
 
 def start_primary():

@@ -11,12 +11,13 @@ import re
 import subprocess
 import time
 
-from failover_fixture import Actor, Hooks, promotions, run_rows, show, stays
+from failover_fixture import Actor, Hooks, Preloaded, promotions, run_rows, show, stays
 from harness import ROOT, Sandbox, eventually, folder, run
 
 REPOINT = os.path.join(ROOT, "packaging", "hooks", "repoint-pgbouncer")
 sandbox = Sandbox(only="postgres,pgbouncer")
 hooks = Hooks()
+disk = Preloaded("fsync_shim", "FSYNC_SHIM_FILE")
 HOOKS = hooks.option("pre", "fence", "post", "failed")
 
 
@@ -59,7 +60,7 @@ def a_window_of_maintenance_forbids_it():
 
 def announced_maintenance_forbids_it_also_after_a_restart():
     global manual  # pylint: disable=global-statement
-    manual = Actor(sandbox, f"mode: manual, {HOOKS}")
+    manual = Actor(sandbox, f"mode: manual, {HOOKS}", environment=disk.environment)
     manual.whole()
     done = command(manual, "maintenance", "orders", "--for", "10m")
     assert done.returncode == 0, done.stderr
@@ -139,6 +140,20 @@ def a_plan_that_waits_is_withdrawn_when_the_primary_is_back():
     manual.whole()
 
 
+def refused_by_the_disk(plan, order):
+    """What could not be written has not happened, and whoever ordered it hears that."""
+    disk.set(1)
+    try:
+        done = command(manual, order, plan["id"])
+    finally:
+        disk.set(0)
+    show(f"{order} on a stalled disk", "status 503, nothing happens", done.stderr.strip())
+    assert done.returncode == 1 and "could not be written" in done.stderr, done
+    assert "503" in done.stderr, done.stderr
+    assert manual.plans()[0]["state"] == plan["state"], manual.plans()
+    eventually(lambda: manual.state()["ready"]["journal"], what="the disk is back")
+
+
 def a_plan_that_waits_goes_on_when_it_is_approved():
     before = len(hooks.runs())
     kill_primary()
@@ -148,6 +163,8 @@ def a_plan_that_waits_goes_on_when_it_is_approved():
     shown = command(manual, "show", plan["id"]).stdout
     assert re.search(r"^loss +the last position is [0-9.]+ s old; [0-9.]+ k?M?B/s were written, so "
                      r"about [0-9.]+ k?M?B more may be lost$", shown, re.M), shown
+    refused_by_the_disk(plan, "approve")
+    assert len(hooks.runs()) == before
     start = time.monotonic()
     done = command(manual, "approve", plan["id"])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -157,6 +174,14 @@ def a_plan_that_waits_goes_on_when_it_is_approved():
     assert after["id"] == plan["id"] and promotions(sandbox) == 1
     assert hooks.events()[before:] == ["pre", "fence", "post"]
     assert any("approved by" in note["text"] for note in after["notes"]), after
+    refused_by_the_disk(after, "ack")
+    disk.set(1500)
+    start = time.monotonic()
+    manual.order(order="ack", id=plan["id"])
+    took = time.monotonic() - start
+    show("ack on a slow disk", "answered when it is written, after 1.5 s", f"{took:.2f} s")
+    assert took >= 1.5 and manual.plans()[0]["state"] == "closed", (took, manual.plans())
+    disk.set(0)
     manual.end(0)
 
 

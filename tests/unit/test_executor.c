@@ -198,6 +198,98 @@ static void a_return_at_the_last_look_keeps_the_promotion_from_beginning(void **
     }
 }
 
+struct asked {
+    unsigned calls;
+    int code;
+};
+
+static void asked_written(void *userdata, const struct error *err) {
+    struct asked *asked = userdata;
+    asked->calls++;
+    asked->code = err != NULL ? err->code : 0;
+}
+
+static int approve(struct fixture *f, struct asked *asked) {
+    const struct executor_waiter waiter = {asked_written, asked};
+    struct error err = {0};
+    int r = executor_ask(f->executor, STEP_GO, str_of("approved"), &waiter, &err);
+    assert_int_equal(r, err.code);
+    return r;
+}
+
+static void wait_until_told(struct fixture *f, const struct asked *asked) {
+    uint64_t deadline = loop_clock_usec() + PATIENCE;
+    while (asked->calls == 0 && loop_clock_usec() < deadline) {
+        (void)loop_run_once(f->loop, 50 * USEC_PER_MSEC);
+    }
+    assert_int_equal(asked->calls, 1);
+}
+
+static void an_approval_is_told_when_it_is_written(void **state) {
+    struct fixture *f = *state;
+    struct asked asked = {0};
+    start(f, "p", STEP_ASK);
+    assert_int_equal(approve(f, &asked), -EBUSY); /* it is not written yet that it waits */
+    wait_for(f, STEP_WAITING);
+    assert_int_equal(approve(f, &asked), 0);
+    assert_int_equal(asked.calls, 0);
+    assert_int_equal(approve(f, &asked), -EBUSY);
+    wait_until_told(f, &asked);
+    assert_int_equal(asked.code, 0);
+    assert_true(plan_of(f, "p")->step >= STEP_PRE);
+    settle(f);
+    assert_int_equal(approve(f, &asked), -EPERM);
+    assert_int_equal(f->entered[f->n_entered - 1], STEP_DONE);
+}
+
+/* Puts the journal where nobody can write to it, or back. */
+static void hide_journal(struct fixture *f, bool hide) {
+    char away[128];
+    snprintf(away, sizeof(away), "%s.away", f->path);
+    if (hide) {
+        assert_int_equal(rename(f->path, away), 0);
+        assert_int_equal(mkdir(f->path, 0700), 0);
+    } else {
+        assert_int_equal(rmdir(f->path), 0);
+        assert_int_equal(rename(away, f->path), 0);
+    }
+}
+
+static void an_approval_that_cannot_be_written_is_none(void **state) {
+    struct fixture *f = *state;
+    struct asked asked = {0}, again = {0};
+    start(f, "p", STEP_ASK);
+    wait_for(f, STEP_WAITING);
+    hide_journal(f, true);
+    assert_int_equal(approve(f, &asked), 0);
+    wait_until_told(f, &asked);
+    assert_int_equal(asked.code, -EIO);
+    assert_int_equal(plan_of(f, "p")->step, STEP_WAITING);
+    hide_journal(f, false);
+    assert_int_equal(approve(f, &again), 0);
+    wait_until_told(f, &again);
+    assert_int_equal(again.code, 0);
+    settle(f);
+    assert_int_equal(asked.calls, 1);
+    assert_int_equal(f->entered[f->n_entered - 1], STEP_DONE);
+}
+
+static void a_return_counts_also_when_the_approval_before_it_was_not_written(void **state) {
+    static const enum step steps[] = {STEP_WAITING, STEP_WITHDRAWN};
+    struct fixture *f = *state;
+    struct asked asked = {0};
+    start(f, "p", STEP_ASK);
+    wait_for(f, STEP_WAITING);
+    hide_journal(f, true);
+    assert_int_equal(approve(f, &asked), 0);
+    executor_event(f->executor, STEP_RETURNED, str_of("it is back"));
+    wait_until_told(f, &asked);
+    assert_int_equal(asked.code, -EIO);
+    hide_journal(f, false);
+    settle(f);
+    expect_steps(f, steps, 2);
+}
+
 /* No room on the disk is what a file of another's is like: a folder. */
 static void without_a_journal_nothing_is_begun(void **state) {
     struct fixture *f = *state;
@@ -259,6 +351,11 @@ int main(void) {
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_return_at_the_last_look_keeps_the_promotion_from_beginning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_approval_is_told_when_it_is_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_approval_that_cannot_be_written_is_none, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_return_counts_also_when_the_approval_before_it_was_not_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_journal_nothing_is_begun, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_at_any_moment_repeats_nothing, set_up, tear_down),
     };
