@@ -204,6 +204,10 @@ static void fail_over(struct acting *acting) {
     strbuf_deinit(&text);
 }
 
+static bool may_try_again(const struct acting *acting) {
+    return acting_now(acting) - acting->unbegun_usec >= executor_pause_usec(acting->n_unbegun);
+}
+
 /* A verdict that allows something, and nothing under way. */
 static void consider(struct acting *acting, enum verdict_consequence may) {
     const struct cluster *cluster = cluster_of(acting);
@@ -212,7 +216,9 @@ static void consider(struct acting *acting, enum verdict_consequence may) {
     bool observes = options_of(acting)->mode == FAILOVER_OBSERVE;
     bool allowed = obstacles.len == 0 && (may == MAY_FAIL_OVER || acting_has_fence(acting));
     if (!observes && allowed) {
-        fail_over(acting);
+        if (may_try_again(acting)) {
+            fail_over(acting);
+        }
     } else if (!acting->outage_told &&
                (observes || acting_now(acting) - cluster->verdict_since_usec >= REFUSAL_USEC)) {
         tell_what_would_have_been(acting, may, obstacles.len > 0 ? obstacles.data : "");
@@ -352,6 +358,7 @@ void acting_judged(struct acting *acting) {
     watch_returned(acting);
     if (cluster->verdict == VERDICT_HEALTHY) {
         acting->outage_told = false;
+        acting->n_unbegun = 0;
     }
     if (executor_is_busy(acting->executor)) {
         watch_plan(acting);

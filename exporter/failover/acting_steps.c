@@ -327,6 +327,10 @@ static void plan_ends(struct acting *acting, const struct plan *plan) {
     }
     acting->promotion = promotion_free(acting->promotion);
     acting->sentinel = sentinel_failover_free(acting->sentinel);
+    if (executor_could_not_begin(plan)) {
+        acting->n_unbegun++;
+        acting->unbegun_usec = acting_now(acting);
+    }
     log_line(plan->step == STEP_DONE || !latched ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
              "cluster '%s': failover '%.*s' is %s: %.*s%s", watched->options.cluster,
              (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step],

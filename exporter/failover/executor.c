@@ -12,6 +12,9 @@
 
 /* A disk that was full or stalled is tried again so often. */
 #define RETRY_USEC USEC_PER_SEC
+/* After two plans that could not begin, and how often that is doubled. */
+#define PAUSE_USEC     (10 * USEC_PER_SEC)
+#define MOST_DOUBLINGS 6
 
 struct happening {
     bool set;
@@ -69,8 +72,9 @@ static void try_again(void *userdata) {
     struct executor *executor = userdata;
     struct happening *written = &executor->written;
     if (begins_something(executor->plan->step, written->event)) {
+        bool began = executor->plan->step != STEP_DRAFTED;
         drop(written);
-        take(written, STEP_FAILURE,
+        take(written, began ? STEP_FAILURE : STEP_RETURNED,
              str_of("the journal could not be written in time, so nothing was begun"));
     }
     write_event(executor);
@@ -199,6 +203,18 @@ void executor_outcome(struct executor *executor, const struct plan_outcome *outc
         journal_outcome(executor->journal, executor->plan, outcome, NULL, &err) < 0) {
         log_error("failover journal: %s", err.text);
     }
+}
+
+bool executor_could_not_begin(const struct plan *plan) {
+    return plan->step == STEP_WITHDRAWN && plan->n_notes > 0 &&
+           plan->notes[plan->n_notes - 1].step == STEP_DRAFTED &&
+           plan->notes[plan->n_notes - 1].event == STEP_RETURNED;
+}
+
+uint64_t executor_pause_usec(unsigned n_unbegun) {
+    unsigned doublings = n_unbegun < 2 ? 0 : n_unbegun - 2;
+    doublings = doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS;
+    return n_unbegun < 2 ? 0 : PAUSE_USEC << doublings;
 }
 
 bool executor_is_busy(const struct executor *executor) {

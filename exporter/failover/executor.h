@@ -5,8 +5,9 @@
  * happens meanwhile (the old primary is back) waits for the record that is under way.
  *
  * A disk that does not take a record holds the plan where it is. What was about to begin is not
- * begun later, when nothing is as it was: the step counts as failed then. What has happened stays:
- * that a promotion succeeded is written as soon as it can be. */
+ * begun later, when nothing is as it was: the step counts as failed then, and a plan of which
+ * nothing has begun is withdrawn. What has happened stays: that a promotion succeeded is written as
+ * soon as it can be. */
 #pragma once
 
 #include "failover/journal.h"
@@ -51,6 +52,14 @@ int executor_ask(struct executor *executor, enum step_event event, struct str te
 
 /* What the plan came to, for the book. */
 void executor_outcome(struct executor *executor, const struct plan_outcome *outcome);
+
+/* Whether a plan that has ended was given up because its beginning could not be written: nothing
+ * was done, and the next one may be made. */
+bool executor_could_not_begin(const struct plan *plan);
+
+/* How long the next one waits after so many such plans in a row: a disk that takes one record and
+ * not the next would see one plan after another. */
+uint64_t executor_pause_usec(unsigned n_unbegun);
 
 /* From executor_start() until the end is on the disk. */
 bool executor_is_busy(const struct executor *executor);

@@ -52,6 +52,8 @@ struct acting {
     uint64_t reached[FAILOVER_MOST_MEMBERS];
 
     bool outage_told;         /* what would have been done, of this outage */
+    unsigned n_unbegun;       /* plans of this outage whose beginning could not be written */
+    uint64_t unbegun_usec;    /* when the last of them ended */
     size_t returned;          /* the replaced primary that takes writes again; or none */
     struct hook_run *refence; /* of it */
     uint64_t hooks_checked_usec;

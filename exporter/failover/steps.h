@@ -38,7 +38,8 @@ enum step_event {
     STEP_GO,        /* begin: automatic mode, or approved */
     STEP_SUCCEEDED, /* what the step does has succeeded */
     STEP_FAILURE,   /* it has failed, or its time is over */
-    STEP_RETURNED,  /* the old primary answers, or somebody else has promoted */
+    STEP_RETURNED,  /* the old primary answers, or somebody else has promoted; of a draft: its time
+                       is over */
     STEP_LOST,      /* nothing is known of what the step has done: no answer */
     STEP_RESTARTED, /* the monitor was restarted while the step was under way */
     STEP_ACKNOWLEDGED,

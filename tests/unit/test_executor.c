@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,17 +92,20 @@ static int tear_down(void **state) {
     return 0;
 }
 
+static struct plan_draft draft_of(const struct fixture *f, const char *id) {
+    return (struct plan_draft){
+        .id = str_of(id),
+        .cluster = str_of("orders"),
+        .old_primary = str_of("a"),
+        .new_primary = str_of("b"),
+        .mode = PLAN_AUTOMATIC,
+        .drafted_ms = loop_now_ms(f->loop),
+    };
+}
+
 static void start(struct fixture *f, const char *id, enum step_event first) {
-    executor_start(f->executor,
-                   &(struct plan_draft){
-                       .id = str_of(id),
-                       .cluster = str_of("orders"),
-                       .old_primary = str_of("a"),
-                       .new_primary = str_of("b"),
-                       .mode = PLAN_AUTOMATIC,
-                       .drafted_ms = loop_now_ms(f->loop),
-                   },
-                   first, "because");
+    const struct plan_draft draft = draft_of(f, id);
+    executor_start(f->executor, &draft, first, "because");
 }
 
 static void settle(struct fixture *f) {
@@ -302,6 +307,46 @@ static void without_a_journal_nothing_is_begun(void **state) {
     assert_int_equal(rmdir(f->path), 0);
 }
 
+/* From now on files have room for a new journal with this draft, and for nothing behind it. */
+static void limit_room(const struct fixture *f, struct rlimit *ret_before) {
+    const struct plan_draft draft = draft_of(f, "p");
+    struct strbuf record = {0};
+    book_draft(&draft, &record);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, ret_before), 0);
+    const struct rlimit limit = {record.len + 24, ret_before->rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    strbuf_deinit(&record);
+}
+
+static void what_could_not_begin_is_withdrawn(void **state) {
+    static const enum step steps[] = {STEP_WITHDRAWN};
+    struct fixture *f = *state;
+    struct rlimit before;
+    limit_room(f, &before);
+    start(f, "p", STEP_GO);
+    uint64_t deadline = loop_clock_usec() + PATIENCE;
+    while (journal_works(f->journal) && loop_clock_usec() < deadline) {
+        (void)loop_run_once(f->loop, 50 * USEC_PER_MSEC);
+    }
+    assert_int_equal(plan_of(f, "p")->step, STEP_DRAFTED);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    settle(f);
+    expect_steps(f, steps, 1);
+    assert_true(executor_could_not_begin(plan_of(f, "p")));
+    assert_null(book_blocking(journal_book(f->journal), str_of("orders")));
+}
+
+static void plans_that_could_not_begin_come_ever_more_seldom(void **state) {
+    (void)state;
+    assert_int_equal(executor_pause_usec(0), 0);
+    assert_int_equal(executor_pause_usec(1), 0);
+    assert_int_equal(executor_pause_usec(2), 10 * USEC_PER_SEC);
+    assert_int_equal(executor_pause_usec(3), 20 * USEC_PER_SEC);
+    assert_int_equal(executor_pause_usec(8), 640 * USEC_PER_SEC);
+    assert_int_equal(executor_pause_usec(1000), 640 * USEC_PER_SEC);
+}
+
 static size_t count_of(const struct fixture *f, enum step step) {
     size_t n = 0;
     for (size_t i = 0; i < f->n_entered; i++) {
@@ -357,6 +402,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(
             a_return_counts_also_when_the_approval_before_it_was_not_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_journal_nothing_is_begun, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_could_not_begin_is_withdrawn, set_up, tear_down),
+        cmocka_unit_test(plans_that_could_not_begin_come_ever_more_seldom),
         cmocka_unit_test_setup_teardown(a_crash_at_any_moment_repeats_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
