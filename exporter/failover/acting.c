@@ -208,6 +208,13 @@ static bool may_try_again(const struct acting *acting) {
     return acting_now(acting) - acting->unbegun_usec >= executor_pause_usec(acting->n_unbegun);
 }
 
+/* Whether the journal says of this outage what there is to say. That a plan which has just acted
+ * forbids the next one stands in that plan. */
+static bool is_told(const struct acting *acting) {
+    bool blocks = acting->outage_acted && !cluster_of(acting)->ready[READY_ACKNOWLEDGED];
+    return acting->outage_told || blocks;
+}
+
 /* A verdict that allows something, and nothing under way. */
 static void consider(struct acting *acting, enum verdict_consequence may) {
     const struct cluster *cluster = cluster_of(acting);
@@ -219,7 +226,7 @@ static void consider(struct acting *acting, enum verdict_consequence may) {
         if (may_try_again(acting)) {
             fail_over(acting);
         }
-    } else if (!acting->outage_told &&
+    } else if (!is_told(acting) &&
                (observes || acting_now(acting) - cluster->verdict_since_usec >= REFUSAL_USEC)) {
         tell_what_would_have_been(acting, may, obstacles.len > 0 ? obstacles.data : "");
     }
@@ -358,6 +365,7 @@ void acting_judged(struct acting *acting) {
     watch_returned(acting);
     if (cluster->verdict == VERDICT_HEALTHY) {
         acting->outage_told = false;
+        acting->outage_acted = false;
         acting->n_unbegun = 0;
     }
     if (executor_is_busy(acting->executor)) {

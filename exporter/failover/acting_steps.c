@@ -327,6 +327,7 @@ static void plan_ends(struct acting *acting, const struct plan *plan) {
     }
     acting->promotion = promotion_free(acting->promotion);
     acting->sentinel = sentinel_failover_free(acting->sentinel);
+    acting->outage_acted |= latched;
     if (executor_could_not_begin(plan)) {
         acting->n_unbegun++;
         acting->unbegun_usec = acting_now(acting);

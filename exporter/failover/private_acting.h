@@ -52,6 +52,7 @@ struct acting {
     uint64_t reached[FAILOVER_MOST_MEMBERS];
 
     bool outage_told;         /* what would have been done, of this outage */
+    bool outage_acted;        /* a plan of it has ended, and had to be looked at */
     unsigned n_unbegun;       /* plans of this outage whose beginning could not be written */
     uint64_t unbegun_usec;    /* when the last of them ended */
     size_t returned;          /* the replaced primary that takes writes again; or none */

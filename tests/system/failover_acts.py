@@ -156,8 +156,8 @@ def row_29_a_fence_that_fails_stops_the_plan():
     fleet.fresh(hooks={"fence": [[fleet.hook, "false"]]})
     fleet.kill("primary")
     fleet.wait_plan("failed")
-    throughout(lambda: len(fleet.acted()) == 1 and not fleet.promoted(), 3, "no other try")
-    fleet.show(29, "0, failed hooks once")
+    throughout(lambda: len(fleet.plans()) == 1 and not fleet.promoted(), 4, "no other try or entry")
+    fleet.show(29, "0, failed hooks once, one entry")
     assert len(fleet.hooks("fence")) == 1 and len(fleet.hooks("failed")) == 1, fleet.hooks()
 
 
