@@ -45,7 +45,8 @@ struct process {
     bool decided, told, cut;
     enum process_end end;
     int code;
-    pid_t pid; /* 0: no child, or it is reaped */
+    pid_t pid;        /* 0: no child, or it is reaped */
+    pid_t reader_pid; /* who reads the output when we are gone; 0: nobody */
     int pid_fd, output_fd, report_fd;
     struct loop_io *pid_io, *output_io;
     struct loop_timer *timer, *reap_timer;
@@ -108,8 +109,18 @@ static void free_texts(char **texts) {
     free(texts);
 }
 
+/* It is at the end of a read at most, so it is gone at once. */
+static void end_reader(struct process *process) {
+    if (process->reader_pid > 0) {
+        (void)kill(process->reader_pid, SIGKILL);
+        while (waitpid(process->reader_pid, NULL, 0) < 0 && errno == EINTR) {}
+        process->reader_pid = 0;
+    }
+}
+
 static void forget(struct process *process) {
     unlink_process(process);
+    end_reader(process);
     close_fd(&process->pid_fd, &process->pid_io);
     close_fd(&process->output_fd, &process->output_io);
     close_report(process);
@@ -189,6 +200,7 @@ static bool reap(struct process *process) {
         (void)waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG);
     }
     process->pid = 0;
+    end_reader(process);
     process->processes->n_running--;
     loop_timer_stop(process->timer);
     close_fd(&process->pid_fd, &process->pid_io);
@@ -302,6 +314,19 @@ static pid_t fork_child(const struct process *process, const int fds[3]) {
     return pid < 0 ? -os_errno : pid;
 }
 
+/* Return: its number, or 0: without it a program may die of what it writes when we are gone. */
+static pid_t fork_reader(int output, int report) {
+    sigset_t every, before;
+    (void)sigfillset(&every);
+    (void)sigprocmask(SIG_SETMASK, &every, &before);
+    pid_t pid = fork();
+    if (pid == 0) {
+        process_child_stand_by(output, report);
+    }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid > 0 ? pid : 0;
+}
+
 static void watch_child(struct process *process) {
     struct loop *loop = process->processes->loop;
     process->output_io = loop_io_new(loop, process->output_fd, EPOLLIN, on_output, process);
@@ -332,6 +357,7 @@ static int start(struct process *process) {
     } else {
         pid = fork_child(process, (const int[]){input, output[1], report[1]});
     }
+    process->reader_pid = pid > 0 ? fork_reader(output[0], report[1]) : 0;
     close_all((int[]){input, output[1], report[1]}, 3);
     if (pid < 0) {
         close_all((int[]){output[0], report[0]}, 2);

@@ -9,7 +9,10 @@
  * SIGKILL after the grace time. When it ends, what is left of its group is killed: who wants to
  * stay calls setsid.
  *
- * It does not die with us: a page or a fence that is under way is better ended than cut. */
+ * It does not die with us: a page or a fence that is under way is better ended than cut. Nor does
+ * it die of what it writes then, or wait: a child of ours stands by each program, and reads when we
+ * cannot any more. (That SIGPIPE is ignored would be inherited by all that it runs, and a script
+ * that ends at its first error ends at a failed write all the same.) */
 #pragma once
 
 #include <stdbool.h>

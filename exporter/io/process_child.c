@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "io/worker_child.h"
 
 #define REPORT_FD       3
+#define OUTPUT_FD       4
 #define EXIT_NO_PROGRAM 127
 #define USUAL_FILES     1024 /* above it select() breaks, and closing all of them takes long */
 
@@ -71,4 +74,42 @@ _Noreturn void process_child_run(const struct process_child *child) {
     }
     (void)!write(report, &os_errno, sizeof(os_errno));
     worker_child_exit(EXIT_NO_PROGRAM);
+}
+
+/* ---- standing by ---- */
+
+/* Return: false when it cannot be read; nothing else of ours stays open. */
+static bool keep_two(int output, int report) {
+    int from[2] = {fcntl(output, F_DUPFD, OUTPUT_FD + 1), fcntl(report, F_DUPFD, OUTPUT_FD + 1)};
+    if (from[0] < 0 || from[1] < 0 || dup2(from[0], OUTPUT_FD) < 0 ||
+        dup2(from[1], REPORT_FD) < 0) {
+        return false;
+    }
+    worker_child_close_from(OUTPUT_FD + 1);
+    for (int fd = 0; fd < REPORT_FD; fd++) {
+        (void)close(fd);
+    }
+    return true;
+}
+
+static bool wait_for(int fd, short events) {
+    struct pollfd wanted = {.fd = fd, .events = events};
+    int r;
+    do {
+        r = poll(&wanted, 1, -1);
+    } while (r < 0 && errno == EINTR);
+    return r > 0;
+}
+
+_Noreturn void process_child_stand_by(int output, int report) {
+    char bytes[4096];
+    (void)setpgid(0, 0);
+    worker_child_die_first();
+    /* Where there are no readers an error is reported, which needs no asking for. */
+    bool more = keep_two(output, report) && wait_for(REPORT_FD, 0);
+    while (more && wait_for(OUTPUT_FD, POLLIN)) {
+        ssize_t n = read(OUTPUT_FD, bytes, sizeof(bytes));
+        more = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+    }
+    worker_child_exit(0);
 }

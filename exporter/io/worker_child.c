@@ -84,7 +84,7 @@ static void limit_memory(uint64_t more_bytes) {
     }
 }
 
-static void die_first_when_memory_is_short(void) {
+void worker_child_die_first(void) {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         (void)!write(fd, "1000", 4);
@@ -110,7 +110,7 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
     }
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     limit_memory(max_memory_bytes);
-    die_first_when_memory_is_short();
+    worker_child_die_first();
     worker_child_exit(request->work(request->input, PIPE_FD) & 0xff);
 }
 

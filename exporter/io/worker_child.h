@@ -17,6 +17,9 @@ _Noreturn void worker_child_run(const struct worker_request *request, int pipe_f
 /* Ends a forked child without the handlers of exit(), but with the counters of coverage. */
 _Noreturn void worker_child_exit(int code);
 
+/* Before all others, when memory is short. */
+void worker_child_die_first(void);
+
 /* Default actions, nothing blocked. */
 void worker_child_reset_signals(void);
 

@@ -37,6 +37,7 @@ if [ "$DBVITALS_EVENT" = "HOLD" ]; then
         tries=$((tries + 1))
         sleep 0.1
     done
+    echo "it goes on" && echo "$DBVITALS_EVENT" >>FOLDER/held
 fi
 case $DBVITALS_EVENT in
 fence) [ "HOLD" != failed ] ;;
@@ -194,7 +195,9 @@ def killed_in_hook(held, pair, say):
     events = it.events()
     with open(os.path.join(it.folder, "go"), "wb"):
         pass
-    if held == "promote":  # it does not die with the monitor
+    # It does not die with the monitor, nor of what it writes then.
+    until(lambda: os.path.exists(os.path.join(it.folder, "held")), "it goes on")
+    if held == "promote":
         until(lambda: os.path.exists(os.path.join(it.folder, "ended")), "its end")
     it.restart()
     promotions = int(held in ("promote", "post"))

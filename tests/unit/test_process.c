@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -289,6 +291,82 @@ static void throws_away_what_is_too_much(void **state) {
     assert_true(longest < 20 * USEC_PER_MSEC);
 }
 
+/* Nor of who has stood by. */
+static void nothing_of_ours_is_left(void **state) {
+    run_shell(*state, "echo done");
+    turn_until_quiet(loop);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static bool appears(const char *path) {
+    uint64_t deadline = loop_clock_usec() + 10 * USEC_PER_SEC;
+    while (access(path, F_OK) < 0 && loop_clock_usec() < deadline) {
+        (void)usleep(5000);
+    }
+    return access(path, F_OK) == 0;
+}
+
+/* Dies as soon as its program runs. */
+static _Noreturn void own_and_die(const char *folder) {
+    static const char script[] =
+        "cd $FOLDER; : >running; until [ -e gone ]; do sleep 0.01; done; set -e; "
+        "echo on 1; head -c 300000 /dev/zero; echo on 2 >&2; : >ended";
+    char running[128], where[128];
+    snprintf(running, sizeof(running), "%s/running", folder);
+    snprintf(where, sizeof(where), "FOLDER=%s", folder);
+    const char *const environment_of_it[] = {"PATH=/usr/bin:/bin", where, NULL};
+    struct seen seen = {0};
+    struct loop *own = NULL;
+    (void)loop_new(&own);
+    struct processes *all = processes_new(own, 1);
+    process_submit(all, &(struct process_request){
+                            .words = (const char *const[]){"/bin/sh", "-c", script, NULL},
+                            .environment = environment_of_it,
+                            .timeout_usec = 60 * USEC_PER_SEC,
+                            .done = done,
+                            .userdata = &seen,
+                        });
+    while (access(running, F_OK) < 0) {
+        (void)loop_run_once(own, 10 * USEC_PER_MSEC);
+    }
+    (void)kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
+static void it_outlives_us_whatever_it_writes_and_nothing_outlives_it(void **state) {
+    char folder[64] = "/tmp/dbvitals-process-XXXXXX", path[128];
+    int status = 0;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* orphans become ours */
+    pid_t owner = fork();
+    if (owner == 0) {
+        own_and_die(folder);
+    }
+    assert_int_equal(waitpid(owner, &status, 0), owner);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    snprintf(path, sizeof(path), "%s/gone", folder);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    snprintf(path, sizeof(path), "%s/ended", folder);
+    assert_true(appears(path));
+    int n = 0;
+    uint64_t deadline = loop_clock_usec() + 10 * USEC_PER_SEC;
+    while (loop_clock_usec() < deadline && (status = waitpid(-1, NULL, WNOHANG)) >= 0) {
+        n += status > 0;
+        (void)usleep(1000);
+    }
+    assert_int_equal(n, 2); /* the program, and who has stood by it */
+    assert_int_equal(errno, ECHILD);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 0);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder,
+                 (const char *[]){"running", "gone", "ended"}[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void only_some_run_at_once(void **state) {
     struct seen *seen = *state;
     for (int i = 0; i < 6; i++) {
@@ -368,6 +446,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(does_not_wait_for_grandchildren, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_group_ends_with_a_timeout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(throws_away_what_is_too_much, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_of_ours_is_left, set_up, tear_down),
+        cmocka_unit_test(it_outlives_us_whatever_it_writes_and_nothing_outlives_it),
         cmocka_unit_test_setup_teardown(only_some_run_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waits_for_its_turn_no_longer_than_its_time, set_up,
                                         tear_down),
