@@ -167,8 +167,9 @@ static void keep_house(void *userdata) {
 
 /* ---- signals ---- */
 
-/* A failover that is under way comes to its end first: half of one is worse than none. Then the
- * locks are given up, so that another monitor need not wait. */
+/* The step of a failover that is under way comes to its end first, and a promotion with all that
+ * follows it: half of one is worse than none. Then the locks are given up, so that another monitor
+ * need not wait. */
 static void leave(void *userdata) {
     struct app *app = userdata;
     uint64_t now = loop_now_usec(app->loop);
@@ -186,8 +187,8 @@ static void stop_asked(void *userdata) {
     app->stopping = true;
     app->leave_by_usec = loop_now_usec(app->loop) + MOST_LEAVE_USEC;
     if (first && watch_acts(watching_watch(app->watching))) {
-        log_warn("stopping when the failover that is under way has come to its end, in 60s at the "
-                 "latest");
+        log_warn("stopping when the step of the failover that is under way has come to its end, or "
+                 "all of them if it has begun to promote, in 60s at the latest");
     }
     (void)watch_leave(watching_watch(app->watching)); /* at once, whatever else takes its time */
     sd_notify(0, "STOPPING=1");

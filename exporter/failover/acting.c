@@ -246,6 +246,10 @@ bool acting_is_overtaken(const struct acting *acting) {
            acting_consequence(acting) < MAY_FAIL_OVER_FENCED;
 }
 
+bool acting_is_given_up(const struct acting *acting) {
+    return watched_of(acting)->watch->leaving && !(acting->planned && acting->fenced);
+}
+
 /* Why a plan that has not begun to act is given up, or NULL: the next judgement makes another. */
 static const char *reason_to_withdraw(const struct acting *acting, const struct plan *plan) {
     const struct cluster *cluster = cluster_of(acting);

@@ -119,8 +119,15 @@ bool acting_holds_lock(const struct acting *acting) {
 }
 
 void acting_look(struct acting *acting) {
-    if (!loop_timer_is_set(acting->look_deadline) || !all_were_heard(acting)) {
-        return; /* it has ended, or goes on */
+    if (!loop_timer_is_set(acting->look_deadline)) {
+        return; /* it has ended */
+    }
+    if (acting_is_given_up(acting)) {
+        look_says(acting, STEP_FAILURE, "dbvitals is being stopped; nothing was promoted");
+        return;
+    }
+    if (!all_were_heard(acting)) {
+        return; /* it goes on */
     }
     if (!acting_is_lost(acting)) {
         if (!may_still_become_certain(acting)) {

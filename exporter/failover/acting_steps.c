@@ -382,7 +382,11 @@ void acting_entered(void *userdata, const struct plan *plan) {
     acting_drop_step(acting);
     log_info("cluster '%s': failover '%.*s' is at step '%s'", acting->watched->options.cluster,
              (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step]);
-    beginnings[plan->step](acting, plan);
+    if (plan->step >= STEP_PRE && plan->step <= STEP_PROMOTE && acting_is_given_up(acting)) {
+        failed(acting, "dbvitals is being stopped: this was not begun, and nothing was promoted");
+    } else {
+        beginnings[plan->step](acting, plan);
+    }
 }
 
 void acting_refused(void *userdata, const struct error *why) {

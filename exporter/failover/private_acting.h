@@ -116,6 +116,11 @@ enum verdict_consequence acting_consequence(const struct acting *acting);
 bool acting_is_undecided(const struct acting *acting);
 /* Whether what is seen now contradicts the plan; a judgement that is not possible does not. */
 bool acting_is_overtaken(const struct acting *acting);
+/* Whether the daemon is being stopped and the plan goes no further for that: no step up to the
+ * promotion is begun any more. What a promotion was begun for is led to its end, or clients would
+ * stay with a primary that is gone; so is a switchover that has stopped a primary which was well.
+ */
+bool acting_is_given_up(const struct acting *acting);
 /* Adds the names of what stands in the way: "candidate, lock". */
 void acting_add_obstacles(const struct cluster *cluster, struct strbuf *out);
 /* To acting->next, whose draft is written first. */

@@ -96,9 +96,9 @@ void watch_pool_down(struct watch *watch, const char *cluster, const char *name,
                      const char *instance);
 
 /* Before the end of the daemon, until it is false: begins nothing any more, and gives up the locks.
- * Return: whether a failover is under way that should be let come to its end, an announcement of
- * maintenance or another order is being written, or a lock is being given up; an approval is not
- * waited for. */
+ * Return: whether a step of a failover is under way that should be let come to its end (and all
+ * that follows a promotion, or undoes what was done before one), an announcement of maintenance or
+ * another order is being written, or a lock is being given up; an approval is not waited for. */
 bool watch_leave(struct watch *watch);
 
 /* Whether a failover, or a hook besides one, is under way in any cluster; NULL is fine. */

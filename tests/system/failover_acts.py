@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from fleet import Fleet
-from harness import eventually, run_tests, throughout
+from harness import SANDBOX, eventually, run, run_tests, throughout
 
 fleet = Fleet()
 
@@ -120,6 +120,59 @@ def row_39_a_reload_changes_nothing_of_what_is_under_way():
     fleet.one(39, "1, as it was begun")
     assert all(run[1] == fleet.hook for run in fleet.hooks()), fleet.hooks()
     eventually(lambda: watcher().state()["mode"] == "observe", what="the new configuration")
+
+
+# ---- the monitor is stopped ----
+
+
+def stopped_in(held, row, **item):
+    """SIGTERM while this hook runs, which ends well afterwards; then another life. Return: the plan."""
+    go = os.path.join(fleet.folder, f"go {row}")
+    wait = f"until test -e '{go}'; do sleep 0.1; done; {item.pop('then', 'true')}"
+    fleet.fresh(hooks={held: [[fleet.hook, "sh", "-c", wait]]}, **item)
+    if row == "switchover":
+        done = run("failover", "switchover", "orders", "--to", "orders-2", "--no-wait",
+                   "--storage.path", os.path.join(watcher().folder, "storage"))
+        assert done.returncode == 0, done.stderr
+    else:
+        fleet.kill("primary")
+    fleet.wait_plan(held)
+    eventually(lambda: fleet.hooks(held), what="the hook runs")
+    watcher().signal(signal.SIGTERM)
+    eventually(lambda: watcher().logged("stopping when"), what="it is being stopped")
+    with open(go, "w", encoding="ascii"):
+        pass
+    assert watcher().process.wait(60) == 0, watcher().log()[-3000:]
+    events = [run[0] for run in fleet.hooks()]
+    fleet.restart_watcher()
+    plan = fleet.wait_plan("done", "failed", "unknown", "withdrawn")
+    throughout(lambda: len(fleet.acted()) == 1 and len(fleet.hooks()) == len(events), 3,
+               "nothing more is done")
+    fleet.show(f"stopped in {row}", plan["state"])
+    assert not watcher().ready("acknowledged")
+    return plan, events
+
+
+def one_that_is_stopped_before_the_promotion_promotes_nobody():
+    plan, events = stopped_in("fence", "fence")
+    assert plan["state"] == "failed" and not fleet.promoted(), fleet.text(plan)
+    assert events == ["pre", "fence", "failed"], events
+    assert "being stopped" in fleet.text(plan), fleet.text(plan)
+    assert not any(note["step"] == "promote" for note in plan["notes"]), fleet.text(plan)
+
+
+def one_that_is_stopped_after_the_promotion_goes_to_its_end():
+    plan, events = stopped_in("post", "post")
+    assert plan["state"] == "done" and fleet.promoted() == ["orders-2"], fleet.text(plan)
+    assert events == ["pre", "post"], events
+
+
+def a_switchover_that_has_stopped_its_primary_goes_to_its_end():
+    plan, events = stopped_in(
+        "fence", "switchover",
+        then=f"exec '{SANDBOX}' stop primary fast --dir '{fleet.sandbox.dir}'")
+    assert plan["state"] == "done" and fleet.promoted() == ["orders-2"], fleet.text(plan)
+    assert events == ["pre", "fence", "post"], events
 
 
 # ---- hooks that fail ----
@@ -270,6 +323,9 @@ try:
         row_22_flapping_promotes_once_at_most,
         row_25_a_promotion_that_was_interrupted_is_not_repeated,
         row_39_a_reload_changes_nothing_of_what_is_under_way,
+        one_that_is_stopped_before_the_promotion_promotes_nobody,
+        one_that_is_stopped_after_the_promotion_goes_to_its_end,
+        a_switchover_that_has_stopped_its_primary_goes_to_its_end,
         row_28_a_pre_hook_that_hangs_stops_the_plan,
         row_28_a_post_hook_that_hangs_does_not_undo_the_promotion,
         row_29_a_fence_that_fails_stops_the_plan,
