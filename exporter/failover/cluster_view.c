@@ -131,7 +131,7 @@ static void take(struct cluster *cluster, const struct view *view, bool same_lif
     snprintf(primary->answer.system, sizeof(primary->answer.system), "%.*s", (int)view->system.len,
              view->system.data);
     primary->timeline = (uint32_t)view->timeline;
-    primary->answer.position = view->position;
+    primary->answer.position = view->position; /* what it wrote since is in nobody's lag */
     primary->stop_seen = view->stop_seen != 0;
     if (same_life) {
         primary->suspicion.answered_usec = view->answered_usec;
