@@ -124,6 +124,9 @@ int watched_set_maintenance(struct watched *watched, uint64_t seconds, const cha
         if (r < 0) {
             return error_say(err, r, "an announcement is under way already");
         }
+        if (seconds == 0 && watched->announced != NULL && watched->announced->until_usec != 0) {
+            announce(watched, 0, 0, who); /* from when there was no lock */
+        }
     } else if (watched->announced == NULL) {
         return error_say(err, -EROFS,
                          "without a storage folder ('--storage.path') nothing can be kept");

@@ -154,6 +154,19 @@ def row_50_maintenance_through_one_holds_for_both():
     one_holds()
 
 
+def maintenance_of_before_the_lock_can_be_ended():
+    """What stands in a monitor's own file counts with a lock as well, and more so what cannot be read."""
+    other = one_holds()[1]
+    other.end(0)
+    path = os.path.join(other.folder, "storage", "failover-orders.maintenance")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("nobody can read this")
+    other.start()
+    other.whole(but=("maintenance", "lock"))
+    other.order(order="maintenance", cluster="orders", seconds=0)
+    one_holds()
+
+
 def row_31_two_monitors_promote_once():
     holder, other = one_holds()
     began = time.monotonic()
@@ -261,6 +274,7 @@ GATE = ""
 run_rows([
     row_32_without_etcd_nobody_acts,
     row_50_maintenance_through_one_holds_for_both,
+    maintenance_of_before_the_lock_can_be_ended,
     row_31_two_monitors_promote_once,
     row_33_a_holder_stopped_before_the_promotion_promotes_nobody,
     row_33_a_holder_stopped_in_the_promotion_promotes_once,
