@@ -59,18 +59,20 @@ const struct verdict_row verdict_rows[] = {
     {ANY, ANY, ONE(OTHER_FOREIGN), VERDICT_MISCONFIGURED},
     {ONE(PRIMARY_VOID), ANY, ANY, VERDICT_VOID},
 
-    /* Somebody else takes writes: a primary that is known to take none any more was replaced. One
-     * that only fails us may still take them, or will again. */
+    /* Somebody else takes writes: a primary that is known to take none any more was replaced. Of
+     * one that has failed us just now, or is starting, the next answers tell: in a switchover by
+     * others it is gone for a moment before that counts, and comes back as a replica. One that only
+     * fails us may still take them, or will again. */
     {ONE(PRIMARY_RECOVERING) | ONE(PRIMARY_GONE) | ONE(PRIMARY_STOPPED), ANY, ONE(OTHER_WRITABLE),
      VERDICT_DONE_BY_OTHERS},
+    {ONE(PRIMARY_SUSPECT), ANY, ANY, VERDICT_SUSPECT},
+    {ONE(PRIMARY_STARTING), ANY, ANY, VERDICT_STARTING},
     {ANY, ANY, ONE(OTHER_WRITABLE), VERDICT_SPLIT_BRAIN},
 
     /* The primary answers. */
     {ONE(PRIMARY_WRITABLE), ANY, ANY, VERDICT_HEALTHY},
     {ONE(PRIMARY_RECOVERING), ANY, ANY, VERDICT_DEMOTED},
-    {ONE(PRIMARY_STARTING), ANY, ANY, VERDICT_STARTING},
     {ONE(PRIMARY_DEGRADED), ANY, ANY, VERDICT_DEGRADED},
-    {ONE(PRIMARY_SUSPECT), ANY, ANY, VERDICT_SUSPECT},
     {ONE(PRIMARY_STOPPED), ANY, ANY, VERDICT_STOPPED},
 
     /* It does not: what the others say decides. */

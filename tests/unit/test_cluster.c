@@ -339,7 +339,7 @@ static void a_second_that_takes_writes_is_split_brain(void **state) {
 static void what_others_promoted_is_adopted(void **state) {
     live(3);
     says[1].in_recovery = false;
-    assert_int_not_equal(suffer(3, CLIENT_GONE), VERDICT_DEAD);
+    assert_int_equal(suffer(3, CLIENT_GONE), VERDICT_SUSPECT);
     assert_int_equal(suffer(1, CLIENT_GONE), VERDICT_DONE_BY_OTHERS);
     assert_int_equal(cluster.primary, 0);
     suffer(21, CLIENT_GONE);
