@@ -362,6 +362,9 @@ enum {
     FAILOVER_LOCK_PREFIX,
     FAILOVER_LOCK_TTL,
     FAILOVER_LOCK_TLS,
+    FAILOVER_LOCK_USER,
+    FAILOVER_LOCK_PASSWORD,
+    FAILOVER_LOCK_PASSWORD_FILE, /* follows PASSWORD */
     FAILOVER_LOCK_KEY_COUNT
 };
 extern const struct key_section key_section_failover_lock;

@@ -20,6 +20,12 @@ static const struct key lock_keys[FAILOVER_LOCK_KEY_COUNT] = {
                            .help = "How long a monitor keeps the lock that is not heard of. It is "
                                    "renewed every third of it, and a request may take as long."},
     [FAILOVER_LOCK_TLS] = {"tls", KEY_MAP, .help = "How https:// endpoints are checked."},
+    [FAILOVER_LOCK_USER] = {"user", KEY_TEXT, .most = 256,
+                            .help = "A user of etcd who may read and write below PREFIX/CLUSTER/, "
+                                    "where etcd demands one."},
+    [FAILOVER_LOCK_PASSWORD] = {"password", KEY_SECRET, .help = "The user's password."},
+    [FAILOVER_LOCK_PASSWORD_FILE] = {"password_file", KEY_SECRET_FILE,
+                                     .help = "File that holds it."},
 };
 
 const struct key_section key_section_failover_lock = {

@@ -12,8 +12,7 @@ static int check_endpoint(struct reader *reader, char *url, struct position at) 
     size_t len = strlen(url);
     if (strchr(url, '@') != NULL) {
         return error_set(reader->err, -EINVAL, at,
-                         "'etcd' holds a user or a password, and etcd's own users are not "
-                         "supported: its TLS and the network must keep others away");
+                         "'etcd' holds a user or a password: they have keys of their own");
     }
     int r = notify_check_url(reader, "etcd", str_of(url), at, "http://", "https://");
     if (r < 0) {
@@ -80,6 +79,24 @@ static int read_tls(struct reader *reader, const struct key_value *tls,
     return config_read_tls_options(reader, &key_section_lock_tls, tls->node, &ret->tls);
 }
 
+static int read_login(struct reader *reader, const struct key_value *values, struct position map,
+                      struct failover_lock_options *ret) {
+    const struct key_value *user = &values[FAILOVER_LOCK_USER];
+    const char *password;
+    int r = config_find_secret(reader, &key_section_failover_lock, values, FAILOVER_LOCK_PASSWORD,
+                               &password);
+    if (r == 0 && user->given != (password != NULL)) {
+        return error_set(reader->err, -EINVAL, map,
+                         user->given ? "a 'user' of etcd without a password is nobody"
+                                     : "a password of etcd needs its 'user'");
+    }
+    if (r == 0 && user->given) {
+        ret->user = mem_strndup(user->text.data, user->text.len);
+        ret->password = mem_strdup(password);
+    }
+    return r;
+}
+
 int config_read_lock(struct reader *reader, const struct key_value *lock,
                      struct failover_lock_options *ret) {
     struct key_value values[FAILOVER_LOCK_KEY_COUNT];
@@ -95,5 +112,6 @@ int config_read_lock(struct reader *reader, const struct key_value *lock,
     if (r == 0) {
         r = read_prefix(reader, &values[FAILOVER_LOCK_PREFIX], ret);
     }
-    return r == 0 ? read_tls(reader, &values[FAILOVER_LOCK_TLS], ret) : r;
+    r = r == 0 ? read_tls(reader, &values[FAILOVER_LOCK_TLS], ret) : r;
+    return r == 0 ? read_login(reader, values, lock->at, ret) : r;
 }

@@ -28,6 +28,14 @@ static void add_bytes(struct json_writer *json, const char *key, struct str byte
     strbuf_deinit(&text);
 }
 
+void etcd_login_write(struct strbuf *out, const char *user, const char *password) {
+    struct json_writer json = {.out = out};
+    json_object_begin(&json, NULL);
+    json_text(&json, "name", user);
+    json_text(&json, "password", password);
+    json_object_end(&json);
+}
+
 void etcd_grant_write(struct strbuf *out, uint64_t ttl_usec) {
     struct json_writer json = {.out = out};
     json_object_begin(&json, NULL);
@@ -159,6 +167,22 @@ static int read_body(struct str body, struct arena *arena, const struct json_val
         return error_say(err, -EBADMSG, "the answer is not etcd's");
     }
     *ret = root;
+    return 0;
+}
+
+int etcd_login_read(struct str body, struct arena *arena, struct str *ret_token,
+                    struct error *err) {
+    const struct json_value *root;
+    int64_t revision;
+    int r = read_body(body, arena, &root, &revision, err);
+    if (r < 0) {
+        return r;
+    }
+    struct str token = json_text_of(json_member(root, "token"));
+    if (token.len == 0 || memchr(token.data, '\0', token.len) != NULL) {
+        return error_say(err, -EBADMSG, "the answer tells no token");
+    }
+    *ret_token = token;
     return 0;
 }
 

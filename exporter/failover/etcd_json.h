@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#define ETCD_LOGIN     "/v3/auth/authenticate"
 #define ETCD_GRANT     "/v3/lease/grant"
 #define ETCD_KEEPALIVE "/v3/lease/keepalive"
 #define ETCD_REVOKE    "/v3/lease/revoke"
@@ -20,6 +21,7 @@
 
 /* ---- requests ---- */
 
+void etcd_login_write(struct strbuf *out, const char *user, const char *password);
 void etcd_grant_write(struct strbuf *out, uint64_t ttl_usec); /* in whole seconds, upwards */
 void etcd_lease_write(struct strbuf *out, int64_t id);        /* keepalive, revoke */
 
@@ -42,6 +44,9 @@ void etcd_txn_delete(struct etcd_txn *txn, const char *key);
 void etcd_txn_end(struct etcd_txn *txn);
 
 /* ---- answers ---- */
+
+/* What stands for the user from now on, in the arena; never empty. Return: 0 or -EBADMSG. */
+int etcd_login_read(struct str body, struct arena *arena, struct str *ret_token, struct error *err);
 
 /* An id, and for how long the lease lives: 0 when there is no such lease (keepalive).
  * Return: 0 or -EBADMSG. */

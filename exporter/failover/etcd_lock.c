@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Who holds it. A pass is a chain of requests, one after another:
- *   keepalive (if there is a lease) -> read -> [grant] -> [campaign] -> [write the end of a plan]
+ *   [login] -> keepalive (if there is a lease) -> read -> [grant] -> [campaign]
+ *   -> [write the end of a plan]
  * An answer that says that the lease is gone takes everything back at once; no answer takes nothing
  * back, for the lease ends by our own clock, sooner than by etcd's. */
 #include "failover/etcd_lock.h"
@@ -32,6 +33,7 @@ static void call_done(void *userdata, const struct transfer_answer *answer,
     struct error why = {0};
     call->transfer = NULL;
     call->refused = failure != NULL && failure->reason == REASON_REFUSED;
+    call->denied = answer != NULL && (answer->status == 400 || answer->status == 401);
     if (failure != NULL) {
         why = failure->error;
     } else if (answer->status != 200) {
@@ -45,7 +47,10 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
                    struct strbuf *body,
                    void (*answered)(struct etcd_lock *lock, struct str body,
                                     const struct error *why)) {
-    static const struct transfer_header headers[] = {{"Content-Type", "application/json"}};
+    const struct transfer_header headers[] = {{"Content-Type", "application/json"},
+                                              {"Authorization", lock->token}};
+    /* A login with a token that has ended is refused. */
+    bool is_known = lock->token != NULL && strcmp(path, ETCD_LOGIN) != 0;
     struct etcd_call *call = &lock->calls[purpose];
     char *url = mem_printf("%s%s", lock->options.endpoints[lock->endpoint], path);
     call->answered = answered;
@@ -54,7 +59,7 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
     call->transfer = transfer_submit(
         lock->transfers, &(struct transfer_request){.url = url,
                                                     .headers = headers,
-                                                    .n_headers = 1,
+                                                    .n_headers = is_known ? 2 : 1,
                                                     .body = strbuf_view(body),
                                                     .tls = &lock->options.tls,
                                                     .deadline_usec = call->sent_usec +
@@ -63,6 +68,26 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
                                                     .userdata = call});
     strbuf_deinit(body);
     free(url);
+}
+
+void etcd_lock_login(struct etcd_lock *lock, enum etcd_purpose purpose,
+                     void (*answered)(struct etcd_lock *lock, struct str body,
+                                      const struct error *why)) {
+    struct strbuf body = {0};
+    etcd_login_write(&body, lock->options.user, lock->options.password);
+    etcd_lock_ask(lock, purpose, ETCD_LOGIN, &body, answered);
+}
+
+int etcd_lock_take_token(struct etcd_lock *lock, struct str body, struct error *err) {
+    struct arena arena = {0};
+    struct str token;
+    int r = etcd_login_read(body, &arena, &token, err);
+    if (r == 0) {
+        free(lock->token);
+        lock->token = mem_strndup(token.data, token.len);
+    }
+    arena_deinit(&arena);
+    return r;
 }
 
 void etcd_lock_leave(struct etcd_lock *lock, enum etcd_purpose purpose) {
@@ -164,14 +189,32 @@ static void pass_done(struct etcd_lock *lock) {
     uint64_t next = lock->began_usec + lock->options.ttl_usec / PARTS;
     lock->failures = 0;
     lock->reachable = true;
+    lock->token_works = lock->token != NULL;
     lock->reason[0] = '\0';
     backoff_reset(&lock->backoff);
     loop_timer_set(lock->timer, next > now + SHORTEST_USEC ? next : now + SHORTEST_USEC);
 }
 
+/* A token ends: with the member that keeps it, by its age, with a change of rights. Return: whether
+ * that may be why, and the same endpoint is asked with a new one. */
+static bool token_ended(struct etcd_lock *lock) {
+    bool worked = lock->token_works;
+    if (lock->token == NULL || !lock->calls[ETCD_PASS].denied) {
+        return false;
+    }
+    free(lock->token);
+    lock->token = NULL;
+    lock->token_works = false;
+    return worked;
+}
+
 /* The next endpoint is asked at once; after the last one there is a pause. */
 static void pass_failed(struct etcd_lock *lock, const char *what, const struct error *why) {
     uint64_t wait = 0;
+    if (token_ended(lock)) {
+        loop_timer_set(lock->timer, loop_clock_usec());
+        return;
+    }
     const char *endpoint = lock->options.endpoints[lock->calls[ETCD_PASS].endpoint];
     char *text = mem_printf("%s: %s: %s", endpoint, what, why->text);
     lock_name_copy(lock->reason, sizeof(lock->reason), str_of(text));
@@ -320,15 +363,32 @@ static void on_kept(struct etcd_lock *lock, struct str body, const struct error 
     arena_deinit(&arena);
 }
 
-static void begin_pass(void *userdata) {
-    struct etcd_lock *lock = userdata;
-    lock->began_usec = loop_clock_usec();
+static void ask_lease_or_values(struct etcd_lock *lock) {
     if (lock->lease.id != 0) {
         struct strbuf body = {0};
         etcd_lease_write(&body, lock->lease.id);
         etcd_lock_ask(lock, ETCD_PASS, ETCD_KEEPALIVE, &body, on_kept);
     } else {
         ask_values(lock);
+    }
+}
+
+static void on_login(struct etcd_lock *lock, struct str body, const struct error *why) {
+    struct error err = {0};
+    if (why != NULL || etcd_lock_take_token(lock, body, &err) < 0) {
+        pass_failed(lock, "login", why != NULL ? why : &err);
+    } else {
+        ask_lease_or_values(lock);
+    }
+}
+
+static void begin_pass(void *userdata) {
+    struct etcd_lock *lock = userdata;
+    lock->began_usec = loop_clock_usec();
+    if (lock->options.user != NULL && lock->token == NULL) {
+        etcd_lock_login(lock, ETCD_PASS, on_login);
+    } else {
+        ask_lease_or_values(lock);
     }
 }
 
@@ -360,6 +420,7 @@ static void lock_free(struct failover_lock *base) {
         free(lock->keys[i]);
     }
     failover_lock_options_deinit(&lock->options);
+    free(lock->token);
     free(lock);
 }
 

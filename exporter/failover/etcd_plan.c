@@ -84,12 +84,34 @@ static bool claim_elsewhere(struct etcd_lock *lock) {
     return true;
 }
 
+static void on_claim_login(struct etcd_lock *lock, struct str body, const struct error *why) {
+    struct error err = {0};
+    if (why != NULL || etcd_lock_take_token(lock, body, &err) < 0) {
+        answer_claim(lock, FAILOVER_CLAIM_NOT_HELD, why != NULL ? why->text : err.text);
+    } else if (etcd_lock_state(&lock->lock, NULL) != FAILOVER_LOCK_HELD) {
+        answer_claim(lock, FAILOVER_CLAIM_NOT_HELD, "the lock was lost meanwhile");
+    } else {
+        send_claim(lock);
+    }
+}
+
+/* A token ends with the member that keeps it, and the next member may know it no more: whom etcd
+ * does not know has written nothing. */
+static bool claim_with_new_token(struct etcd_lock *lock) {
+    if (!lock->calls[ETCD_CLAIM].denied || lock->options.user == NULL || lock->claim.renewed) {
+        return false;
+    }
+    lock->claim.renewed = true;
+    etcd_lock_login(lock, ETCD_CLAIM, on_claim_login);
+    return true;
+}
+
 static void on_claimed(struct etcd_lock *lock, struct str body, const struct error *why) {
     static const size_t n_gets[] = {ETCD_GETS, 0};
     struct arena arena = {0};
     struct etcd_txn_answer answer;
     struct error err = {0};
-    if (why != NULL && claim_elsewhere(lock)) {
+    if (why != NULL && (claim_elsewhere(lock) || claim_with_new_token(lock))) {
         return;
     }
     if (why != NULL || etcd_txn_read(body, &arena, n_gets, &answer, &err) < 0) {
@@ -149,6 +171,7 @@ int etcd_lock_claim(struct failover_lock *base, const struct failover_lock_claim
         (struct failover_lock_claim){.done = claim->done, .userdata = claim->userdata};
     lock->claim.busy = true;
     lock->claim.refused = 0;
+    lock->claim.renewed = false;
     bool held = etcd_lock_state(base, NULL) == FAILOVER_LOCK_HELD;
     if (held && !is_in_maintenance(lock)) {
         send_claim(lock);

@@ -20,6 +20,7 @@ struct failover_lock_options {
     char *prefix;       /* of the keys: "/dbvitals"; owned */
     uint64_t ttl_usec;
     struct tls_options tls; /* of endpoints with https; owned */
+    char *user, *password;  /* of etcd; both or none; owned */
 };
 
 void failover_lock_options_deinit(struct failover_lock_options *options);

@@ -13,7 +13,7 @@ struct etcd_lock;
 
 /* One request at a time for each purpose. */
 enum etcd_purpose {
-    ETCD_PASS, /* lease, reading, campaign */
+    ETCD_PASS, /* login, lease, reading, campaign */
     ETCD_CLAIM,
     ETCD_ACKNOWLEDGE,
     ETCD_MAINTAIN,
@@ -27,6 +27,7 @@ struct etcd_call {
     uint64_t sent_usec;
     size_t endpoint;
     bool refused; /* nobody listens at that endpoint */
+    bool denied;  /* etcd does not know who asks, or by older rights: nothing was done */
     /* why: NULL when there is a body. Freeing the lock is its last deed. */
     void (*answered)(struct etcd_lock *lock, struct str body, const struct error *why);
 };
@@ -50,6 +51,8 @@ struct etcd_lock {
     struct loop_timer *timer;
     uint64_t began_usec;
     bool reachable, released;
+    char *token;      /* of our user; NULL: none, or not logged in */
+    bool token_works; /* a pass went through with it */
     char reason[256]; /* of the newest failure */
 
     /* What is known. */
@@ -71,6 +74,7 @@ struct etcd_lock {
         struct failover_lock_claim asked; /* its texts are NULL */
         enum failover_claim refusal;      /* without asking etcd */
         size_t refused;                   /* endpoints where nobody listens */
+        bool renewed;                     /* our token, for it */
         struct loop_deferred *deferred;
     } claim;
     struct {
@@ -99,6 +103,13 @@ void etcd_lock_ask(struct etcd_lock *lock, enum etcd_purpose purpose, const char
                    struct strbuf *body,
                    void (*answered)(struct etcd_lock *lock, struct str body,
                                     const struct error *why));
+
+/* Asks for a new token of our user; its answer is for etcd_lock_take_token(), which returns 0 or
+ * -EBADMSG. */
+void etcd_lock_login(struct etcd_lock *lock, enum etcd_purpose purpose,
+                     void (*answered)(struct etcd_lock *lock, struct str body,
+                                      const struct error *why));
+int etcd_lock_take_token(struct etcd_lock *lock, struct str body, struct error *err);
 
 /* Asks another endpoint from now on than the one that the call went to. */
 void etcd_lock_leave(struct etcd_lock *lock, enum etcd_purpose purpose);

@@ -2,80 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two monitors of one cluster that agree by a real etcd.  Rows of the fault matrix print their number,
 what is expected and what was seen."""
-import base64
-import contextlib
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
-import urllib.request
 
+from etcd_servers import PROGRAM, Etcd
 from failover_fixture import Actor, Hooks, promotions, run_rows, show, stays
-from harness import Sandbox, eventually, folder
+from harness import Sandbox, eventually, folder, throughout
 
-ETCD = "/usr/bin/etcd"
-if not os.access(ETCD, os.X_OK):
+if not os.access(PROGRAM, os.X_OK):
     print("1..0 # SKIP no etcd here (package etcd-server)")
     sys.exit(0)
-TTL = 2
-
-
-class Etcd:
-    """One member, on ports that are the sandbox's; ended when the process ends."""
-
-    def __init__(self, client, peer):
-        self.url, self.folder = f"http://127.0.0.1:{client}", folder()
-        peer_url = f"http://127.0.0.1:{peer}"
-        self.command = [ETCD, "--data-dir", os.path.join(self.folder, "data"),
-                        "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
-                        "--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url,
-                        "--initial-cluster", f"default={peer_url}", "--unsafe-no-fsync"]
-        self.start()
-
-    def start(self):
-        with open(os.path.join(self.folder, "log"), "ab") as log:
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.command], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
-        eventually(self.is_healthy, 30, "etcd is healthy")
-
-    def is_healthy(self):
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(self.url + "/health", timeout=2) as answer:
-                return b"true" in answer.read()
-        return False
-
-    def key(self, name):
-        """What stands there for the cluster, or None."""
-        key = base64.b64encode(f"/dbvitals/orders/{name}".encode()).decode()
-        request = urllib.request.Request(self.url + "/v3/kv/range",
-                                         data=json.dumps({"key": key}).encode())
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            found = json.load(answer).get("kvs")
-        return base64.b64decode(found[0]["value"]).decode() if found else None
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
+TTL = 0  # seconds
 
 
 class Monitor(Actor):
     def __init__(self, number, hooks, more=""):
         self.number = number
         super().__init__(sandbox, f"mode: automatic, {hooks}{more}, "
-                         f"lock: {{etcd: [\"{etcd.url}\"], ttl: {TTL}s}}")
+                         f"lock: {{{etcd.options()}, ttl: {TTL}s}}")
 
     def holds(self):
         return self.state()["ready"]["lock"]
 
 
-def set_up(body=""):
+def set_up(body="", members=1, user=None, ttl=2):
     """New servers, an etcd, and two monitors. The hooks wait for a file where they are told to."""
-    global sandbox, etcd, hooks, monitors  # pylint: disable=global-statement
+    global sandbox, etcd, hooks, monitors, TTL  # pylint: disable=global-statement
     sandbox = Sandbox(only="postgres")
-    etcd = Etcd(*sandbox.spare_ports[:2])
+    etcd, TTL = Etcd(sandbox.spare_ports[:2 * members], user), ttl
     hooks = Hooks(body)
     option = hooks.option("pre", "fence", *(["promote"] if "promote)" in body else []), "post",
                           "failed")
@@ -114,9 +70,22 @@ def real_plans(monitor):
     return [plan for plan in monitor.plans() if plan["mode"] != "observe"]
 
 
-def row_32_without_etcd_nobody_acts():
-    set_up()
-    etcd.end()
+def the_lock_outlives_a_member_of_etcd():
+    # An election of etcd takes a second or two, so the time to live is what it is by default.
+    set_up(members=3, user=("monitor", "s3cret \N{SNOWMAN}"), ttl=5)
+    holder, other = one_holds()
+    name = etcd.key("holder")
+    etcd.members[0].end()  # the one that both ask, with the token that they show
+    throughout(lambda: not (holder.holds() and other.holds()), TTL + 1, "never two hold it")
+    eventually(holder.holds, 30, "it still holds it")
+    assert etcd.key("holder") == name
+    assert "s3cret" not in holder.log() + other.log()
+    etcd.start()
+
+
+def row_32_without_a_majority_of_etcd_nobody_acts():
+    for member in etcd.members[1:]:
+        member.end()
     for monitor in monitors:
         eventually(lambda m=monitor: not m.holds(), what="it knows that it does not hold it")
     kill_primary()
@@ -130,6 +99,8 @@ def row_32_without_etcd_nobody_acts():
                                                     reason="lock") == 0, what="the metric")
     show(32, "0 promotions, the lock is an obstacle",
          f"{promotions(sandbox)}; {plan['notes'][-1]['text']}")
+    etcd.members[0].end()
+    stays(lambda: promotions(sandbox), 0, 1, "promotions")
     assert hooks.runs() == []
     start_primary()
     etcd.start()
@@ -170,6 +141,7 @@ def maintenance_of_before_the_lock_can_be_ended():
 def row_31_two_monitors_promote_once():
     holder, other = one_holds()
     began = time.monotonic()
+    etcd.leader().end()  # as if it were on the primary's host
     kill_primary()
     plan = holder.wait_plan("done")
     stays(lambda: promotions(sandbox), 1, 3, "promotions")
@@ -272,7 +244,8 @@ def row_33_a_holder_stopped_in_the_promotion_promotes_once():
 
 GATE = ""
 run_rows([
-    row_32_without_etcd_nobody_acts,
+    the_lock_outlives_a_member_of_etcd,
+    row_32_without_a_majority_of_etcd_nobody_acts,
     row_50_maintenance_through_one_holds_for_both,
     maintenance_of_before_the_lock_can_be_ended,
     row_31_two_monitors_promote_once,

@@ -35,6 +35,27 @@ static int tear_down(void **state) {
     return 0;
 }
 
+static void logs_in(void **state) {
+    static const char *const no_tokens[] = {
+        "{" HEADER "}",
+        "{" HEADER ",\"token\":\"\"}",
+        "{" HEADER ",\"token\":7}",
+        "{" HEADER ",\"token\":\"a\\u0000b\"}",
+        "{\"token\":\"abc.7\"}",
+    };
+    struct strbuf out = {0};
+    struct str token = {0};
+    etcd_login_write(&out, "me", "a\"b");
+    assert_string_equal(out.data, "{\"name\":\"me\",\"password\":\"a\\\"b\"}");
+    strbuf_deinit(&out);
+    for (size_t i = 0; i < ARRAY_LEN(no_tokens); i++) {
+        assert_int_equal(etcd_login_read(str_of(no_tokens[i]), &arena, &token, NULL), -EBADMSG);
+    }
+    assert_int_equal(
+        etcd_login_read(str_of("{" HEADER ",\"token\":\"abc.7\"}"), &arena, &token, NULL), 0);
+    assert_true(str_is(token, "abc.7"));
+}
+
 static void writes_a_transaction(void **state) {
     struct strbuf out = {0};
     struct etcd_txn txn;
@@ -216,6 +237,7 @@ static void trusts_a_lease_for_less_than_its_time(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(logs_in, tear_down),
         cmocka_unit_test(writes_a_transaction),
         cmocka_unit_test(asks_for_whole_seconds_upwards),
         cmocka_unit_test_teardown(reads_a_grant_and_a_renewal, tear_down),

@@ -172,6 +172,8 @@ static struct failover_lock *release(struct failover_lock *lock) {
     return failover_lock_free(lock);
 }
 
+static struct str raw_token; /* empty: none */
+
 struct raw {
     int calls, status;
     struct strbuf body;
@@ -191,8 +193,11 @@ static void ask_raw(const char *path, struct strbuf *request, struct raw *ret) {
     char url[128];
     (void)snprintf(url, sizeof(url), "%s%s", endpoint, path);
     ret->calls = 0;
+    const struct transfer_header header = {"Authorization", raw_token.data};
     transfer_submit(
         transfers, &(struct transfer_request){.url = url,
+                                              .headers = &header,
+                                              .n_headers = raw_token.len > 0 ? 1 : 0,
                                               .body = strbuf_view(request),
                                               .deadline_usec = loop_clock_usec() + 5 * USEC_PER_SEC,
                                               .done = on_raw,
@@ -630,6 +635,66 @@ static void who_was_stopped_for_too_long_sees_it_at_once(void **state) {
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* ---- users ---- */
+
+static void ask_for_auth(const char *path, const char *text, struct raw *ret) {
+    struct strbuf request = {0};
+    strbuf_add_text(&request, text);
+    ask_raw(path, &request, ret);
+    assert_int_equal(ret->status, 200);
+}
+
+#define ROOT "{\"name\":\"root\",\"password\":\"secret\"}"
+
+/* Whoever asks behind the back of the locks is root from now on. */
+static void log_in_raw(struct arena *arena, struct raw *raw) {
+    raw_token = (struct str){0};
+    ask_for_auth(ETCD_LOGIN, ROOT, raw);
+    assert_int_equal(etcd_login_read(strbuf_view(&raw->body), arena, &raw_token, NULL), 0);
+}
+
+static void who_is_not_known_any_more_logs_in_anew(void **state) {
+    struct raw raw = {0};
+    struct arena arena = {0};
+    char *endpoints[] = {endpoint};
+    const struct failover_lock_options options = {
+        .endpoints = endpoints,
+        .n_endpoints = 1,
+        .prefix = (char *)(uintptr_t) "/test",
+        .ttl_usec = 5 * TTL_USEC, /* its pass does not come before the claim */
+        .user = (char *)(uintptr_t) "root",
+        .password = (char *)(uintptr_t) "secret",
+    };
+    ask_for_auth("/v3/auth/user/add", ROOT, &raw);
+    ask_for_auth("/v3/auth/role/add", "{\"name\":\"root\"}", &raw);
+    ask_for_auth("/v3/auth/user/grant", "{\"user\":\"root\",\"role\":\"root\"}", &raw);
+    ask_for_auth("/v3/auth/enable", "{}", &raw);
+    first = etcd_lock_new(&(struct etcd_lock_options){.loop = loop,
+                                                      .transfers = transfers,
+                                                      .lock = &options,
+                                                      .cluster = cluster,
+                                                      .holder = "m-1"});
+    assert_true(turn_until_state(first, FAILOVER_LOCK_HELD));
+    log_in_raw(&arena, &raw);
+    /* All tokens of the user end with his password, also when it is the same again. */
+    ask_for_auth("/v3/auth/user/changepw", ROOT, &raw);
+    assert_int_equal(claim_plan(first, "p-1"), FAILOVER_CLAIM_OURS);
+    assert_int_equal(failover_lock_state(first, NULL), FAILOVER_LOCK_HELD);
+    second = open_lock("m-2", TTL_USEC);
+    const char *words = "";
+    uint64_t deadline = loop_clock_usec() + 10 * USEC_PER_SEC;
+    while (strstr(words, "HTTP status 4") == NULL && loop_clock_usec() < deadline) {
+        (void)loop_run_once(loop, 10 * USEC_PER_MSEC);
+        assert_int_equal(failover_lock_state(second, &words), FAILOVER_LOCK_UNREACHABLE);
+    }
+    assert_non_null(strstr(words, "HTTP status 4"));
+    log_in_raw(&arena, &raw);
+    ask_for_auth("/v3/auth/disable", "{}", &raw);
+    raw_token = (struct str){0};
+    arena_deinit(&arena);
+    strbuf_deinit(&raw.body);
+}
+
 /* ---- the server goes ---- */
 
 static void a_silent_server_gives_nothing(void **state) {
@@ -779,6 +844,7 @@ int main(void) {
         TEST(a_claim_that_was_sent_twice_is_ours),
         TEST(says_why_nobody_answers),
         TEST(who_was_stopped_for_too_long_sees_it_at_once),
+        TEST(who_is_not_known_any_more_logs_in_anew),
         TEST(a_silent_server_gives_nothing),
         TEST(a_dead_server_gives_nothing),
     };

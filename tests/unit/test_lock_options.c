@@ -17,7 +17,9 @@ static struct failover_lock_options make(void) {
                                             .n_endpoints = 2,
                                             .prefix = mem_strdup("/p"),
                                             .ttl_usec = 5 * USEC_PER_SEC,
-                                            .tls = {.ca_file = mem_strdup("/ca.pem")}};
+                                            .tls = {.ca_file = mem_strdup("/ca.pem")},
+                                            .user = mem_strdup("me"),
+                                            .password = mem_strdup("secret")};
     options.endpoints[0] = mem_strdup("https://a:1");
     options.endpoints[1] = mem_strdup("https://b:1");
     return options;
@@ -30,6 +32,7 @@ static void a_copy_is_equal_and_its_own(void **state) {
     failover_lock_options_deinit(&options);
     assert_string_equal(copy.endpoints[1], "https://b:1");
     assert_string_equal(copy.tls.ca_file, "/ca.pem");
+    assert_string_equal(copy.password, "secret");
     failover_lock_options_deinit(&copy);
 }
 
@@ -45,13 +48,15 @@ static void nothing_is_equal_to_nothing(void **state) {
 }
 
 static void every_difference_counts(void **state) {
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 7; i++) {
         struct failover_lock_options a = make(), b = make();
         b.ttl_usec += i == 0;
         b.prefix[1] = i == 1 ? 'q' : 'p';
         b.endpoints[1][8] = i == 2 ? 'c' : 'b';
         b.tls.ca_file[1] = i == 3 ? 'x' : 'c';
-        assert_int_equal(failover_lock_options_equal(&a, &b), i == 4);
+        b.user[0] = i == 4 ? 'w' : 'm';
+        b.password[0] = i == 5 ? 'x' : 's';
+        assert_int_equal(failover_lock_options_equal(&a, &b), i == 6);
         failover_lock_options_deinit(&a);
         failover_lock_options_deinit(&b);
     }
