@@ -54,12 +54,13 @@ def redis(name, url, tls="", password=None, kind="redis"):
     words = [f"name: {name}", f"type: {kind}", f'url: "{url}"']
     words += [f"tls: {{{tls}}}"] if tls else []
     words += [f"password: {password!r}"] if password else []
+    words += ["format: redis, keys: [orders]"] if kind == "breakers" else []
     return "  - {" + ", ".join(words) + "}\n"
 
 
-def strict(name, tls):
+def strict(name, tls, kind="redis"):
     return redis(name, f"rediss://localhost:{STRICT_PORT}", f"ca_file: {RIGHT_CA}" + tls,
-                 sandbox.passwords["redis_replica"])
+                 sandbox.passwords["redis_replica"], kind)
 
 
 def postgres(name, parameters):
@@ -77,6 +78,7 @@ put(path("wrong.crt"), "ca.pem")
 put(path("wrong.crt"), "pg-ca.pem")
 put(path("client.crt"), "renewing.crt")
 put(path("client.key"), "renewing.key")
+sandbox.redis("HSET", "orders", "state", "OPEN", "failures", "7")
 sandbox.redis("CONFIG", "SET", "tls-auth-clients", "yes", server=STRICT)
 mute = FakeServer(lambda peer: peer.recv(65536) and peer.sendall(b"-ERR what?\r\n"))
 
@@ -102,6 +104,9 @@ TARGETS = "".join([
     strict("not-shown", ""),
     strict("stranger", f", cert_file: {path('stranger.crt')}, key_file: {path('stranger.key')}"),
     strict("other-key", f", cert_file: {path('client.crt')}, key_file: {path('stranger.key')}"),
+    strict("app", f", cert_file: {path('client.crt')}, key_file: {path('client.key')}", "breakers"),
+    strict("app-not-shown", "", "breakers"),
+    redis("app-wrong-ca", URL, f"ca_file: {path('wrong.crt')}", kind="breakers"),
     postgres("pg-right", f"host=localhost sslmode=verify-full sslrootcert={RIGHT_CA}"),
     postgres("pg-wrong-ca", f"host=localhost sslmode=verify-full sslrootcert={path('wrong.crt')}"),
     postgres("pg-changing", f"host=localhost sslmode=verify-full sslrootcert={path('pg-ca.pem')}"),
@@ -170,6 +175,15 @@ def a_certificate_of_ours_is_shown_when_asked_for():
     says("not-shown", "refused: certificate required .it may want a certificate")
     says("stranger", "refused: [^\n]*our 'cert_file'")
     says("other-key", "is not the private key of the certificate in|private key in")
+
+
+def breakers_of_applications_are_read_over_tls_alike():
+    daemon.wait_up("app")
+    page = daemon.page("app")
+    assert page.value("dbvitals_app_breaker_state", app="app", name="orders", state="open") == 1
+    assert page.value("dbvitals_app_breaker_failed_calls", app="app", name="orders") == 7
+    says("app-not-shown", "refused: certificate required .it may want a certificate")
+    says("app-wrong-ca", r"certificate \(CN=localhost\) is not accepted: self-signed certificate")
 
 
 def a_replaced_file_is_used_without_reload():
@@ -271,6 +285,7 @@ run_tests([
     a_missing_file_is_named,
     a_server_without_tls_is_told,
     a_certificate_of_ours_is_shown_when_asked_for,
+    breakers_of_applications_are_read_over_tls_alike,
     a_replaced_file_is_used_without_reload,
     postgres_checks_by_the_dsn,
     a_file_of_libpq_is_read_for_each_connection,
