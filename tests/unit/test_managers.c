@@ -60,12 +60,28 @@ static void clues_are_found_among_others(void **state) {
     assert_string_equal(found(CLUE_ROLE, "a\nrds_superuser"), "Amazon RDS");
 }
 
+/* As Patroni 3.0.2 and repmgr 5.3.3 (which has no daemon without its library) were seen on their
+ * primaries and replicas; Patroni's servers keep its settings when it is gone. */
+static void real_ones_are_known(void **state) {
+    static const struct {
+        enum manager_clue clue;
+        const char *text, *name;
+    } seen[] = {
+        {CLUE_APPLICATION, "Patroni", "Patroni"},
+        {CLUE_SETTING, "command line", "Patroni"},
+        {CLUE_APPLICATION, "repmgr", "repmgr"},
+        {CLUE_LIBRARY, "repmgr", "repmgr"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+        assert_string_equal(found(seen[i].clue, seen[i].text), seen[i].name);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_is_nobody),
-        cmocka_unit_test(each_clue_is_enough),
-        cmocka_unit_test(each_clue_is_asked_for),
-        cmocka_unit_test(clues_are_found_among_others),
+        cmocka_unit_test(nothing_is_nobody),      cmocka_unit_test(each_clue_is_enough),
+        cmocka_unit_test(each_clue_is_asked_for), cmocka_unit_test(clues_are_found_among_others),
+        cmocka_unit_test(real_ones_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
