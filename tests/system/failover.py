@@ -190,6 +190,7 @@ def row_16_a_killed_replica_is_no_death():
     fleet.kill("replica")
     eventually(lambda: watcher().state()["candidate"] is None, what="no candidate")
     fleet.nothing_happens(16, "the primary lives")
+    assert set(fleet.verdicts()) <= {"suspect", "healthy"}, fleet.verdicts()
     watcher().wait("healthy")
     fleet.start("replica")
     fleet.wait_streams("replica")
@@ -213,6 +214,7 @@ def row_3_a_fast_stop_is_its_operators():
     watcher().alarms("stopped")
     fleet.nothing_happens(3, "an alert", 4)
     watcher().wait("stopped")
+    assert not fleet.plans(), fleet.plans()
 
 
 def row_53_a_fast_stop_is_remembered_over_a_restart():
@@ -221,6 +223,7 @@ def row_53_a_fast_stop_is_remembered_over_a_restart():
     watcher().wait("stopped")
     fleet.nothing_happens(53, "an alert", 4)
     assert set(fleet.verdicts()) <= {"stopped", "suspect", "void"}, fleet.verdicts()
+    assert not fleet.plans(), fleet.plans()
     fleet.start("primary")
 
 

@@ -291,7 +291,7 @@ def row_19_a_promotion_by_hand_while_the_primary_lives():
     watcher().wait("done_by_others")
     eventually(lambda: watcher().state()["primary"] == "orders-2", 60, "adopted")
     fleet.show("19 alive", "0 of ours, split_brain, then adopted")
-    assert not fleet.acted() and not fleet.hooks()
+    assert not fleet.plans() and not fleet.hooks()
 
 
 def row_19_a_promotion_by_hand_within_our_window():
