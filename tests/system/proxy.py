@@ -15,7 +15,7 @@ class Proxy:
     def __init__(self, port):
         self.upstream = port
         self.mode = "pass"
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", 0), reuse_port=True)
         self.port = self.listener.getsockname()[1]
         self.pairs = {}
         self.wake, self.woken = socket.socketpair()
@@ -30,12 +30,18 @@ class Proxy:
 
     def _apply(self):
         if self.mode == "closed":
+            # Nobody listens, and the port stays ours: somebody's connection would take it.
+            self.kept = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+                self.kept.setsockopt(socket.SOL_SOCKET, option, 1)
+            self.kept.bind(("127.0.0.1", self.port))
             self.listener.close()
             for one in list(self.pairs):
                 one.close()
             self.pairs = {}
         elif self.applied == "closed":
-            self.listener = socket.create_server(("127.0.0.1", self.port))
+            self.listener = self.kept
+            self.listener.listen()
         self.applied = self.mode
 
     def _forget(self, one):
