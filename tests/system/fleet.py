@@ -88,7 +88,6 @@ class Fleet:
         user = (state["uid"], state["gid"])
         self.servers.make_folder(self.servers.path(name), 0o700, user)
         self.servers.make_folder(self.servers.path(name, "data"), 0o700, user)
-        self._fill(name)
 
     def end(self):
         """The sandbox ends only those that it has made."""
@@ -186,10 +185,14 @@ class Fleet:
         return [TARGETS[name] for name in self.names
                 if glob.glob(self.servers.path(name, "data", "pg_wal", "*.history"))]
 
-    def restore(self):
+    def restore(self, running):
+        """Those that the next case does not run have no data."""
         self.kill(*self.names)
         for name in self.names:
-            self._fill(name)
+            if name in running:
+                self._fill(name)
+            else:
+                self._clear(self.servers.path(name, "data"))
 
     def spoil(self):
         """The next case begins with new data folders."""
@@ -259,7 +262,7 @@ class Fleet:
                 self.watcher.end(0 if self.watcher.process.poll() is None else None)
             if self.key is None or key[0] != self.key[0] or self.promoted() or \
                     not all(map(self.is_up, running)):
-                self.restore()
+                self.restore(running)
                 for name in running:
                     self.start(name)
             self.running, self.key = running, key
