@@ -330,11 +330,13 @@ def row_35_a_killed_primary_is_replaced_after_its_grace():
     eventually(lambda: sandbox.redis("GET", "kept", server="redis-replica") == "yes", what="kept")
     began = time.monotonic()
     kill()
+    killed = time.monotonic()
     eventually(lambda: promotions() == 1, 40, "promoted")
-    took = time.monotonic() - began
+    end = time.monotonic()
     plan = actor.wait_plan("done")
-    show(35, "1 promotion, at 10 s + 0.5 s", f"{promotions()}, {took:.2f} s after the kill")
-    assert 10 <= took < 11.5, took
+    show(35, "1 promotion, at 10 s + 0.5 s", f"{promotions()}, {end - began:.2f} s after the kill was "
+         f"asked for, {killed - began:.2f} s of them the kill itself")
+    assert end - began >= 10 and end - killed < 11.5, (began, killed, end)
     assert hooks.events() == ["pre", "post"] and plan["new_primary"] == "cache-2"
     assert sandbox.redis("SET", "more", "yes", server="redis-replica") == "OK"
     assert sandbox.redis("GET", "kept", server="redis-replica") == "yes"
