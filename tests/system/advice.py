@@ -26,7 +26,7 @@ LAG = "replica lag=5s fallback=primary"
 
 def start_daemon():
     with open(sandbox.config, encoding="utf-8") as file:
-        config = file.read().replace("interval: 5s, timeout: 3s", "interval: 300ms, timeout: 250ms")
+        config = file.read().replace("interval: 5s, timeout: 3s", "interval: 600ms, timeout: 550ms")
     return Daemon(config, flags=[f"--web.listen-address=127.0.0.1:{HTTP}",
                                  f"--web.agent-address=127.0.0.1:{AGENT}"])
 
@@ -58,6 +58,7 @@ defaults
     timeout connect 1s
     timeout client 10s
     timeout server 10s
+    timeout check 2s
     default-server inter 200ms fall 2 rise 1 weight 100 on-marked-down shutdown-sessions
 """
         for number, (name, check) in enumerate(self.BACKENDS.items()):

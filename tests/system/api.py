@@ -225,7 +225,7 @@ def heavy_questions_leave_the_loop_alone():
         while not all(one.done() for one in asked):
             answer = daemon.get("/healthz")
             assert answer.status == 200
-            slowest = max(slowest, answer.seconds)
+            slowest = max(slowest, answer.own)
             time.sleep(0.02)
             if len(lateness) < (time.time() - now):
                 lateness.append(worst_lateness())

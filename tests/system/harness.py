@@ -189,9 +189,22 @@ class Page:
         return {name for name, _, _ in self.samples}
 
 
+def queued(pid):
+    """Seconds that a process has waited for a processor; 0 where the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except OSError:
+        return 0
+
+
 class Answer:
-    def __init__(self, status, headers, body, seconds):
-        self.status, self.headers, self.body, self.seconds = status, headers, body, seconds
+    """seconds: that it took; own: without those in which the daemon or we waited for a processor,
+    which others had."""
+
+    def __init__(self, status, headers, body, seconds, own):
+        self.status, self.headers, self.body = status, headers, body
+        self.seconds, self.own = seconds, own
 
     @property
     def text(self):
@@ -257,12 +270,14 @@ class Daemon:
     def get(self, path, method="GET", headers=None, body=None, timeout=10):
         host, port = self.address.rsplit(":", 1)
         connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
-        start = time.monotonic()
+        pids = (self.process.pid, os.getpid())
+        start, others = time.monotonic(), sum(map(queued, pids))
         try:
             connection.request(method, path, body=body, headers=headers or {})
             reply = connection.getresponse()
             content = reply.read()
-            return Answer(reply.status, reply.headers, content, time.monotonic() - start)
+            seconds, others = time.monotonic() - start, sum(map(queued, pids)) - others
+            return Answer(reply.status, reply.headers, content, seconds, max(0, seconds - others))
         finally:
             connection.close()
 

@@ -21,10 +21,10 @@ BLOCK = b"x" * 65536
 os.environ["MALLOC_PERTURB_"] = "0"
 
 
-def config(kind, port):
+def config(kind, port, rounds="interval: 1s, timeout: 800ms"):
     address = f'url: "redis://127.0.0.1:{port}"' if kind in ("redis", "sentinel") else \
         f'dsn: "postgresql://m:x@127.0.0.1:{port}/d?sslmode=disable"'
-    return ("global: {interval: 1s, timeout: 800ms}\n"
+    return (f"global: {{{rounds}}}\n"
             f"targets: [{{name: fake, type: {kind}, {address}}}]\n")
 
 
@@ -47,13 +47,18 @@ def suffers(kind, handle, reasons=None):
 
     def harmed():
         for _ in range(20):
-            seconds.append(daemon.get("/healthz").seconds)
+            seconds.append(daemon.get("/healthz").own)
             time.sleep(0.005)
         rounds = daemon.page("fake").value("dbvitals_rounds_total") or 0
         return rounds >= HARM_ROUNDS and len(seconds) >= LOOKS and \
             (reasons is None or found() & reasons)
     try:
-        eventually(harmed, 2 * PATIENCE)
+        try:
+            eventually(harmed)
+        except AssertionError:  # a machine that is busy takes longer until it is too much
+            daemon.write_config(config(kind, server.port, "interval: 5s, timeout: 4900ms"))
+            daemon.reload()
+            eventually(harmed, 4 * PATIENCE)
     except AssertionError:
         rounds = daemon.page("fake").value("dbvitals_rounds_total")
         raise AssertionError(f"{rounds} rounds, found {found()}: {daemon.log()[-2000:]}") from None

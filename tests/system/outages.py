@@ -30,7 +30,7 @@ daemon = Daemon(configured())
 
 def slowest(path, times=60):
     """The worst answer of so many, in seconds; the 99th percentile of a few dozen is the worst."""
-    return max(daemon.get(path).seconds for _ in range(times))
+    return max(daemon.get(path).own for _ in range(times))
 
 
 def a_killed_server_is_down_at_once_and_comes_back():
@@ -137,12 +137,13 @@ def health_is_503_while_a_required_target_is_down():
 
 def state_changes_are_said_once():
     before = len(daemon.logged(r"target 'cache-2': went down"))
+    said = len(daemon.logged(r"target 'cache-2': still down"))
     sandbox.control("stop", "redis-replica")
     daemon.wait_down("cache-2")
     rounds = daemon.page("cache-2").value("dbvitals_rounds_total")
     eventually(lambda: daemon.page("cache-2").value("dbvitals_rounds_total") > rounds + 6)
     assert len(daemon.logged(r"target 'cache-2': went down")) == before + 1
-    assert len(daemon.logged(r"target 'cache-2': still down")) <= 1
+    assert len(daemon.logged(r"target 'cache-2': still down")) <= said + 1
     page = daemon.page("cache-2")
     assert page.value("circuit_breaker_state", breaker="sampling") == 1
     sandbox.control("start", "redis-replica")
@@ -150,7 +151,15 @@ def state_changes_are_said_once():
     assert daemon.page("cache-2").value("circuit_breaker_state", breaker="sampling") == 0
 
 
+def rounds_take_their_time():
+    """In the cases that follow nothing may be late that only a busy machine delays."""
+    daemon.write_config(configured("2s", "1900ms"))
+    daemon.reload()
+    daemon.wait_up("orders-1")
+
+
 def a_collector_behind_a_lock_fails_alone():
+    rounds_take_their_time()
     locker = subprocess.Popen(
         ["psql", "-Xq", "-d", sandbox.servers["primary"]["dsn_super"]], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True)
@@ -162,7 +171,7 @@ def a_collector_behind_a_lock_fails_alone():
         eventually(lambda: [p for p, v in daemon.page("orders-1").find(
             "dbvitals_collector_errors_total") if p["reason"] in ("lock", "timeout")],
             what="a collector reports the lock")
-        throughout(lambda: daemon.up("orders-1") == 1, 1.5, "the target stays up")
+        throughout(lambda: daemon.up("orders-1") == 1, 3, "the target stays up")
         assert daemon.page("orders-1").value("pg_replication_is_replica") == 0
     finally:
         locker.stdin.close()
@@ -170,7 +179,8 @@ def a_collector_behind_a_lock_fails_alone():
 
     def all_well():
         return all(v == 1 for _, v in daemon.page("orders-1").find("dbvitals_collector_success"))
-    eventually(all_well, 30, "every collector works again")
+    # One of a busy machine may have failed for once that is asked each minute.
+    eventually(all_well, 90, "every collector works again")
 
 
 def an_ended_backend_is_replaced_without_going_down():
@@ -188,8 +198,9 @@ def no_connection_left_is_a_reason():
     sandbox.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'dbvitals'")
     daemon.wait_down("orders-1")
-    errors = daemon.page("orders-1").find("dbvitals_target_errors_total", reason="connections")
-    assert errors, daemon.page("orders-1").find("dbvitals_target_errors_total")
+    eventually(lambda: daemon.page("orders-1").find("dbvitals_target_errors_total",
+                                                    reason="connections"),
+               what=f"the reason: {daemon.page('orders-1').find('dbvitals_target_errors_total')}")
     sandbox.sql("ALTER ROLE monitor CONNECTION LIMIT -1")
     daemon.wait_up("orders-1")
 
