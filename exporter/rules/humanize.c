@@ -117,6 +117,6 @@ bool humanize_timestamp(double seconds, char *out) {
             fraction[--len] = '\0';
         }
     }
-    snprintf(out, OUT_SIZE, "%s%s +0000 UTC", whole, fraction);
+    snprintf(out, OUT_SIZE, "%s%.4s +0000 UTC", whole, fraction);
     return true;
 }
