@@ -29,10 +29,10 @@ struct probe_slot {
     uint64_t answered_usec; /* 0: there was none */
     char system[48], address[64];
     uint16_t port;
-    bool was_ready;  /* it is a kept one now */
-    bool asked;      /* an answer is awaited */
-    bool identified; /* it was asked what does not change */
-    bool closing;    /* by us: what it still says does not count */
+    bool was_ready;                   /* it is a kept one now */
+    bool asked;                       /* an answer is awaited */
+    bool knows_identity, knows_facts; /* they were told, are being told, or refused */
+    bool closing;                     /* by us: what it still says does not count */
 };
 
 struct probe {
@@ -66,7 +66,8 @@ static void slot_close(struct probe_slot *slot) {
     slot->client = NULL;
     slot->closing = true;
     client_free(client);
-    slot->closing = slot->was_ready = slot->asked = slot->identified = false;
+    slot->closing = slot->was_ready = slot->asked = false;
+    slot->knows_identity = slot->knows_facts = false;
     slot->answered_usec = 0;
     slot->system[0] = '\0';
 }
@@ -79,6 +80,13 @@ static void fail(struct probe *probe, const struct client_failure *failure, bool
 
 /* ---- asking ---- */
 
+/* Whether the same question may have an answer another time. One that is refused may not be
+ * repeated: each would be a line in the server's log. */
+static bool is_passing(const struct client_failure *failure) {
+    return failure->reason == REASON_TIMEOUT || failure->reason == REASON_LOCK ||
+           failure->reason == REASON_CONFLICT;
+}
+
 static void took_identity(void *userdata, const struct client_reply *reply,
                           const struct client_failure *failure) {
     struct probe_slot *slot = userdata;
@@ -87,6 +95,7 @@ static void took_identity(void *userdata, const struct client_reply *reply,
     struct member_identity identity;
     slot->n_open--;
     if (failure != NULL) {
+        slot->knows_identity = !is_passing(failure);
         return; /* what may not be seen is not known */
     }
     int r = probe->options.kind == PROBE_POSTGRES
@@ -104,8 +113,12 @@ static void took_facts(void *userdata, const struct client_reply *reply,
     struct probe *probe = slot->probe;
     struct member_facts facts;
     slot->n_open--;
-    if (failure != NULL || slot->closing || probe->events.learned == NULL) {
+    if (failure != NULL) {
+        slot->knows_facts = !is_passing(failure);
         return; /* what may not be seen is not known */
+    }
+    if (slot->closing || probe->events.learned == NULL) {
+        return;
     }
     int r = probe->options.kind == PROBE_POSTGRES ? facts_read_postgres(reply->table, &facts, NULL)
                                                   : facts_read_redis(reply->tree, &facts, NULL);
@@ -178,11 +191,11 @@ static void submit(struct probe_slot *slot, const struct probe_question *questio
 
 /* The answer does not wait for what changes seldom, which is longer. */
 static void ask(struct probe_slot *slot) {
-    bool first = !slot->identified;
+    bool identity = !slot->knows_identity, facts = !slot->knows_facts;
     arena_reset(&slot->arena);
-    slot->asked = slot->identified = true;
+    slot->asked = slot->knows_identity = slot->knows_facts = true;
     slot->asked_usec = now_of(slot->probe);
-    if (first) {
+    if (identity) {
         submit(slot, &(struct probe_question){identity_postgres_text,
                                               {str_of("INFO"), str_of("server")},
                                               2,
@@ -194,7 +207,8 @@ static void ask(struct probe_slot *slot) {
                                           2,
                                           &slot->arena,
                                           took_answer});
-    if (first) {
+    if (facts) {
+        arena_reset(&slot->facts);
         submit(slot, &(struct probe_question){
                          facts_postgres_text,
                          {str_of("PUBSUB"), str_of("NUMSUB"), str_of("__sentinel__:hello")},
@@ -278,7 +292,6 @@ static void slot_open(struct probe_slot *slot) {
     const struct client_events events = {
         .ready = slot_ready, .drained = slot_drained, .ended = slot_ended, .userdata = slot};
     slot->opened_usec = now_of(probe);
-    arena_reset(&slot->facts);
     slot->client = probe->options.make_client(probe->options.make_userdata, &events);
     client_open(slot->client);
 }

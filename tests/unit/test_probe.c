@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "base/duration.h"
 #include "failover/probe.h"
 #include "fake_client.h"
@@ -21,6 +23,7 @@ static struct fake_clients fakes;
 static struct probe *probe;
 static int answers, failures, stops, learnt;
 static bool saw_manager;
+static char last_run[48];
 static enum client_end last_end;
 static bool last_kept_open;
 
@@ -31,6 +34,7 @@ static struct client *make(void *userdata, const struct client_events *events) {
 static void answered(void *userdata, const struct member_answer *answer,
                      const struct member_identity *identity, uint64_t took_usec) {
     answers++;
+    snprintf(last_run, sizeof(last_run), "%s", identity->run_id);
 }
 
 static void failed(void *userdata, const struct probe_failure *failure) {
@@ -52,6 +56,7 @@ static int set_up(void **state) {
     assert_int_equal(loop_new(&loop), 0);
     fakes = (struct fake_clients){.loop = loop};
     answers = failures = stops = learnt = 0;
+    last_run[0] = '\0';
     probe = probe_new(
         &(struct probe_options){
             .kind = PROBE_REDIS,
@@ -230,6 +235,39 @@ static void an_error_of_the_server_is_an_answer(void **state) {
     assert_int_equal(last_end, CLIENT_ALIVE);
 }
 
+static void what_it_was_asked_first_and_had_no_time_for_is_asked_again(void **state) {
+    probe_tick(probe);
+    struct fake_client *fake = fakes.list[0];
+    fake_ready(fake);
+    tick();
+    turn_until_quiet(loop);
+    assert_int_equal(failures, 1);
+    fake_drained(fake);
+    answer_all(fake);
+    assert_int_equal(answers, 1);
+    assert_string_equal(last_run, "a");
+    assert_int_equal(learnt, 1);
+    tick();
+    answer_all(fake);
+    assert_int_equal(fake->n_requests, 7); /* 3, 3 and 1 */
+}
+
+/* Each would be a line in the server's log twice a second. */
+static void what_it_refuses_to_say_is_not_asked_again(void **state) {
+    probe_tick(probe);
+    struct fake_client *fake = fakes.list[0];
+    struct client_failure failure =
+        fake_failure(CLIENT_ALIVE, REASON_PERMISSION, false, "not allowed");
+    fake_ready(fake);
+    fake_fail(fake_next(fake), &failure);
+    answer_all(fake);
+    tick();
+    answer_all(fake);
+    assert_int_equal(answers, 2);
+    assert_string_equal(last_run, "");
+    assert_int_equal(fake->n_requests, 4);
+}
+
 static void what_was_open_while_we_were_late_is_forgotten(void **state) {
     struct fake_client *fake = connected();
     tick();
@@ -334,6 +372,8 @@ int main(void) {
         CASE(a_renewal_that_is_turned_away_is_a_stop),
         CASE(a_renewal_that_fails_otherwise_changes_nothing),
         CASE(an_error_of_the_server_is_an_answer),
+        CASE(what_it_was_asked_first_and_had_no_time_for_is_asked_again),
+        CASE(what_it_refuses_to_say_is_not_asked_again),
         CASE(what_was_open_while_we_were_late_is_forgotten),
         CASE(a_pooler_is_no_member),
         CASE(one_that_serves_is_given_away_once),
