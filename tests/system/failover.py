@@ -230,9 +230,7 @@ def row_53_a_fast_stop_is_remembered_over_a_restart():
 def row_54_when_everything_was_rebooted_the_primary_may_come_last():
     fleet.fresh()
     # Another life of the machine.
-    view = os.path.join(watcher().folder, "storage", "failover-orders.view")
-    since = os.stat(view).st_mtime_ns
-    eventually(lambda: os.stat(view).st_mtime_ns > since, what="a view of the whole cluster")
+    watcher().wait_view()
     boot = os.path.join(fleet.folder, "boot_id")
     with open(boot, "w", encoding="ascii") as file:
         file.write("11111111-2222-3333-4444-555555555555\n")

@@ -72,10 +72,8 @@ class Run:
                                   f"{hooks}, timeout: 60s, fence_timeout: 60s}}}}]\n")
         self.daemon = Daemon(text, environment=shim)
         pair.watchers.append(self)
-        self.view = os.path.join(self.daemon.folder, "storage", "failover-orders.view")
         until(self.is_whole, "healthy and ready", self.state)
-        since = self.seen()
-        until(lambda: self.seen() != since, "a view of the whole cluster on the disk")
+        self.daemon.wait_view()
 
     def state(self):
         data = self.daemon.get("/api/v1/failover").json["data"]
@@ -85,10 +83,6 @@ class Run:
     def is_whole(self):
         state = self.state()
         return state["verdict"] == "healthy" and all(state["ready"].values())
-
-    def seen(self):
-        """When what would be known after a restart was written."""
-        return os.stat(self.view).st_mtime_ns if os.path.exists(self.view) else 0
 
     def events(self):
         try:

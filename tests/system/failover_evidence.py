@@ -145,9 +145,7 @@ def a_restart_of_the_monitor_forgets_no_synchronous_standby():
     with vault() as process:
         settings("primary", synchronous_standby_names=f'FIRST 1 (vault, "{name}")')
         watcher.wait_ready("synchronous", False)
-        view = os.path.join(watcher.folder, "storage", "failover-orders.view")
-        since = os.stat(view).st_mtime_ns
-        eventually(lambda: os.stat(view).st_mtime_ns > since, what="a view")
+        watcher.wait_view()
         watcher.kill()
         sandbox.control("stop", "primary", "kill")
         process.kill()

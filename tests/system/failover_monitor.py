@@ -285,10 +285,7 @@ def row_24_a_monitor_killed_before_its_plan_acts_after_its_restart():
     # A window that is long enough to be killed in.
     actor = Actor(sandbox, f"{AUTOMATIC}, {HOOKS}, failures: 8")
     actor.whole()
-    view = os.path.join(actor.folder, "storage", "failover-orders.view")
-    eventually(lambda: os.path.exists(view), what="a view of the cluster")
-    since = os.stat(view).st_mtime_ns
-    eventually(lambda: os.stat(view).st_mtime_ns > since, what="a view of the whole cluster")
+    actor.wait_view()
     kill_primary()
     eventually(lambda: actor.verdict() == "suspect", what="suspect")
     actor.kill()

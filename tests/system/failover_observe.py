@@ -105,9 +105,7 @@ def row_2_an_immediate_stop_is_a_death():
 def row_24_a_death_while_the_monitor_is_away_is_seen():
     watcher.healthy()
     before = watcher.entries()
-    view = os.path.join(watcher.folder, "storage", "failover-orders.view")
-    since = os.stat(view).st_mtime_ns
-    eventually(lambda: os.stat(view).st_mtime_ns > since, what="a view of the whole cluster")
+    watcher.wait_view()
     watcher.kill()
     sandbox.control("stop", "primary", "kill")
     watcher.start()

@@ -298,6 +298,15 @@ class Daemon:
         for target in targets:
             eventually(lambda t=target: self.up(t) == 0, seconds, f"target {target} is down")
 
+    def wait_view(self, cluster="orders"):
+        """What would be known of a cluster after a restart has been written once more, or first."""
+        path = os.path.join(self.folder, "storage", f"failover-{cluster}.view")
+
+        def seen():
+            return os.stat(path).st_mtime_ns if os.path.exists(path) else 0
+        since = seen()
+        eventually(lambda: seen() > since, what=f"a view of '{cluster}' on the disk")
+
     def wait_ready(self):
         eventually(lambda: self.get("/-/ready").status == 200, what="ready")
 
