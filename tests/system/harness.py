@@ -299,13 +299,14 @@ class Daemon:
             eventually(lambda t=target: self.up(t) == 0, seconds, f"target {target} is down")
 
     def wait_view(self, cluster="orders"):
-        """What would be known of a cluster after a restart has been written once more, or first."""
+        """What would be known of a cluster after a restart has been written as it is now."""
         path = os.path.join(self.folder, "storage", f"failover-{cluster}.view")
 
         def seen():
             return os.stat(path).st_mtime_ns if os.path.exists(path) else 0
-        since = seen()
-        eventually(lambda: seen() > since, what=f"a view of '{cluster}' on the disk")
+        for _ in range(2):  # one may have been on its way to the disk
+            since = seen()
+            eventually(lambda before=since: seen() > before, what=f"a view of '{cluster}'")
 
     def wait_ready(self):
         eventually(lambda: self.get("/-/ready").status == 200, what="ready")
