@@ -133,7 +133,7 @@ def every_metric_of_the_rules_is_there():
     names = set().union(*(rulefiles.metric_names(rule.expr)[0] for rule in RULES))
     nothing_left(lambda: [name for name in sorted(names - set(ABSENT) - set(EITHER.values()))
                           if jobs(query(f"{name} or {EITHER.get(name, name)}"))
-                          != {"joined", "sd"}], 20)
+                          != {"joined", "sd"}], 60)
     wrong = [name for name in ABSENT if query(name)]
     assert not wrong, f"the sandbox does have {wrong}"
 
@@ -147,7 +147,7 @@ def every_rule_finds_its_series():
             wanted = {"sd"} if rule.name in WITHOUT_JOB else {"joined", "sd"}
             if found != wanted:
                 yield rule.name, found
-    nothing_left(lambda: list(missing()), 40)
+    nothing_left(lambda: list(missing()), 60)
 
 
 def annotations_are_rendered():
