@@ -155,7 +155,7 @@ def target(name, form, path, more=""):
     return f'  - {{name: {name}, type: breakers, format: {form}, url: "{BASE}/{path}"{more}}}\n'
 
 
-GOOD = f"""global: {{interval: 300ms, timeout: 1s}}
+GOOD = f"""global: {{interval: 300ms, timeout: 5s}}
 targets:
 {target("checkout", "resilience4j", "actuator", ", cluster: shop, labels: {tier: gold}")}
 {target("web", "prometheus", "metrics")}

@@ -138,6 +138,7 @@ def row_45_one_that_is_paused_or_delayed_does_not_follow():
     fleet.kill("primary")
     refused("45 delayed", "no candidate", "candidate")
     fleet.start("primary")
+    watcher().wait("healthy")  # else it might follow still
     fleet.settings("replica", recovery_min_apply_delay=None)
     fleet.whole()
     fleet.begin()
@@ -146,6 +147,7 @@ def row_45_one_that_is_paused_or_delayed_does_not_follow():
     fleet.kill("primary")
     refused("45 paused", "no candidate", "candidate")
     fleet.start("primary")
+    watcher().wait("healthy")
     fleet.sql("SELECT pg_wal_replay_resume()", "replica")
     fleet.whole()
 
