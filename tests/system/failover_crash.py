@@ -16,7 +16,7 @@ import time
 from harness import DBVITALS, Daemon, eventually, folder, run, run_tests, throughout
 from pair import Pair
 
-LANES = 4
+LANES = 3
 SHIM = os.path.join(os.path.dirname(DBVITALS), "tests", "system", "libjournal_shim.so")
 assert os.path.exists(SHIM), SHIM
 MOMENTS = ("before", "torn", "after")
