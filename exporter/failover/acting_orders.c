@@ -37,7 +37,9 @@ static int check_switchover(const struct acting *acting, size_t next, struct str
                             struct error *err) {
     const struct cluster *cluster = &acting->watched->cluster;
     if (options_of(acting)->mode == FAILOVER_OBSERVE) {
-        return error_say(err, -EPERM, "cluster '%s' is only observed ('mode: observe')",
+        return error_say(err, -EPERM,
+                         "cluster '%s' is only observed: a switchover needs 'mode: manual' or "
+                         "'automatic'",
                          options_of(acting)->cluster);
     }
     if (acting_is_busy(acting)) {
@@ -51,7 +53,7 @@ static int check_switchover(const struct acting *acting, size_t next, struct str
                          options_of(acting)->cluster);
     }
     if (to.len == 0 && !acting_has_sentinel(acting)) {
-        return error_say(err, -EINVAL, "'to' is missing: the member to promote");
+        return error_say(err, -EINVAL, "the member to promote is missing: 'to' (--to)");
     }
     if (to.len == 0 && next == NO_CANDIDATE) {
         return error_say(err, -EPERM, "nobody could follow the primary of cluster '%s'",
@@ -86,7 +88,10 @@ int acting_switch_over(struct acting *acting, struct str to, const char *who, st
     if (r == 0) {
         acting_add_obstacles(&acting->watched->cluster, &obstacles);
         if (obstacles.len > 0) {
-            r = error_say(err, -EPERM, "not ready: %s", obstacles.data);
+            struct strbuf words = {0};
+            cluster_ready_words(&acting->watched->cluster, &words);
+            r = error_say(err, -EPERM, "not ready: %s (%s)", obstacles.data, words.data);
+            strbuf_deinit(&words);
         }
     }
     strbuf_deinit(&obstacles);
