@@ -3,6 +3,7 @@
 #include "cli/failover_print.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/macros.h"
@@ -102,14 +103,29 @@ static void add_cluster(const struct json_value *cluster, struct strbuf *out) {
     }
 }
 
-/* What was said last. */
+static bool is_cause(const struct json_value *note) {
+    return str_is(json_text_of(json_member(note, "event")), "failure") &&
+           !str_is(json_text_of(json_member(note, "step")), "undo");
+}
+
+static struct str first_line(struct str text) {
+    const char *end = text.len > 0 ? memchr(text.data, '\n', text.len) : NULL;
+    return end != NULL ? (struct str){text.data, (size_t)(end - text.data)} : text;
+}
+
+/* What a failed one failed of, else what was said last, as one line of a table. */
 static struct str last_words(const struct json_value *plan) {
     const struct json_value *notes = json_member(plan, "notes");
-    struct str text = {0};
-    for (size_t i = notes != NULL ? notes->n_items : 0; i > 0 && text.len == 0; i--) {
-        text = json_text_of(json_member(&notes->items[i - 1], "text"));
+    bool failed = str_is(json_text_of(json_member(plan, "state")), "failed");
+    struct str newest = {0};
+    for (size_t i = notes != NULL ? notes->n_items : 0; i > 0; i--) {
+        struct str text = json_text_of(json_member(&notes->items[i - 1], "text"));
+        if (failed && is_cause(&notes->items[i - 1])) {
+            return first_line(text);
+        }
+        newest = newest.len > 0 ? newest : text;
     }
-    return text;
+    return first_line(newest);
 }
 
 static void add_plan(const struct json_value *plan, struct strbuf *out) {

@@ -321,10 +321,7 @@ static void begin_undo(struct acting *acting, const struct plan *plan) {
 static void plan_ends(struct acting *acting, const struct plan *plan) {
     const struct watched *watched = acting->watched;
     bool latched = step_is_latched(plan->step);
-    const struct plan_note *last = &plan->notes[plan->n_notes - 1];
-    while (last > plan->notes && last->text.len == 0) {
-        last--; /* the newest that says something */
-    }
+    struct str words = plan_words(plan);
     acting->promotion = promotion_free(acting->promotion);
     acting->sentinel = sentinel_failover_free(acting->sentinel);
     acting->outage_acted |= latched;
@@ -335,7 +332,7 @@ static void plan_ends(struct acting *acting, const struct plan *plan) {
     log_line(plan->step == STEP_DONE || !latched ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
              "cluster '%s': failover '%.*s' is %s: %.*s%s", watched->options.cluster,
              (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step],
-             (int)last->text.len, last->text.data,
+             (int)words.len, words.len > 0 ? words.data : "",
              latched ? "; nothing more is failed over until it is acknowledged" : "");
     if (watched->lock != NULL && plan->draft.mode != PLAN_OBSERVE) {
         (void)failover_lock_finish(watched->lock, plan->draft.id.data, step_names[plan->step]);

@@ -129,6 +129,18 @@ static bool has_zero(struct str text) {
     return text.len > 0 && memchr(text.data, '\0', text.len) != NULL;
 }
 
+struct str plan_words(const struct plan *plan) {
+    struct str newest = {0};
+    for (size_t i = plan->n_notes; i > 0; i--) {
+        const struct plan_note *note = &plan->notes[i - 1];
+        if (plan->step == STEP_FAILED && note->event == STEP_FAILURE && note->step != STEP_UNDO) {
+            return note->text;
+        }
+        newest = newest.len > 0 ? newest : note->text;
+    }
+    return newest;
+}
+
 struct plan *book_find(const struct book *book, struct str id) {
     for (size_t i = book->n_plans; i > 0; i--) {
         if (str_equal(book->plans[i - 1]->draft.id, id)) {

@@ -166,7 +166,7 @@ static void add_plan_state(struct strbuf *out, const struct plan *plan) {
     strbuf_printf(out, "<td class=\"wide\" data-is=\"State\"><span class=\"state %s\">%s</span>",
                   class_of_plan(plan), step_names[plan->step]);
     if (plan->n_notes > 0) {
-        landing_add_text(out, "why", plan->notes[plan->n_notes - 1].text);
+        landing_add_text(out, "why", plan_words(plan));
     }
     if (order != NULL) {
         strbuf_printf(out, "<div class=\"why\"><code>dbvitals failover %s ", order);
