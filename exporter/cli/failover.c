@@ -64,13 +64,16 @@ static int ask_url(const char *base_url, struct arena *arena, const struct json_
     struct error err = {0};
     struct str base = str_drop_end(str_of(base_url), '/');
     const struct json_value *answer = NULL;
-    char text[512] = "";
+    char text[640] = "";
     CLEANUP(mem_freep)
     char *url = mem_printf("%.*s" PATH, (int)base.len, base.data);
     const struct fetch_options options = {
         .url = url, .timeout_usec = TIMEOUT_USEC, .most_bytes = MOST_BYTES};
     if (fetch_url(&options, &reply, &err) < 0) {
-        snprintf(text, sizeof(text), "'%.150s' cannot be asked: %s", base_url, err.text);
+        snprintf(text, sizeof(text),
+                 "'%.150s' cannot be asked: %s (--url names another daemon, --storage.path its "
+                 "storage folder)",
+                 base_url, err.text);
     } else if (reply.status != 200) {
         snprintf(text, sizeof(text), "'%.150s' answered with HTTP status %u", base_url,
                  reply.status);
