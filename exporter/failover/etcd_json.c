@@ -12,6 +12,7 @@
 
 #define MOST_TTL_SECONDS (24 * 3600)
 #define SHOWN_BYTES      120
+#define MOST_TOKEN_BYTES ((size_t)8 * 1024)
 
 /* ---- requests ---- */
 
@@ -170,6 +171,16 @@ static int read_body(struct str body, struct arena *arena, const struct json_val
     return 0;
 }
 
+/* It becomes a line of a header in every request: what cannot be one would never be sent, and so
+ * never be refused and asked for anew. */
+static bool is_token(struct str token) {
+    bool good = token.len > 0 && token.len <= MOST_TOKEN_BYTES;
+    for (size_t i = 0; good && i < token.len; i++) {
+        good = token.data[i] > ' ' && token.data[i] < 0x7f;
+    }
+    return good;
+}
+
 int etcd_login_read(struct str body, struct arena *arena, struct str *ret_token,
                     struct error *err) {
     const struct json_value *root;
@@ -179,8 +190,8 @@ int etcd_login_read(struct str body, struct arena *arena, struct str *ret_token,
         return r;
     }
     struct str token = json_text_of(json_member(root, "token"));
-    if (token.len == 0 || memchr(token.data, '\0', token.len) != NULL) {
-        return error_say(err, -EBADMSG, "the answer tells no token");
+    if (!is_token(token)) {
+        return error_say(err, -EBADMSG, "the answer tells no token that can be shown");
     }
     *ret_token = token;
     return 0;

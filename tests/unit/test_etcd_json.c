@@ -41,6 +41,9 @@ static void logs_in(void **state) {
         "{" HEADER ",\"token\":\"\"}",
         "{" HEADER ",\"token\":7}",
         "{" HEADER ",\"token\":\"a\\u0000b\"}",
+        "{" HEADER ",\"token\":\"a\\r\\nHost: b\"}",
+        "{" HEADER ",\"token\":\"a b\"}",
+        "{" HEADER ",\"token\":\"\\u00e4\"}",
         "{\"token\":\"abc.7\"}",
     };
     struct strbuf out = {0};
