@@ -409,6 +409,22 @@ static void nothing_to_release(void *userdata) {
     answer_release(userdata, NULL);
 }
 
+static void revoke(struct etcd_lock *lock) {
+    if (lock->lease.id != 0) {
+        struct strbuf body = {0};
+        etcd_lease_write(&body, lock->lease.id);
+        etcd_lock_ask(lock, ETCD_RELEASE, ETCD_REVOKE, &body, on_revoked);
+    } else {
+        loop_deferred_arm(lock->release.deferred);
+    }
+}
+
+static void on_last_end_written(struct etcd_lock *lock, struct str body, const struct error *why) {
+    (void)body, (void)why; /* it is not tried again: without it the plan tells less, and stands */
+    revoke(lock);
+}
+
+/* A plan that has just ended may not have been told yet, and nobody else ever could. */
 void etcd_lock_release(struct failover_lock *base, const struct failover_lock_answer *answer) {
     struct etcd_lock *lock = container_of(base, struct etcd_lock, lock);
     struct etcd_call *pass = &lock->calls[ETCD_PASS];
@@ -417,12 +433,8 @@ void etcd_lock_release(struct failover_lock *base, const struct failover_lock_an
     lock->release.answer = *answer;
     pass->transfer = transfer_free(pass->transfer);
     loop_timer_stop(lock->timer);
-    if (lock->lease.id != 0) {
-        struct strbuf body = {0};
-        etcd_lease_write(&body, lock->lease.id);
-        etcd_lock_ask(lock, ETCD_RELEASE, ETCD_REVOKE, &body, on_revoked);
-    } else {
-        loop_deferred_arm(lock->release.deferred);
+    if (!etcd_lock_write_end(lock, on_last_end_written)) {
+        revoke(lock);
     }
 }
 

@@ -695,6 +695,19 @@ static void who_is_not_known_any_more_logs_in_anew(void **state) {
     strbuf_deinit(&raw.body);
 }
 
+static void a_plan_that_ends_just_before_it_is_given_up_says_how(void **state) {
+    first = open_lock("m-1", TTL_USEC);
+    assert_true(turn_until_state(first, FAILOVER_LOCK_HELD));
+    assert_int_equal(claim_plan(first, "p-1"), FAILOVER_CLAIM_OURS);
+    assert_int_equal(failover_lock_finish(first, "p-1", "failed"), 0);
+    first = release(first);
+    second = open_lock("m-2", TTL_USEC);
+    assert_true(turn_until_state(second, FAILOVER_LOCK_HELD));
+    assert_non_null(failover_lock_plan(second));
+    assert_string_equal(failover_lock_plan(second)->id, "p-1");
+    assert_string_equal(failover_lock_plan(second)->outcome, "failed");
+}
+
 /* ---- the server goes ---- */
 
 static void a_silent_server_gives_nothing(void **state) {
@@ -845,6 +858,7 @@ int main(void) {
         TEST(says_why_nobody_answers),
         TEST(who_was_stopped_for_too_long_sees_it_at_once),
         TEST(who_is_not_known_any_more_logs_in_anew),
+        TEST(a_plan_that_ends_just_before_it_is_given_up_says_how),
         TEST(a_silent_server_gives_nothing),
         TEST(a_dead_server_gives_nothing),
     };
