@@ -48,8 +48,9 @@ const struct book *journal_book(const struct journal *journal);
  * that was under way when the monitor ended. */
 bool journal_works(const struct journal *journal);
 
-/* What comes of a record: plan is NULL when it is not on the disk, with *err. Never called from
- * inside the functions below. */
+/* What comes of a record: plan is NULL when it is not on the disk, with *err; and without when it
+ * is, but an acknowledged plan was forgotten meanwhile. Never called from inside the functions
+ * below. */
 struct journal_waiter {
     void (*written)(void *userdata, struct plan *plan, const struct error *err);
     void *userdata;

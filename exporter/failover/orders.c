@@ -142,7 +142,7 @@ static void not_written(struct pending_order *pending, const char *what, const s
 }
 
 static void acknowledgement_written(void *userdata, struct plan *plan, const struct error *err) {
-    if (plan != NULL) {
+    if (plan != NULL || !error_is_set(err)) { /* also of one that was forgotten meanwhile */
         acknowledge_shared(userdata);
     } else {
         not_written(userdata, "the acknowledgement", err, "acknowledge it again");

@@ -289,12 +289,21 @@ static void a_damaged_one_forbids_everything_also_on_a_full_disk(void **state) {
     assert_ptr_equal(book_blocking(book, str_of("any")), book->plans[0]);
 }
 
+static void forgotten(void *userdata, struct plan *plan, const struct error *err) {
+    struct fixture *f = userdata;
+    assert_null(plan);
+    assert_false(error_is_set(err)); /* it is acknowledged */
+    f->n_written++;
+}
+
 /* What people acknowledge may be forgotten before that is on the disk: 1000 plans are kept. */
 static void an_acknowledgement_of_a_forgotten_plan_is_no_damage(void **state) {
     struct fixture *f = *state;
     const struct plan gone = {.draft = {.id = str_of("gone")}, .step = STEP_WOULD_HAVE};
-    assert_int_equal(journal_event(f->journal, &gone, STEP_ACKNOWLEDGED, str_of(""), NULL, NULL),
+    const struct journal_waiter waiter = {forgotten, f};
+    assert_int_equal(journal_event(f->journal, &gone, STEP_ACKNOWLEDGED, str_of(""), &waiter, NULL),
                      0);
+    wait_for_writes(f, 1);
     draft(f, "p");
     close_all(f);
     open_all(f);
