@@ -229,42 +229,62 @@ static int approve(struct pending_order *pending, const struct order *order, str
                            (int)order->subject.len, order->subject.data, step_names[plan->step]);
 }
 
-/* ---- all ---- */
+/* ---- of a cluster ---- */
 
-/* Of a cluster. */
-static int begin(struct watch *watch, const struct order *order, struct error *err) {
-    struct watched *watched = find_cluster(watch, order->subject);
+static void announced(void *userdata, const struct error *why) {
+    struct pending_order *pending = userdata;
+    struct error err = {0};
+    if (why != NULL) {
+        (void)error_say(&err, why->code,
+                        "whether all monitors hear of it is not known: %s; announce it again",
+                        why->text);
+        log_error("cluster '%s': maintenance: %s", pending->id, err.text);
+    }
+    pending_end(pending, why != NULL ? &err : NULL);
+}
+
+/* Return: 0 when it is under way or over. */
+static int begin(struct pending_order *pending, const struct order *order, struct error *err) {
+    const struct failover_lock_answer answer = {announced, pending};
+    struct watched *watched = find_cluster(pending->watch, order->subject);
+    int r;
     if (watched == NULL) {
         return error_say(err, -ENOENT, "no cluster '%.*s' is watched ('failover:' lists them)",
                          (int)order->subject.len, order->subject.data);
     }
-    switch (order->kind) {
-    case ORDER_SWITCHOVER:
-        return acting_switch_over(watched->acting, order->to, order->who, err);
-    case ORDER_TEST:
-        return acting_rehearse(watched->acting, err);
-    default:
-        return watched_set_maintenance(watched, order->seconds, order->who, err);
+    if (order->kind == ORDER_MAINTENANCE && watched->lock != NULL) {
+        return watched_share_maintenance(watched, order->seconds, order->who, &answer, err);
     }
+    if (order->kind == ORDER_SWITCHOVER) {
+        r = acting_switch_over(watched->acting, order->to, order->who, err);
+    } else if (order->kind == ORDER_TEST) {
+        r = acting_rehearse(watched->acting, err);
+    } else {
+        r = watched_set_maintenance(watched, order->seconds, order->who, err);
+    }
+    if (r == 0) {
+        pending_end(pending, NULL);
+    }
+    return r;
 }
+
+/* ---- all ---- */
 
 void watch_order(struct watch *watch, const struct order *order,
                  void (*done)(void *userdata, const struct error *err), void *userdata) {
     bool begins = order->kind == ORDER_APPROVE || order->kind == ORDER_SWITCHOVER ||
                   order->kind == ORDER_TEST;
-    bool is_of_plan = order->kind == ORDER_APPROVE || order->kind == ORDER_ACKNOWLEDGE;
     struct error err = {0};
     if (watch->leaving && begins) {
         (void)error_say(&err, -EBUSY, "dbvitals is stopping, and begins nothing any more");
         done(userdata, &err);
-    } else if (is_of_plan) {
-        struct pending_order *pending = pending_new(watch, order, done, userdata);
-        int r = order->kind == ORDER_APPROVE ? approve(pending, order, &err)
-                                             : acknowledge(pending, order, &err);
-        if (r < 0) {
-            pending_end(pending, &err);
-        }
-    } else {
-        done(userdata, begin(watch, order, &err) < 0 ? &err : NULL);
+        return;
+    }
+    struct pending_order *pending = pending_new(watch, order, done, userdata);
+    int r = order->kind == ORDER_APPROVE       ? approve(pending, order, &err)
+            : order->kind == ORDER_ACKNOWLEDGE ? acknowledge(pending, order, &err)
+                                               : begin(pending, order, &err);
+    if (r < 0) {
+        pending_end(pending, &err);
     }
 }

@@ -28,11 +28,11 @@ struct order {
 };
 
 /* done() is called exactly once, maybe before this returns. Without err the order is accepted: an
- * approval or an acknowledgement is on the disk then (and the lock's plan is taken away), the
- * others have begun, which their plans tell. err says what to do instead: -ENOENT (there is no such
- * plan, cluster or member), -EBUSY (another plan or order is under way), -EPERM (it is forbidden
- * now), -EROFS (there is no storage folder), -EIO or -EFBIG (it could not be written),
- * -EHOSTUNREACH (the lock could not be asked), -EINVAL (something is missing), -ECANCELED (the
- * daemon ends). */
+ * approval or an acknowledgement is on the disk then (and the lock's plan is taken away),
+ * maintenance stands in the lock if there is one; the others have begun, which their plans tell.
+ * err says what to do instead: -ENOENT (there is no such plan, cluster or member), -EBUSY (another
+ * plan or order is under way), -EPERM (it is forbidden now), -EROFS (there is no storage folder),
+ * -EIO or -EFBIG (it could not be written), -EHOSTUNREACH (the lock could not be asked), -EINVAL
+ * (something is missing), -ECANCELED (the daemon ends). */
 void watch_order(struct watch *watch, const struct order *order,
                  void (*done)(void *userdata, const struct error *err), void *userdata);

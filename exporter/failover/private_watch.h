@@ -117,6 +117,9 @@ struct announcement *announcements_free(struct announcement *announcements);
 /* For so long from now on; 0 ends it. Return: as watch_order(). */
 int watched_set_maintenance(struct watched *watched, uint64_t seconds, const char *who,
                             struct error *err);
+/* The same where there is a lock, for all monitors; 0: answer is called. */
+int watched_share_maintenance(struct watched *watched, uint64_t seconds, const char *who,
+                              const struct failover_lock_answer *answer, struct error *err);
 /* Whether nothing is to be done because people work on the cluster. */
 bool watched_in_maintenance(const struct watched *watched);
 /* Whether no other monitor may act; true without a lock. */

@@ -107,38 +107,41 @@ static void announce(struct watched *watched, uint64_t seconds, int64_t until_ms
     watched->announced->until_usec = seconds > 0 ? now_of(watched) + seconds * USEC_PER_SEC : 0;
 }
 
-static void shared(void *userdata, const struct error *err) {
-    (void)userdata;
-    if (err != NULL) {
-        log_error("maintenance could not be announced to all monitors: %s", err->text);
-    }
+static int64_t end_of(const struct watched *watched, uint64_t seconds) {
+    int64_t now_ms = loop_now_ms(watched->watch->options.loop);
+    return seconds > 0 ? now_ms + (int64_t)seconds * 1000 : 0;
 }
 
-int watched_set_maintenance(struct watched *watched, uint64_t seconds, const char *who,
-                            struct error *err) {
-    int64_t now_ms = loop_now_ms(watched->watch->options.loop);
-    int64_t until_ms = seconds > 0 ? now_ms + (int64_t)seconds * 1000 : 0;
-    if (watched->lock != NULL) {
-        const struct failover_lock_answer answer = {shared, NULL};
-        int r = failover_lock_set_maintenance(watched->lock, until_ms, who, &answer);
-        if (r < 0) {
-            return error_say(err, r, "an announcement is under way already");
-        }
-        if (seconds == 0 && watched->announced != NULL && watched->announced->until_usec != 0) {
-            announce(watched, 0, 0, who); /* from when there was no lock */
-        }
-    } else if (watched->announced == NULL) {
-        return error_say(err, -EROFS,
-                         "without a storage folder ('--storage.path') nothing can be kept");
-    } else {
-        announce(watched, seconds, until_ms, who);
-    }
+static void tell(const struct watched *watched, uint64_t seconds, const char *who) {
     if (seconds > 0) {
         log_warn("cluster '%s': maintenance for %" PRIu64 " s, says %s", watched->options.cluster,
                  seconds, who);
     } else {
         log_warn("cluster '%s': maintenance ends, says %s", watched->options.cluster, who);
     }
+}
+
+int watched_share_maintenance(struct watched *watched, uint64_t seconds, const char *who,
+                              const struct failover_lock_answer *answer, struct error *err) {
+    int r = failover_lock_set_maintenance(watched->lock, end_of(watched, seconds), who, answer);
+    if (r < 0) {
+        return error_say(err, r, "an announcement is under way already");
+    }
+    if (seconds == 0 && watched->announced != NULL && watched->announced->until_usec != 0) {
+        announce(watched, 0, 0, who); /* from when there was no lock */
+    }
+    tell(watched, seconds, who);
+    return 0;
+}
+
+int watched_set_maintenance(struct watched *watched, uint64_t seconds, const char *who,
+                            struct error *err) {
+    if (watched->announced == NULL) {
+        return error_say(err, -EROFS,
+                         "without a storage folder ('--storage.path') nothing can be kept");
+    }
+    announce(watched, seconds, end_of(watched, seconds), who);
+    tell(watched, seconds, who);
     return 0;
 }
 

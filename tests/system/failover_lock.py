@@ -88,6 +88,8 @@ def row_32_without_a_majority_of_etcd_nobody_acts():
         member.end()
     for monitor in monitors:
         eventually(lambda m=monitor: not m.holds(), what="it knows that it does not hold it")
+    answer = monitors[0].order(expected=503, order="maintenance", cluster="orders", seconds=600)
+    assert "announce it again" in str(answer), answer
     kill_primary()
     for monitor in monitors:
         monitor.wait("dead")
