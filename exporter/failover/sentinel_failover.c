@@ -11,7 +11,7 @@
 #define ASK_USEC    ((uint64_t)10 * USEC_PER_SEC)
 #define FOLLOW_USEC ((uint64_t)180 * USEC_PER_SEC)
 #define PACE_USEC   ((uint64_t)100 * USEC_PER_MSEC)
-/* A question for the address that is open as long is asked again over another connection. */
+/* A question that changes nothing and is open as long is asked of another one. */
 #define ANSWER_USEC ((uint64_t)2 * USEC_PER_SEC)
 #define MOST_BYTES  ((size_t)1024 * 1024)
 
@@ -63,6 +63,7 @@ static void conclude(struct sentinel_failover *failover, enum promotion_end end)
     failover->state = end == PROMOTION_SUCCEEDED ? SENTINEL_ACCEPTED : SENTINEL_OVER;
     failover->end = end;
     loop_timer_stop(failover->deadline);
+    loop_timer_stop(failover->next);
     loop_deferred_arm(failover->tell);
 }
 
@@ -224,6 +225,7 @@ static void took_masters(void *userdata, const struct client_reply *reply,
     if (failover->state != SENTINEL_LOOKING || (failure != NULL && failure->connection)) {
         return; /* its end is told next */
     }
+    loop_timer_stop(failover->next);
     if (failure != NULL) {
         snprintf(failover->text, sizeof(failover->text),
                  "nothing was asked: SENTINEL MASTERS: '%s' says: %s", sentinel->name,
@@ -271,11 +273,13 @@ static void took_address(void *userdata, const struct client_reply *reply,
 static void ask_address(struct sentinel_failover *failover) {
     struct sentinel *sentinel = failover->chosen;
     if (sentinel != NULL && !sentinel->open) {
-        loop_timer_set(failover->next, now_of(failover) + ANSWER_USEC);
+        loop_timer_set(failover->next, now_of(failover) + failover->options.answer_usec);
         ask(sentinel, "GET-MASTER-ADDR-BY-NAME", failover->master, took_address);
     }
 }
 
+/* While it is looked for or followed: one that was asked to fail over is waited for, and nobody
+ * else is asked. */
 static void next_fired(void *userdata) {
     struct sentinel_failover *failover = userdata;
     struct sentinel *sentinel = failover->chosen;
@@ -286,7 +290,9 @@ static void next_fired(void *userdata) {
         choose(failover);
         return;
     }
-    ask_address(failover);
+    if (failover->state == SENTINEL_FOLLOWING) {
+        ask_address(failover);
+    }
 }
 
 void sentinel_failover_follow(struct sentinel_failover *failover) {
@@ -317,6 +323,7 @@ static void choose(struct sentinel_failover *failover) {
         return;
     }
     if (failover->state == SENTINEL_LOOKING) {
+        loop_timer_set(failover->next, now_of(failover) + failover->options.answer_usec);
         ask(failover->chosen, "MASTERS", NULL, took_masters);
     } else if (failover->state == SENTINEL_FOLLOWING) {
         ask_address(failover);
@@ -345,6 +352,7 @@ struct sentinel_failover *sentinel_failover_new(const struct sentinel_options *o
     failover->options.ask_usec = options->ask_usec != 0 ? options->ask_usec : ASK_USEC;
     failover->options.follow_usec = options->follow_usec != 0 ? options->follow_usec : FOLLOW_USEC;
     failover->options.pace_usec = options->pace_usec != 0 ? options->pace_usec : PACE_USEC;
+    failover->options.answer_usec = options->answer_usec != 0 ? options->answer_usec : ANSWER_USEC;
     failover->deadline = loop_timer_new(loop, time_is_over, failover);
     failover->next = loop_timer_new(loop, next_fired, failover);
     failover->tell = loop_deferred_new(loop, tell, failover);

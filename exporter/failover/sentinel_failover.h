@@ -4,9 +4,10 @@
  *
  * Of several Sentinels the first that is reached is asked: SENTINEL MASTERS, by which name it knows
  * the primary (by its address), then `SENTINEL FAILOVER name`. That is all that is ever sent to
- * change something, by one submit behind a state that is never entered again. Then the one that was
- * asked, or another when it is lost, is asked for the primary's address until that is another
- * member's. It is for Sentinel to choose who that is, and to tell all others.
+ * change something, by one submit behind a state that is never entered again; one that does not say
+ * what it knows is replaced before that. Then the one that was asked, or another when it is lost or
+ * silent, is asked for the primary's address until that is another member's. It is for Sentinel to
+ * choose who that is, and to tell all others.
  *
  * What is told of the question is exact, as of a promotion (promotion.h): FAILED when nothing was
  * sent or the Sentinel refused it, UNKNOWN when it may have arrived and no answer tells. */
@@ -37,6 +38,7 @@ struct sentinel_options {
     uint64_t follow_usec; /* from sentinel_failover_follow() until it names another; 0: 180 s, which
                              is a Sentinel's own failover-timeout */
     uint64_t pace_usec;   /* of the questions meanwhile; 0: 100 ms */
+    uint64_t answer_usec; /* then another Sentinel is asked what changes nothing; 0: 2 s */
     /* Each exactly once unless it is freed before; not inside a function of this header. It may be
      * freed in them. text is borrowed. */
     void (*asked)(void *userdata, enum promotion_end end, struct str text);

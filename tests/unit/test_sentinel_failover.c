@@ -86,6 +86,7 @@ static int set_up(void **state) {
         .ask_usec = ASK,
         .follow_usec = 4 * ASK,
         .pace_usec = PACE,
+        .answer_usec = PACE,
         .asked = asked,
         .named = named,
     });
@@ -223,6 +224,16 @@ static void one_that_is_lost_before_it_was_asked_is_replaced(void **state) {
     accepted_by(1);
 }
 
+static void one_that_is_silent_before_it_was_asked_is_replaced(void **state) {
+    fake_ready(fakes.list[0]);
+    (void)next_is(0, "SENTINEL MASTERS");
+    fake_ready(fakes.list[1]);
+    wait_question(1);
+    answer_masters(1, "10.0.0.1");
+    fake_answer(next_is(1, "SENTINEL FAILOVER cache"), &ok);
+    check_asked(1, PROMOTION_SUCCEEDED, "SENTINEL FAILOVER cache: OK, says 's2'");
+}
+
 static void one_that_is_lost_after_it_was_asked_is_unknown(void **state) {
     fake_ready(fakes.list[1]);
     fake_ready(fakes.list[0]);
@@ -236,8 +247,10 @@ static void one_that_is_lost_after_it_was_asked_is_unknown(void **state) {
 static void silence_after_it_was_asked_is_unknown(void **state) {
     fake_ready(fakes.list[0]);
     answer_masters(0, "10.0.0.1");
+    fake_ready(fakes.list[1]);
     check_asked(1, PROMOTION_UNKNOWN,
                 "SENTINEL FAILOVER cache was sent to 's1', and no answer came within 80ms");
+    assert_null(fake_next(fakes.list[1])); /* and no other one is asked */
 }
 
 /* ---- following ---- */
@@ -301,6 +314,7 @@ int main(void) {
         CASE(one_that_does_not_know_our_primary_is_not_asked),
         CASE(nobody_reached_is_a_failure),
         CASE(one_that_is_lost_before_it_was_asked_is_replaced),
+        CASE(one_that_is_silent_before_it_was_asked_is_replaced),
         CASE(one_that_is_lost_after_it_was_asked_is_unknown),
         CASE(silence_after_it_was_asked_is_unknown),
         CASE(asks_until_it_names_another_member),
