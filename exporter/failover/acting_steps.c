@@ -331,8 +331,8 @@ static void plan_ends(struct acting *acting, const struct plan *plan) {
     }
     log_line(plan->step == STEP_DONE || !latched ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
              "cluster '%s': failover '%.*s' is %s: %.*s%s", watched->options.cluster,
-             (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step],
-             (int)words.len, words.len > 0 ? words.data : "",
+             (int)plan->draft.id.len, plan->draft.id.data, step_names[plan->step], (int)words.len,
+             words.len > 0 ? words.data : "",
              latched ? "; nothing more is failed over until it is acknowledged" : "");
     if (watched->lock != NULL && plan->draft.mode != PLAN_OBSERVE) {
         (void)failover_lock_finish(watched->lock, plan->draft.id.data, step_names[plan->step]);

@@ -103,8 +103,8 @@ void book_total(const struct book_total *total, struct strbuf *out);
 #define PLAN_ID_BYTES 128
 void plan_name(const char *cluster, int64_t now_ms, char out[PLAN_ID_BYTES]);
 
-/* What tells best how it stands: what a failed one failed of, and not how its undoing went; else the
- * newest words. Empty when there are none. */
+/* What tells best how it stands: what a failed one failed of, and not how its undoing went; else
+ * the newest words. Empty when there are none. */
 struct str plan_words(const struct plan *plan);
 
 struct plan *book_find(const struct book *book, struct str id);

@@ -402,15 +402,20 @@ static bool turn_until_reached(const volatile int *reached, int least) {
     return *reached >= least;
 }
 
+/* The new file may stand already. */
+static bool has_grown(void) {
+    return size_of_file() > ABOVE || disk->calls > 0;
+}
+
 /* Makes plans until the shortening has come to where it is hit, or to its end. */
 static void grow_until(const volatile int *reached, int least) {
     for (int i = 0; i < 20; i++) {
         make_batch();
-        if (size_of_file() > ABOVE && turn_until_reached(reached, least)) {
+        if (has_grown() && turn_until_reached(reached, least)) {
             return;
         }
         acknowledge_most();
-        if (size_of_file() > ABOVE && turn_until_reached(reached, least)) {
+        if (has_grown() && turn_until_reached(reached, least)) {
             return;
         }
     }
