@@ -386,7 +386,7 @@ void acting_judged(struct acting *acting) {
 
 bool acting_is_busy(const struct acting *acting) {
     return executor_is_busy(acting->executor) || acting->rehearse != NULL ||
-           acting->refence != NULL || acting->pool_run != NULL;
+           acting->rehearse_pool != NULL || acting->refence != NULL || acting->pool_run != NULL;
 }
 
 bool acting_is_walking(const struct acting *acting) {
@@ -414,6 +414,7 @@ struct acting *acting_free(struct acting *acting) {
     sentinel_failover_free(acting->sentinel);
     hook_run_free(acting->refence);
     hook_run_free(acting->rehearse);
+    pool_switch_free(acting->rehearse_pool);
     hook_run_free(acting->pool_run);
     acting->watched->lock = failover_lock_free(acting->watched->lock); /* it answers our claim */
     loop_timer_free(acting->look_deadline);

@@ -104,7 +104,7 @@ int acting_switch_over(struct acting *acting, struct str to, const char *who, st
     return r;
 }
 
-/* ---- rehearsals: every hook in its turn, with DBVITALS_DRY_RUN=1 ---- */
+/* ---- rehearsals: every hook in its turn, with DBVITALS_DRY_RUN=1; then each pooler ---- */
 
 static void rehearse_next(struct acting *acting);
 
@@ -128,13 +128,37 @@ static void end_rehearsal(struct acting *acting) {
     watched_plan_ended(acting->watched);
 }
 
+static void pool_rehearsed(void *userdata, bool good, struct str text);
+
+static void rehearse_pool(struct acting *acting) {
+    if (acting->rehearsed_pools == acting->watched->n_pools) {
+        end_rehearsal(acting);
+        return;
+    }
+    acting->rehearse_pool =
+        acting_switch_pool(acting, acting->rehearsed_pools, POOL_SWITCH_TRY, pool_rehearsed);
+}
+
+static void pool_rehearsed(void *userdata, bool good, struct str text) {
+    struct acting *acting = userdata;
+    struct pool_switch *pool = acting->rehearse_pool;
+    acting->rehearse_pool = NULL;
+    acting->rehearsal.good &= good;
+    strbuf_printf(&acting->rehearsal_text, "pooler %s: %s: %.*s\n",
+                  acting->watched->pools[acting->rehearsed_pools].name, good ? "good" : "FAILED",
+                  (int)text.len, text.data);
+    acting->rehearsed_pools++;
+    rehearse_pool(acting);
+    pool_switch_free(pool);
+}
+
 static void rehearse_next(struct acting *acting) {
     const struct hook_options *hooks = &options_of(acting)->hooks;
     while (acting->rehearsed < HOOK_EVENTS && hooks->commands[acting->rehearsed].count == 0) {
         acting->rehearsed++;
     }
     if (acting->rehearsed == HOOK_EVENTS) {
-        end_rehearsal(acting);
+        rehearse_pool(acting);
         return;
     }
     const struct watched *watched = acting->watched;
@@ -192,6 +216,7 @@ int acting_rehearse(struct acting *acting, struct error *err) {
     };
     add_readiness(acting);
     acting->rehearsed = 0;
+    acting->rehearsed_pools = 0;
     acting->rehearsed_next = cluster->candidate; /* there may be none before it has ended */
     rehearse_next(acting);
     return 0;

@@ -93,11 +93,13 @@ static void notes_end(struct acting *acting) {
 
 /* ---- poolers: PgBouncer's consoles, one after another ---- */
 
-static void switch_pools(struct acting *acting, enum pool_switch_kind kind,
-                         void (*ended)(void *userdata, bool succeeded, struct str text)) {
+struct pool_switch *acting_switch_pool(struct acting *acting, size_t index,
+                                       enum pool_switch_kind kind,
+                                       void (*ended)(void *userdata, bool succeeded,
+                                                     struct str text)) {
     const struct watched *watched = acting->watched;
-    const struct watched_pool *pool = &watched->pools[acting->pools_done];
-    acting->pools = pool_switch_new(&(struct pool_switch_options){
+    const struct watched_pool *pool = &watched->pools[index];
+    return pool_switch_new(&(struct pool_switch_options){
         .contact =
             {
                 .kind = CONTACT_PGBOUNCER,
@@ -111,6 +113,11 @@ static void switch_pools(struct acting *acting, enum pool_switch_kind kind,
         .ended = ended,
         .userdata = acting,
     });
+}
+
+static void switch_pools(struct acting *acting, enum pool_switch_kind kind,
+                         void (*ended)(void *userdata, bool succeeded, struct str text)) {
+    acting->pools = acting_switch_pool(acting, acting->pools_done, kind, ended);
 }
 
 /* Takes what one console said. Return: whether another one is to be asked. */

@@ -19,11 +19,13 @@ enum pool_verb {
     VERB_RESUME,
     VERB_ENABLE,
     VERB_SHOW,
+    VERB_TRY,
 };
 static const char *const verb_names[] = {
-    [VERB_RELOAD] = "RELOAD",       [VERB_DISABLE] = "DISABLE", [VERB_KILL] = "KILL",
-    [VERB_PAUSE] = "PAUSE",         [VERB_RESUME] = "RESUME",   [VERB_ENABLE] = "ENABLE",
-    [VERB_SHOW] = "SHOW DATABASES",
+    [VERB_RELOAD] = "RELOAD",       [VERB_DISABLE] = "DISABLE",
+    [VERB_KILL] = "KILL",           [VERB_PAUSE] = "PAUSE",
+    [VERB_RESUME] = "RESUME",       [VERB_ENABLE] = "ENABLE",
+    [VERB_SHOW] = "SHOW DATABASES", [VERB_TRY] = "SET dbvitals_asks = '1'",
 };
 
 /* What keeps clients outside. */
@@ -36,21 +38,23 @@ static const struct {
     [VERB_RESUME] = {0, HOLD_KILLED},
     [VERB_ENABLE] = {0, HOLD_DISABLED},
     [VERB_SHOW] = {0, 0},
+    [VERB_TRY] = {0, 0},
 };
 
 struct pool_command {
     enum pool_verb verb;
-    size_t database; /* of all but RELOAD and SHOW */
+    size_t database; /* of all but RELOAD, SHOW and SET */
 };
 
 /* What each kind does: once in front, for each database, once behind. */
 static const struct pool_plan {
-    bool reload, kill, pause, resume, show;
+    bool reload, kill, pause, resume, show, try;
 } plans[] = {
     [POOL_SWITCH_MOVE] = {.reload = true, .kill = true, .resume = true, .show = true},
     [POOL_SWITCH_PAUSE] = {.pause = true},
     [POOL_SWITCH_RESUME] = {.resume = true},
     [POOL_SWITCH_RELEASE] = {.reload = true, .resume = true, .show = true},
+    [POOL_SWITCH_TRY] = {.try = true, .show = true},
 };
 
 struct pool_switch {
@@ -91,7 +95,8 @@ static void tell(void *userdata) {
         [HOLD_KILLED] = "killed and not resumed",
         [HOLD_DISABLED | HOLD_KILLED] = "disabled and killed",
     };
-    static const char *const done[] = {"switched", "paused", "resumed", "switched and resumed"};
+    static const char *const done[] = {"switched", "paused", "resumed", "switched and resumed",
+                                       "we may switch it"};
     struct pool_switch *pool = userdata;
     struct strbuf text = {0};
     bool succeeded = pool->trouble.len == 0;
@@ -112,7 +117,7 @@ static void tell(void *userdata) {
 static void write_command(const struct pool_switch *pool, struct strbuf *out) {
     const struct pool_command *command = &pool->commands[pool->at];
     strbuf_add_text(out, verb_names[command->verb]);
-    if (command->verb == VERB_RELOAD || command->verb == VERB_SHOW) {
+    if (command->verb == VERB_RELOAD || command->verb == VERB_SHOW || command->verb == VERB_TRY) {
         return;
     }
     strbuf_add_text(out, " \"");
@@ -170,10 +175,22 @@ static void go_on(struct pool_switch *pool) {
     }
 }
 
+/* It always fails: there is no such setting. */
+static void take_trial(struct pool_switch *pool, const char *text) {
+    if (strstr(text, "admin access needed") != NULL) {
+        add_trouble(pool, verb_names[VERB_RELOAD], text);
+    }
+    go_on(pool);
+}
+
 static void take_failure(struct pool_switch *pool, const struct client_failure *failure) {
     const struct pool_command *command = &pool->commands[pool->at];
     const char *text = failure->error.text;
     struct strbuf what = {0};
+    if (command->verb == VERB_TRY) {
+        take_trial(pool, text);
+        return;
+    }
     bool harmless = command->verb == VERB_RESUME && strstr(text, "is not paused") != NULL;
     if (harmless || pool->unknown[command->database]) {
         pool->held[command->database] &= ~holds[command->verb].ends;
@@ -249,7 +266,8 @@ static void add_command(struct pool_switch *pool, bool wanted, enum pool_verb ve
 
 static void make_commands(struct pool_switch *pool) {
     const struct pool_plan *plan = &plans[pool->options.kind];
-    pool->commands = mem_array(4 * pool->options.n_databases + 2, sizeof(*pool->commands));
+    pool->commands = mem_array(4 * pool->options.n_databases + 3, sizeof(*pool->commands));
+    add_command(pool, plan->try, VERB_TRY, 0);
     add_command(pool, plan->reload, VERB_RELOAD, 0);
     for (size_t i = 0; i < pool->options.n_databases; i++) {
         add_command(pool, plan->kill, VERB_DISABLE, i);

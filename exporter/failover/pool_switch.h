@@ -7,6 +7,8 @@
  *   POOL_SWITCH_PAUSE    for each database PAUSE: in front of a planned switchover
  *   POOL_SWITCH_RESUME   for each database RESUME: undoes a PAUSE, also one that has timed out
  *   POOL_SWITCH_RELEASE  RELOAD; for each database RESUME: behind a planned switchover
+ *   POOL_SWITCH_TRY      SET of what there is not: changes nothing, and tells whether we may: for
+ *                        rehearsals
  *
  * What PgBouncer 1.18 does, as seen:
  * - RELOAD answers with success even when the file cannot be read: then the databases stay as they
@@ -25,7 +27,8 @@
  *   never answered once another console has said RESUME. PAUSE of a paused one succeeds.
  * - All three fail with "no such database: x" for an unknown one, unless there is a "*" in the
  *   configuration. Names are case-sensitive and quoted.
- * - All of it needs a role of admin_users; one of stats_users gets "admin access needed".
+ * - All of it needs a role of admin_users; one of stats_users gets "admin access needed", also for
+ *   SET, which fails with "SET failed" for an administrator when there is no such setting.
  *
  * All may be repeated: a command whose connection ends is sent again over the next one. */
 #pragma once
@@ -42,6 +45,7 @@ enum pool_switch_kind {
     POOL_SWITCH_PAUSE,
     POOL_SWITCH_RESUME,
     POOL_SWITCH_RELEASE,
+    POOL_SWITCH_TRY,
 };
 
 struct pool_switch_options {

@@ -63,6 +63,8 @@ struct acting {
     struct hook_run *pool_run;
 
     struct hook_run *rehearse;
+    struct pool_switch *rehearse_pool; /* after the hooks, one console after another */
+    size_t rehearsed_pools;
     enum hook_event_kind rehearsed;
     size_t rehearsed_next; /* the member that would have been promoted when it began */
     struct rehearsal rehearsal;
@@ -81,6 +83,12 @@ void acting_hook_event(const struct acting *acting, const struct plan *plan,
 
 void acting_run_hooks(struct acting *acting, const struct plan *plan, enum hook_event_kind kind,
                       void (*done)(void *userdata, bool good, const char *text));
+
+/* Tells one of the cluster's consoles; freed by the caller, also in ended(). */
+struct pool_switch *acting_switch_pool(struct acting *acting, size_t index,
+                                       enum pool_switch_kind kind,
+                                       void (*ended)(void *userdata, bool succeeded,
+                                                     struct str text));
 
 /* acting_look.c */
 void acting_begin_look(struct acting *acting, const struct plan *plan);

@@ -113,6 +113,26 @@ def a_rehearsal_runs_all_hooks_and_touches_nothing():
          f"{' '.join(hooks.events())}, {promotions(sandbox)}")
 
 
+def a_rehearsal_asks_poolers_whether_we_may():
+    """The target's user is one that may only look."""
+    with open(manual.config_file, encoding="utf-8") as file:
+        text = file.read()
+    may = text.replace(
+        "mode: manual,", "mode: manual, pgbouncer: {targets: [orders-pool], databases: [shop]},")
+    for config, code, said in ((may, 1, "FAILED: RELOAD: admin access needed"),
+                               (as_administrator(may), 0, "good: we may switch it")):
+        manual.write_config(config)
+        manual.reload()
+        manual.whole()
+        done = command(manual, "test", "orders")
+        assert done.returncode == code, done.stdout + done.stderr
+        assert re.search(f"^pooler orders-pool: {said}.*; 'shop' leads to ", done.stdout, re.M), \
+            done.stdout
+    manual.write_config(text)
+    manual.reload()
+    manual.whole()
+
+
 def mistaken_orders_are_refused():
     for expected, body in ((404, {"order": "approve", "id": "none"}),
                            (404, {"order": "ack", "id": "none"}),
@@ -318,6 +338,7 @@ run_rows([
     announced_maintenance_forbids_it_also_after_a_restart,
     a_reload_neither_ends_nor_invents_maintenance,
     a_rehearsal_runs_all_hooks_and_touches_nothing,
+    a_rehearsal_asks_poolers_whether_we_may,
     mistaken_orders_are_refused,
     a_plan_that_waits_is_withdrawn_when_the_primary_is_back,
     a_plan_that_waits_goes_on_when_it_is_approved,

@@ -177,6 +177,25 @@ static void release_reloads_and_kills_nothing(void **state) {
     check(true, "switched and resumed; 'shop' leads to new:5432");
 }
 
+static void fail_trial(const char *text) {
+    struct client_failure failure = fake_failure(CLIENT_ALIVE, REASON_QUERY, false, text);
+    fake_fail(next("SET dbvitals_asks = '1'"), &failure);
+}
+
+static void a_trial_changes_nothing_and_tells_whether_we_may(void **state) {
+    begin(POOL_SWITCH_TRY);
+    fail_trial("SET failed");
+    expect_show();
+    check(true, "we may switch it; 'shop' leads to new:5432");
+}
+
+static void who_may_only_look_is_told_by_a_trial(void **state) {
+    begin(POOL_SWITCH_TRY);
+    fail_trial("admin access needed");
+    expect_show();
+    check(false, "RELOAD: admin access needed; 'shop' leads to new:5432");
+}
+
 static void a_lost_console_is_told_the_same_again(void **state) {
     begin(POOL_SWITCH_MOVE);
     expect("RELOAD");
@@ -205,6 +224,8 @@ int main(void) {
         CASE(a_pause_that_fails_leaves_off),
         CASE(a_pause_that_takes_too_long_is_told),
         CASE(release_reloads_and_kills_nothing),
+        CASE(a_trial_changes_nothing_and_tells_whether_we_may),
+        CASE(who_may_only_look_is_told_by_a_trial),
         CASE(a_lost_console_is_told_the_same_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
