@@ -3,16 +3,20 @@
 /* The list `failover:`, after the targets: what it names must be there, and fit. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "config/parse_notify.h"
 #include "config/private.h"
 #include "config/quote.h"
 
+#define INSTANCE_BYTES 512
+
 /* Where a target's address stands in the file. */
 static struct position place_of(const struct yaml_node *targets, size_t index) {
     const struct yaml_node *item = targets->items[index];
     const struct yaml_node *address = yaml_map_find(item, "dsn");
+    address = address != NULL ? address : yaml_map_find(item, "url");
     return address != NULL ? address->at : item->at;
 }
 
@@ -21,11 +25,26 @@ static bool is_member(const struct target_options *target, struct str cluster) {
            target->cluster != NULL && str_is(cluster, target->cluster);
 }
 
+/* Return: another member in front of this one that is at the same address, or NULL. */
+static const struct target_options *find_twin(const struct config *config, size_t index,
+                                              struct str cluster, char address[INSTANCE_BYTES]) {
+    char other[INSTANCE_BYTES];
+    target_options_instance(&config->targets[index], address, INSTANCE_BYTES);
+    for (size_t i = 0; i < index; i++) {
+        target_options_instance(&config->targets[i], other, sizeof(other));
+        if (is_member(&config->targets[i], cluster) && strcmp(address, other) == 0) {
+            return &config->targets[i];
+        }
+    }
+    return NULL;
+}
+
 static int check_members(struct reader *reader, const struct key_value *cluster,
                          const struct yaml_node *targets, const struct config *config) {
     const struct target_options *first = NULL;
+    const struct target_options *twin;
     size_t n = 0;
-    char quoted[QUOTE_SIZE];
+    char quoted[QUOTE_SIZE], address[INSTANCE_BYTES];
     for (size_t i = 0; i < config->n_targets; i++) {
         const struct target_options *target = &config->targets[i];
         struct error inner = {0};
@@ -44,6 +63,12 @@ static int check_members(struct reader *reader, const struct key_value *cluster,
                              "'%s' is a member of a failover cluster, and its 'dsn' must mean one "
                              "server: %s",
                              target->name, inner.text);
+        }
+        if ((twin = find_twin(config, i, cluster->text, address)) != NULL) {
+            return error_set(reader->err, -EINVAL, place_of(targets, i),
+                             "'%s' and '%s' are members of the failover cluster %s and both at "
+                             "'%s': a server that is there twice looks like two primaries",
+                             twin->name, target->name, quote(cluster->raw, quoted), address);
         }
         first = first != NULL ? first : target;
         n++;
