@@ -70,6 +70,20 @@ static void claim_fails(struct etcd_lock *lock, const struct etcd_value values[E
     }
 }
 
+/* A token ends with the member that keeps it, and the next member may know it no more: whom etcd
+ * does not know has written nothing. Return: whether the call that has failed is to be made again,
+ * by done(), with a new token; once. */
+static bool renews_token(struct etcd_lock *lock, enum etcd_purpose purpose, bool *renewed,
+                         void (*done)(struct etcd_lock *lock, struct str body,
+                                      const struct error *why)) {
+    if (!lock->calls[purpose].denied || lock->options.user == NULL || *renewed) {
+        return false;
+    }
+    *renewed = true;
+    etcd_lock_login(lock, purpose, done);
+    return true;
+}
+
 static void send_claim(struct etcd_lock *lock);
 
 /* Where nobody listens nothing was done, and the next endpoint may be asked: that of a host which
@@ -95,23 +109,13 @@ static void on_claim_login(struct etcd_lock *lock, struct str body, const struct
     }
 }
 
-/* A token ends with the member that keeps it, and the next member may know it no more: whom etcd
- * does not know has written nothing. */
-static bool claim_with_new_token(struct etcd_lock *lock) {
-    if (!lock->calls[ETCD_CLAIM].denied || lock->options.user == NULL || lock->claim.renewed) {
-        return false;
-    }
-    lock->claim.renewed = true;
-    etcd_lock_login(lock, ETCD_CLAIM, on_claim_login);
-    return true;
-}
-
 static void on_claimed(struct etcd_lock *lock, struct str body, const struct error *why) {
     static const size_t n_gets[] = {ETCD_GETS, 0};
     struct arena arena = {0};
     struct etcd_txn_answer answer;
     struct error err = {0};
-    if (why != NULL && (claim_elsewhere(lock) || claim_with_new_token(lock))) {
+    if (why != NULL && (claim_elsewhere(lock) ||
+                        renews_token(lock, ETCD_CLAIM, &lock->claim.renewed, on_claim_login))) {
         return;
     }
     if (why != NULL || etcd_txn_read(body, &arena, n_gets, &answer, &err) < 0) {
@@ -286,12 +290,27 @@ static bool is_meant(const struct etcd_lock *lock, struct str value) {
     return strcmp(plan.readable ? plan.id : "", lock->acknowledge.id) == 0;
 }
 
+static void look_for_plan(struct etcd_lock *lock);
+
+static void on_acknowledge_login(struct etcd_lock *lock, struct str body, const struct error *why) {
+    struct error err = {0};
+    if (why != NULL || etcd_lock_take_token(lock, body, &err) < 0) {
+        answer_acknowledge(lock, -EHOSTUNREACH, why != NULL ? why->text : err.text);
+    } else {
+        look_for_plan(lock);
+    }
+}
+
 static void on_looked(struct etcd_lock *lock, struct str body, const struct error *why) {
     static const size_t n_gets[] = {0, ETCD_GETS};
     struct arena arena = {0};
     struct etcd_txn_answer answer = {0};
     struct error err = {0};
     const struct etcd_value *plan = &answer.values[ETCD_GET_PLAN];
+    if (why != NULL &&
+        renews_token(lock, ETCD_ACKNOWLEDGE, &lock->acknowledge.renewed, on_acknowledge_login)) {
+        return;
+    }
     if (why != NULL || etcd_txn_read(body, &arena, n_gets, &answer, &err) < 0) {
         answer_acknowledge(lock, -EHOSTUNREACH, why != NULL ? why->text : err.text);
     } else if (!plan->found) {
@@ -304,11 +323,19 @@ static void on_looked(struct etcd_lock *lock, struct str body, const struct erro
     arena_deinit(&arena);
 }
 
+static void look_for_plan(struct etcd_lock *lock) {
+    struct strbuf body = {0};
+    struct etcd_txn txn;
+    etcd_txn_begin(&txn, &body);
+    etcd_txn_then(&txn);
+    etcd_lock_get_all(lock, &txn);
+    etcd_txn_end(&txn);
+    etcd_lock_ask(lock, ETCD_ACKNOWLEDGE, ETCD_TXN, &body, on_looked);
+}
+
 int etcd_lock_acknowledge(struct failover_lock *base, const char *plan_id,
                           const struct failover_lock_answer *answer) {
     struct etcd_lock *lock = container_of(base, struct etcd_lock, lock);
-    struct strbuf body = {0};
-    struct etcd_txn txn;
     if (lock->acknowledge.busy) {
         return -EBUSY;
     }
@@ -318,11 +345,8 @@ int etcd_lock_acknowledge(struct failover_lock *base, const char *plan_id,
     lock->acknowledge.busy = true;
     lock->acknowledge.answer = *answer;
     copy_name(lock->acknowledge.id, plan_id);
-    etcd_txn_begin(&txn, &body);
-    etcd_txn_then(&txn);
-    etcd_lock_get_all(lock, &txn);
-    etcd_txn_end(&txn);
-    etcd_lock_ask(lock, ETCD_ACKNOWLEDGE, ETCD_TXN, &body, on_looked);
+    lock->acknowledge.renewed = false;
+    look_for_plan(lock);
     return 0;
 }
 
@@ -338,11 +362,26 @@ static void answer_maintain(struct etcd_lock *lock, const char *why) {
     answer.done(answer.userdata, why != NULL ? &err : NULL);
 }
 
+static void send_maintenance(struct etcd_lock *lock);
+
+static void on_maintain_login(struct etcd_lock *lock, struct str body, const struct error *why) {
+    struct error err = {0};
+    if (why != NULL || etcd_lock_take_token(lock, body, &err) < 0) {
+        answer_maintain(lock, why != NULL ? why->text : err.text);
+    } else {
+        send_maintenance(lock);
+    }
+}
+
 static void on_maintained(struct etcd_lock *lock, struct str body, const struct error *why) {
     static const size_t n_gets[] = {0, 0};
     struct arena arena = {0};
     struct etcd_txn_answer answer;
     struct error err = {0};
+    if (why != NULL &&
+        renews_token(lock, ETCD_MAINTAIN, &lock->maintain.renewed, on_maintain_login)) {
+        return;
+    }
     if (why != NULL || etcd_txn_read(body, &arena, n_gets, &answer, &err) < 0) {
         answer_maintain(lock, why != NULL ? why->text : err.text);
     } else {
@@ -384,6 +423,7 @@ int etcd_lock_set_maintenance(struct failover_lock *base, int64_t until_ms, cons
         return -EINVAL;
     }
     lock->maintain.busy = true;
+    lock->maintain.renewed = false;
     lock->maintain.answer = *answer;
     lock->maintain.value = (struct failover_lock_maintenance){.until_ms = until_ms};
     if (until_ms != 0) {

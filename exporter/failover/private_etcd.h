@@ -83,11 +83,13 @@ struct etcd_lock {
     } finish;
     struct {
         bool busy;
+        bool renewed;
         char id[FAILOVER_LOCK_NAME_SIZE];
         struct failover_lock_answer answer;
     } acknowledge;
     struct {
         bool busy;
+        bool renewed;
         struct failover_lock_maintenance value; /* until_ms 0: to be taken away */
         struct failover_lock_answer answer;
     } maintain;

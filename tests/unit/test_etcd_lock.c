@@ -679,6 +679,12 @@ static void who_is_not_known_any_more_logs_in_anew(void **state) {
     /* All tokens of the user end with his password, also when it is the same again. */
     ask_for_auth("/v3/auth/user/changepw", ROOT, &raw);
     assert_int_equal(claim_plan(first, "p-1"), FAILOVER_CLAIM_OURS);
+    log_in_raw(&arena, &raw);
+    ask_for_auth("/v3/auth/user/changepw", ROOT, &raw);
+    assert_int_equal(set_maintenance(first, loop_now_ms(loop) + 60000), 0);
+    log_in_raw(&arena, &raw);
+    ask_for_auth("/v3/auth/user/changepw", ROOT, &raw);
+    assert_int_equal(acknowledge(first, "p-1"), 0);
     assert_int_equal(failover_lock_state(first, NULL), FAILOVER_LOCK_HELD);
     second = open_lock("m-2", TTL_USEC);
     const char *words = "";
