@@ -26,6 +26,8 @@ def configured(interval="500ms", timeout="400ms"):
 
 
 daemon = Daemon(configured())
+# Asked every five minutes: one whose turn falls into an outage has the next one after this test.
+SELDOM = {"table_sizes"}
 
 
 def slowest(path, times=60):
@@ -179,7 +181,7 @@ def a_collector_behind_a_lock_fails_alone():
 
     def failing():
         return [p["collector"] for p, v in daemon.page("orders-1").find("dbvitals_collector_success")
-                if v != 1]
+                if v != 1 and p["collector"] not in SELDOM]
     # One that is asked each minute may have failed here, and on a busy machine once more.
     eventually(lambda: not failing(), 200, f"every collector works again; {failing()} did not")
 
