@@ -58,7 +58,6 @@ struct app {
     struct web_config *web_config; /* NULL: there is no such file */
     struct reload *reload;
     struct config config;
-    char *config_path; /* NULL: no file, targets are guessed */
     struct storage storage;
     struct loop_timer *housekeeping;
     struct loop_signal *signals[5];
@@ -78,25 +77,19 @@ static void apply_admins(struct app *app) {
                    app->config.n_admin_users);
 }
 
+/* rules: NULL when nothing but passwords is new. */
 static void take_config(void *userdata, struct config *config, struct rule_set *rules) {
     struct app *app = userdata;
     struct config old = app->config;
     app->config = *config;
     sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
-    alerting_apply(app->alerting, rules, &app->config);
-    thresholds_apply(app->thresholds, &app->config, rules);
-    breakers_apply(app->breakers, &app->config);
-    apply_admins(app);
-    watching_apply(app->watching);
-    config_deinit(&old);
-}
-
-static void take_secrets(void *userdata, struct config *config) {
-    struct app *app = userdata;
-    struct config old = app->config;
-    app->config = *config;
-    sampler_apply(app->sampler, app->config.targets, app->config.n_targets);
-    alerting_apply_secrets(app->alerting, &app->config);
+    if (rules != NULL) {
+        alerting_apply(app->alerting, rules, &app->config);
+        thresholds_apply(app->thresholds, &app->config, rules);
+        apply_admins(app);
+    } else {
+        alerting_apply_secrets(app->alerting, &app->config);
+    }
     breakers_apply(app->breakers, &app->config);
     watching_apply(app->watching);
     config_deinit(&old);
@@ -363,7 +356,6 @@ static int build_config(struct app *app, struct error *err) {
         .config_file = app->flags->config_file,
         .web_config = app->web_config,
         .take = take_config,
-        .take_secrets = take_secrets,
         .userdata = app,
     });
     return reload_read_first(app->reload, &app->config, err);
@@ -560,7 +552,6 @@ struct app *app_free(struct app *app) {
     batch_deinit(&app->self_batch);
     loop_free(app->loop);
     config_deinit(&app->config);
-    free(app->config_path);
     free(app->own_url);
     free(app->instance);
     storage_close(&app->storage);

@@ -138,7 +138,7 @@ static void secrets_parse(struct reload *reload, struct str packed) {
         config_files_fingerprint(files) == reload->fingerprint &&
         config_parse(files, &config, NULL) == 0) {
         config_drop_rule_files(&config);
-        reload->options.take_secrets(reload->options.userdata, &config);
+        reload->options.take(reload->options.userdata, &config, NULL);
     }
 }
 

@@ -23,9 +23,9 @@ struct reload_options {
     struct loop *loop;
     const char *config_file;       /* NULL: the usual one if it is there, else guesses */
     struct web_config *web_config; /* read again first; NULL: there is none */
-    /* Both take what is read over. A configuration comes with the rules that it names. */
+    /* Takes over what is read: with the rules that it names, or NULL when only passwords are new.
+     */
     void (*take)(void *userdata, struct config *config, struct rule_set *rules);
-    void (*take_secrets)(void *userdata, struct config *config);
     void *userdata;
 };
 
