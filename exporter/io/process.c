@@ -354,12 +354,13 @@ static int start(struct process *process) {
     if (pipe2(output, O_CLOEXEC) < 0 || pipe2(report, O_CLOEXEC) < 0 ||
         fcntl(output[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(report[0], F_SETFL, O_NONBLOCK) < 0) {
         pid = -errno;
-    } else {
+    } else { /* the reader first: we may be killed before the next call */
+        process->reader_pid = fork_reader(output[0], report[1]);
         pid = fork_child(process, (const int[]){input, output[1], report[1]});
     }
-    process->reader_pid = pid > 0 ? fork_reader(output[0], report[1]) : 0;
     close_all((int[]){input, output[1], report[1]}, 3);
     if (pid < 0) {
+        end_reader(process);
         close_all((int[]){output[0], report[0]}, 2);
         return pid;
     }
