@@ -233,6 +233,13 @@ void strbuf_deinit(struct strbuf *buf) {
     *buf = (struct strbuf){0};
 }
 
+void strbuf_deinit_secret(struct strbuf *buf) {
+    if (buf->data != NULL) {
+        explicit_bzero(buf->data, buf->capacity);
+    }
+    strbuf_deinit(buf);
+}
+
 void strbuf_clear(struct strbuf *buf) {
     buf->len = 0;
     if (buf->data != NULL) {

@@ -65,7 +65,8 @@ struct strbuf {
 };
 
 void strbuf_deinit(struct strbuf *buf);
-void strbuf_clear(struct strbuf *buf); /* keeps the memory */
+void strbuf_deinit_secret(struct strbuf *buf); /* overwritten first, in a way that is kept */
+void strbuf_clear(struct strbuf *buf);         /* keeps the memory */
 
 /* Room for more bytes behind len, without changing len. Return: where they go. */
 char *strbuf_reserve(struct strbuf *buf, size_t more);

@@ -90,10 +90,7 @@ int reader_expand(struct reader *reader, const struct yaml_node *node, struct st
     if (r == 0) {
         *ret = arena_dup(reader->arena, strbuf_view(&text));
     }
-    if (text.data != NULL) {
-        explicit_bzero(text.data, text.len);
-    }
-    strbuf_deinit(&text);
+    strbuf_deinit_secret(&text);
     return r;
 }
 

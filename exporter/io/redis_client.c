@@ -503,7 +503,7 @@ static void redis_free(struct client *client) {
     drop_questions(redis);
     redisReaderFree(redis->parser);
     redis_reply_deinit(&redis->reply);
-    strbuf_deinit(&redis->unsent);
+    strbuf_deinit_secret(&redis->unsent);
     redis_options_deinit(&redis->options);
     release(redis);
 }

@@ -455,10 +455,7 @@ struct stream *stream_free(struct stream *stream) {
         close_socket(stream);
         loop_deferred_free(stream->deferred);
         loop_timer_free(stream->retry);
-        if (stream->queue.data != NULL) {
-            explicit_bzero(stream->queue.data, stream->queue.capacity); /* it may hold AUTH */
-        }
-        strbuf_deinit(&stream->queue);
+        strbuf_deinit_secret(&stream->queue); /* it may hold AUTH */
         free(stream->host);
         free(stream->socket_path);
         tls_options_deinit(&stream->tls);

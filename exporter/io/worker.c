@@ -86,10 +86,7 @@ static void free_job(struct worker_job *job) {
     close_pipe(job);
     close_pid(job);
     loop_timer_free(job->timer);
-    if (job->answer.data != NULL) {
-        explicit_bzero(job->answer.data, job->answer.capacity); /* may be a password file */
-    }
-    strbuf_deinit(&job->answer);
+    strbuf_deinit_secret(&job->answer); /* may be a password file */
     free(job);
 }
 

@@ -28,8 +28,7 @@ void auth_cache_key(const struct auth_cache *cache, struct str user, struct str 
     pack_str(&text, hash);
     pack_str(&text, password);
     int r = gnutls_hash_fast(GNUTLS_DIG_SHA256, text.data, text.len, ret->bytes);
-    explicit_bzero(text.data, text.len);
-    strbuf_deinit(&text);
+    strbuf_deinit_secret(&text);
     /* Cannot be, and must not make all credentials the same. */
     if (r < 0 && getrandom(ret->bytes, sizeof(ret->bytes), 0) != (ssize_t)sizeof(ret->bytes)) {
         abort();
