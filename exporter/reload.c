@@ -81,17 +81,10 @@ static int read_in_worker(const void *input, int fd) {
     struct config_files *files = NULL;
     struct strbuf packed = {0};
     struct error err = {0};
-    if (config_files_read(input, &files, &err) < 0) {
-        char text[512];
-        error_format(&err, text, sizeof(text));
-        worker_write(fd, text, strlen(text));
-        return 1;
+    if (config_files_read(input, &files, &err) == 0) {
+        config_files_pack(files, &packed);
     }
-    config_files_pack(files, &packed);
-    int r = worker_write(fd, packed.data, packed.len);
-    explicit_bzero(packed.data, packed.len);
-    strbuf_deinit(&packed);
-    return r < 0 ? 2 : 0;
+    return worker_write_secret(fd, &err, &packed);
 }
 
 struct rule_set *reload_prepare_rules(struct config *config, struct error *err) {
@@ -160,6 +153,16 @@ static void not_read(struct reload *reload, const struct worker_result *result) 
     strbuf_deinit(&text);
 }
 
+/* What was asked for meanwhile, in place of what has just been read. */
+static bool starts_again(struct reload *reload) {
+    bool again = reload->again;
+    reload->again = false;
+    if (again) {
+        reload_start(reload);
+    }
+    return again;
+}
+
 static void files_read(void *userdata, const struct worker_result *result) {
     struct reload *reload = userdata;
     bool only_secrets = reload->only_secrets;
@@ -167,9 +170,7 @@ static void files_read(void *userdata, const struct worker_result *result) {
     if (result->status == WORKER_CANCELED) {
         return;
     }
-    if (reload->again) {
-        reload->again = false;
-        reload_start(reload);
+    if (starts_again(reload)) {
         return;
     }
     if (only_secrets) {
@@ -211,10 +212,10 @@ static void reload_files(struct reload *reload) {
 static void web_config_read(void *userdata, const char *why) {
     struct reload *reload = userdata;
     reload->running = false;
-    if (reload->again) {
-        reload->again = false;
-        reload_start(reload);
-    } else if (why != NULL) {
+    if (starts_again(reload)) {
+        return;
+    }
+    if (why != NULL) {
         fail(reload, why);
         sd_notify(0, "READY=1");
     } else {

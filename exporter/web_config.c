@@ -37,8 +37,7 @@ static uint64_t fingerprint_of(const struct web_file *file) {
     struct strbuf packed = {0};
     web_file_pack(file, &packed);
     uint64_t hash = hash_bytes(packed.data, packed.len);
-    explicit_bzero(packed.data, packed.len);
-    strbuf_deinit(&packed);
+    strbuf_deinit_secret(&packed);
     return hash;
 }
 
@@ -64,17 +63,10 @@ static int read_in_worker(const void *input, int fd) {
     struct web_file *file = NULL;
     struct strbuf packed = {0};
     struct error err = {0};
-    char text[512];
-    if (web_file_read(input, &file, &err) < 0) {
-        error_format(&err, text, sizeof(text));
-        worker_write(fd, text, strlen(text));
-        return 1;
+    if (web_file_read(input, &file, &err) == 0) {
+        web_file_pack(file, &packed);
     }
-    web_file_pack(file, &packed);
-    int r = worker_write(fd, packed.data, packed.len);
-    explicit_bzero(packed.data, packed.len);
-    strbuf_deinit(&packed);
-    return r < 0 ? 2 : 0;
+    return worker_write_secret(fd, &err, &packed);
 }
 
 /* Return: 0, or negative errno; nothing has changed then. */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "base/str.h"
 #include "io/loop.h"
 
@@ -88,3 +89,7 @@ void worker_cancel(struct worker_job *job);
 
 /* Writes all of it, for work(). Return: 0 or negative errno. */
 int worker_write(int fd, const void *data, size_t len);
+
+/* For work() that reads what may hold secrets: writes err in words where it is set, else the bytes;
+ * *bytes is wiped and empty afterwards. Return: the exit status, 0 when it is the bytes. */
+int worker_write_secret(int fd, const struct error *err, struct strbuf *bytes);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -127,4 +128,18 @@ int worker_write(int fd, const void *data, size_t len) {
         }
     }
     return 0;
+}
+
+int worker_write_secret(int fd, const struct error *err, struct strbuf *bytes) {
+    char text[512];
+    int status = 0;
+    if (error_is_set(err)) {
+        error_format(err, text, sizeof(text));
+        (void)worker_write(fd, text, strlen(text));
+        status = 1;
+    } else if (worker_write(fd, bytes->data, bytes->len) < 0) {
+        status = 2;
+    }
+    strbuf_deinit_secret(bytes);
+    return status;
 }
