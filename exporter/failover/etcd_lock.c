@@ -334,14 +334,16 @@ void etcd_lock_get_all(const struct etcd_lock *lock, struct etcd_txn *txn) {
     }
 }
 
-static void ask_values(struct etcd_lock *lock) {
+void etcd_lock_ask_all(struct etcd_lock *lock, enum etcd_purpose purpose,
+                       void (*answered)(struct etcd_lock *lock, struct str body,
+                                        const struct error *why)) {
     struct strbuf body = {0};
     struct etcd_txn txn;
     etcd_txn_begin(&txn, &body);
     etcd_txn_then(&txn);
     etcd_lock_get_all(lock, &txn);
     etcd_txn_end(&txn);
-    etcd_lock_ask(lock, ETCD_PASS, ETCD_TXN, &body, on_values);
+    etcd_lock_ask(lock, purpose, ETCD_TXN, &body, answered);
 }
 
 static void on_kept(struct etcd_lock *lock, struct str body, const struct error *why) {
@@ -358,7 +360,7 @@ static void on_kept(struct etcd_lock *lock, struct str body, const struct error 
         } else {
             trust_lease(lock, id, ttl_usec);
         }
-        ask_values(lock);
+        etcd_lock_ask_all(lock, ETCD_PASS, on_values);
     }
     arena_deinit(&arena);
 }
@@ -369,7 +371,7 @@ static void ask_lease_or_values(struct etcd_lock *lock) {
         etcd_lease_write(&body, lock->lease.id);
         etcd_lock_ask(lock, ETCD_PASS, ETCD_KEEPALIVE, &body, on_kept);
     } else {
-        ask_values(lock);
+        etcd_lock_ask_all(lock, ETCD_PASS, on_values);
     }
 }
 

@@ -324,13 +324,7 @@ static void on_looked(struct etcd_lock *lock, struct str body, const struct erro
 }
 
 static void look_for_plan(struct etcd_lock *lock) {
-    struct strbuf body = {0};
-    struct etcd_txn txn;
-    etcd_txn_begin(&txn, &body);
-    etcd_txn_then(&txn);
-    etcd_lock_get_all(lock, &txn);
-    etcd_txn_end(&txn);
-    etcd_lock_ask(lock, ETCD_ACKNOWLEDGE, ETCD_TXN, &body, on_looked);
+    etcd_lock_ask_all(lock, ETCD_ACKNOWLEDGE, on_looked);
 }
 
 int etcd_lock_acknowledge(struct failover_lock *base, const char *plan_id,

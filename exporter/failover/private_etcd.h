@@ -129,6 +129,11 @@ bool etcd_lock_is_ours(const struct etcd_lock *lock, const struct etcd_value *ho
 /* What is to be read of all three, as a part of a transaction. */
 void etcd_lock_get_all(const struct etcd_lock *lock, struct etcd_txn *txn);
 
+/* Asks how all three stand. */
+void etcd_lock_ask_all(struct etcd_lock *lock, enum etcd_purpose purpose,
+                       void (*answered)(struct etcd_lock *lock, struct str body,
+                                        const struct error *why));
+
 /* Goes on with the pass at once, if it is not under way. */
 void etcd_lock_hurry(struct etcd_lock *lock);
 
