@@ -22,7 +22,7 @@ struct contact_options acting_contact_of(const struct acting *acting, size_t ind
     };
 }
 
-static void promoted(void *userdata, enum promotion_end end, struct str text) {
+void acting_promotion_ended(void *userdata, enum promotion_end end, struct str text) {
     static const enum step_event events[] = {
         [PROMOTION_SUCCEEDED] = STEP_SUCCEEDED,
         [PROMOTION_FAILED] = STEP_FAILURE,
@@ -82,7 +82,7 @@ void acting_connect_promotion(struct acting *acting, size_t index) {
         .contact = acting_contact_of(acting, index),
         .spare = spare,
         .objection = objection,
-        .ended = promoted,
+        .ended = acting_promotion_ended,
         .userdata = acting,
     });
 }

@@ -31,16 +31,6 @@ static size_t find_member(void *userdata, struct str host, uint16_t port) {
     return SENTINEL_NO_MEMBER;
 }
 
-static void asked(void *userdata, enum promotion_end end, struct str text) {
-    static const enum step_event events[] = {
-        [PROMOTION_SUCCEEDED] = STEP_SUCCEEDED,
-        [PROMOTION_FAILED] = STEP_FAILURE,
-        [PROMOTION_UNKNOWN] = STEP_LOST,
-    };
-    struct acting *acting = userdata;
-    executor_event(acting->executor, events[end], text);
-}
-
 static void named(void *userdata, size_t member, struct str text) {
     struct acting *acting = userdata;
     if (member == SENTINEL_NO_MEMBER) {
@@ -70,7 +60,7 @@ void acting_ask_sentinel(struct acting *acting) {
         .n_sentinels = watched->n_sentinels,
         .old = acting->old,
         .find_member = find_member,
-        .asked = asked,
+        .asked = acting_promotion_ended,
         .named = named,
         .userdata = acting,
     });

@@ -104,6 +104,8 @@ bool acting_holds_lock(const struct acting *acting);
 void acting_begin_promote(struct acting *acting, const struct plan *plan);
 void acting_begin_confirm(struct acting *acting, const struct plan *plan);
 void acting_connect_promotion(struct acting *acting, size_t member);
+/* What a promotion came to, whoever does it; userdata: the acting. */
+void acting_promotion_ended(void *userdata, enum promotion_end end, struct str text);
 /* How a member is connected to, to act on it. */
 struct contact_options acting_contact_of(const struct acting *acting, size_t member);
 
