@@ -21,29 +21,28 @@ enum pool_verb {
     VERB_SHOW,
     VERB_TRY,
 };
-static const char *const verb_names[] = {
-    [VERB_RELOAD] = "RELOAD",       [VERB_DISABLE] = "DISABLE",
-    [VERB_KILL] = "KILL",           [VERB_PAUSE] = "PAUSE",
-    [VERB_RESUME] = "RESUME",       [VERB_ENABLE] = "ENABLE",
-    [VERB_SHOW] = "SHOW DATABASES", [VERB_TRY] = "SET dbvitals_asks = '1'",
-};
 
 /* What keeps clients outside. */
 enum pool_hold { HOLD_DISABLED = 1, HOLD_KILLED = 2 };
+
 static const struct {
-    unsigned sets, ends;
-} holds[] = {
-    [VERB_DISABLE] = {HOLD_DISABLED, 0},
-    [VERB_KILL] = {HOLD_KILLED, 0},
-    [VERB_RESUME] = {0, HOLD_KILLED},
-    [VERB_ENABLE] = {0, HOLD_DISABLED},
-    [VERB_SHOW] = {0, 0},
-    [VERB_TRY] = {0, 0},
+    const char *words;
+    bool of_database;    /* its name comes behind */
+    unsigned sets, ends; /* enum pool_hold */
+} verbs[] = {
+    [VERB_RELOAD] = {"RELOAD", false, 0, 0},
+    [VERB_DISABLE] = {"DISABLE", true, HOLD_DISABLED, 0},
+    [VERB_KILL] = {"KILL", true, HOLD_KILLED, 0},
+    [VERB_PAUSE] = {"PAUSE", true, 0, 0},
+    [VERB_RESUME] = {"RESUME", true, 0, HOLD_KILLED},
+    [VERB_ENABLE] = {"ENABLE", true, 0, HOLD_DISABLED},
+    [VERB_SHOW] = {"SHOW DATABASES", false, 0, 0},
+    [VERB_TRY] = {"SET dbvitals_asks = '1'", false, 0, 0},
 };
 
 struct pool_command {
     enum pool_verb verb;
-    size_t database; /* of all but RELOAD, SHOW and SET */
+    size_t database; /* of verbs of a database */
 };
 
 /* What each kind does: once in front, for each database, once behind. */
@@ -116,8 +115,8 @@ static void tell(void *userdata) {
 /* The command as it is sent: names are quoted, quotes in them doubled. */
 static void write_command(const struct pool_switch *pool, struct strbuf *out) {
     const struct pool_command *command = &pool->commands[pool->at];
-    strbuf_add_text(out, verb_names[command->verb]);
-    if (command->verb == VERB_RELOAD || command->verb == VERB_SHOW || command->verb == VERB_TRY) {
+    strbuf_add_text(out, verbs[command->verb].words);
+    if (!verbs[command->verb].of_database) {
         return;
     }
     strbuf_add_text(out, " \"");
@@ -178,7 +177,7 @@ static void go_on(struct pool_switch *pool) {
 /* It always fails: there is no such setting. */
 static void take_trial(struct pool_switch *pool, const char *text) {
     if (strstr(text, "admin access needed") != NULL) {
-        add_trouble(pool, verb_names[VERB_RELOAD], text);
+        add_trouble(pool, verbs[VERB_RELOAD].words, text);
     }
     go_on(pool);
 }
@@ -193,7 +192,7 @@ static void take_failure(struct pool_switch *pool, const struct client_failure *
     }
     bool harmless = command->verb == VERB_RESUME && strstr(text, "is not paused") != NULL;
     if (harmless || pool->unknown[command->database]) {
-        pool->held[command->database] &= ~holds[command->verb].ends;
+        pool->held[command->database] &= ~verbs[command->verb].ends;
         go_on(pool);
         return;
     }
@@ -222,7 +221,7 @@ static void answered(void *userdata, const struct client_reply *reply,
         take_failure(pool, failure);
         return;
     }
-    pool->held[command->database] &= ~holds[command->verb].ends;
+    pool->held[command->database] &= ~verbs[command->verb].ends;
     if (command->verb == VERB_SHOW) {
         take_places(pool, reply->table);
     }
@@ -238,7 +237,7 @@ static void ask(struct pool_switch *pool) {
         return;
     }
     const struct pool_command *command = &pool->commands[pool->at];
-    pool->held[command->database] |= holds[command->verb].sets;
+    pool->held[command->database] |= verbs[command->verb].sets;
     write_command(pool, &text);
     client_submit(client, &(struct client_request){
                               .text = text.data,
