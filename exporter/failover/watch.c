@@ -311,17 +311,8 @@ static struct watched *watched_new(struct watch *watch,
     return watched;
 }
 
-static void wipe(char *secret) {
-    if (secret != NULL) {
-        explicit_bzero(secret, strlen(secret));
-    }
-}
-
 static void member_deinit(struct watched_member *member) {
     probe_free(member->probe);
-    wipe(member->pg.password);
-    wipe(member->pg.key_password);
-    wipe(member->redis.password);
     resolve_request_free(member->own.request);
     resolve_request_free(member->sender.request);
     pg_options_deinit(&member->pg);
@@ -331,14 +322,11 @@ static void member_deinit(struct watched_member *member) {
 }
 
 static void pool_deinit(struct watched_pool *pool) {
-    wipe(pool->pg.password);
-    wipe(pool->pg.key_password);
     pg_options_deinit(&pool->pg);
     free(pool->name);
 }
 
 static void sentinel_deinit(struct watched_sentinel *sentinel) {
-    wipe(sentinel->redis.password);
     redis_options_deinit(&sentinel->redis);
     free(sentinel->name);
 }
@@ -562,11 +550,14 @@ static bool leave_cluster(struct watched *watched) {
 
 bool watch_leave(struct watch *watch) {
     bool busy = false;
-    for (size_t i = 0; i < watch_clusters(watch); i++) {
-        watch->leaving = true;
+    if (watch == NULL) {
+        return false;
+    }
+    watch->leaving = true;
+    for (size_t i = 0; i < watch->n_clusters; i++) {
         busy |= leave_cluster(watch->clusters[i]);
     }
-    return busy || (watch != NULL && watch->orders != NULL);
+    return busy || watch->orders != NULL;
 }
 
 bool watch_acts(const struct watch *watch) {

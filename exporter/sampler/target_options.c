@@ -98,12 +98,6 @@ void target_options_deinit(struct target_options *options) {
         }
     }
     database_options_deinit(&options->databases);
-    if (options->pg.password != NULL) {
-        explicit_bzero(options->pg.password, strlen(options->pg.password));
-    }
-    if (options->redis.password != NULL) {
-        explicit_bzero(options->redis.password, strlen(options->redis.password));
-    }
     pg_options_deinit(&options->pg);
     redis_options_deinit(&options->redis);
     host_options_deinit(&options->host);
