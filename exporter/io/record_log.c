@@ -251,18 +251,27 @@ static void say(const struct record_log *log, const struct worker_result *result
     }
 }
 
-static void done(void *userdata, const struct worker_result *result) {
-    struct record_log *log = userdata;
-    struct error err = {0};
+/* Return: whether there is anybody to tell, in these words; if not, the log may be gone. */
+static bool job_ended(struct record_log *log, const struct worker_result *result,
+                      struct error *err) {
     log->job = NULL;
     if (log->freed) {
         release(log);
-        return;
+        return false;
     }
     if (result->status == WORKER_CANCELED) {
+        return false;
+    }
+    say(log, result, err);
+    return true;
+}
+
+static void done(void *userdata, const struct worker_result *result) {
+    struct record_log *log = userdata;
+    struct error err = {0};
+    if (!job_ended(log, result, &err)) {
         return;
     }
-    say(log, result, &err);
     if (result->status == WORKER_OK) {
         log->end += log->trial ? 0 : log->writing.len;
     }
@@ -292,15 +301,9 @@ static void replace_done(void *userdata, const struct worker_result *result) {
     void (*replaced)(void *, const struct error *) = log->replaced;
     void *its_userdata = log->replaced_userdata;
     struct error err = {0};
-    log->job = NULL;
-    if (log->freed) {
-        release(log);
+    if (!job_ended(log, result, &err)) {
         return;
     }
-    if (result->status == WORKER_CANCELED) {
-        return;
-    }
-    say(log, result, &err);
     if (result->status != WORKER_OK && (log->unsure || !left_old(result))) {
         log->unsure = true;
         err.code = -EINPROGRESS;
