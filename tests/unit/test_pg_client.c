@@ -529,13 +529,18 @@ static char *backend_of(struct harness *h) {
     return mem_strdup(value_of(harness_ask(h, "SELECT pg_backend_pid()", true)));
 }
 
+/* Return: what ends its backend, for an administrator; the caller's. */
+static char *end_of_backend(struct harness *h) {
+    CLEANUP(mem_freep)
+    char *pid = backend_of(h);
+    return mem_printf("SELECT pg_terminate_backend(%s)", pid);
+}
+
 static void terminated_while_idle(void **state) {
     struct harness h;
     harness_connect(&h, direct(), false);
     CLEANUP(mem_freep)
-    char *pid = backend_of(&h);
-    CLEANUP(mem_freep)
-    char *kill = mem_printf("SELECT pg_terminate_backend(%s)", pid);
+    char *kill = end_of_backend(&h);
     run_admin(kill);
     harness_wait(&h, &h.is_ended);
     assert_int_equal(h.failure.end, CLIENT_GONE);
@@ -551,9 +556,7 @@ static void terminated_while_another_process_has_the_socket(void **state) {
     struct harness h;
     harness_connect(&h, direct(), false);
     CLEANUP(mem_freep)
-    char *pid = backend_of(&h);
-    CLEANUP(mem_freep)
-    char *kill_backend = mem_printf("SELECT pg_terminate_backend(%s)", pid);
+    char *kill_backend = end_of_backend(&h);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -577,9 +580,7 @@ static void terminated_while_busy(void **state) {
     struct harness h;
     harness_connect(&h, direct(), false);
     CLEANUP(mem_freep)
-    char *pid = backend_of(&h);
-    CLEANUP(mem_freep)
-    char *kill = mem_printf("SELECT pg_terminate_backend(%s)", pid);
+    char *kill = end_of_backend(&h);
     const struct answer *running = harness_submit(&h, "SELECT pg_sleep(5)", true);
     const struct answer *waiting = harness_submit(&h, "SELECT 1", true);
     client_flush(h.client);
