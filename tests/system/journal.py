@@ -75,7 +75,7 @@ def the_journal_has_what_we_say_with_its_fields():
                       what="the target is down")
     assert down["ROUND_ID"], down
     daemon.end(0)
-    assert said("^stopping$"), entries(daemon)
+    eventually(lambda: said("^stopping$"), what="the last entry")  # journald takes its time
     assert daemon.log() == "", "nothing is on stderr"
 
 
