@@ -189,8 +189,11 @@ def the_right_to_promote_is_checked():
 
 def in_charge(name):
     connect_anew()
-    eventually(lambda: watcher.state()["manager"] == name, what=f"manager: {name}")
-    assert watcher.ready("manager") is (name is None)
+
+    def is_seen():  # for a moment nobody knows; then there is no name either
+        state = watcher.state()
+        return state["manager"] == name and state["ready"]["manager"] is (name is None)
+    eventually(is_seen, what=f"manager: {name}")
 
 
 def other_managers_are_recognised():
